@@ -1,0 +1,25 @@
+#include "distri/utils/hash.hpp"
+
+#include <sodium.h>
+
+#include "distri/utils/ids.hpp"
+
+namespace distri {
+
+Hash256 blake2b_256(BytesView bytes) {
+  Hash256 hash;
+  crypto_generichash(hash.data(), hash.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                     nullptr, 0);
+  return hash;
+}
+
+ActorId make_actor_id(const NodeId& node, std::uint64_t incarnation) {
+  std::array<unsigned char, NodeId::kSize + 8> input{};
+  std::memcpy(input.data(), node.bytes.data(), NodeId::kSize);
+  for (std::size_t i = 0; i < 8; ++i) input[NodeId::kSize + i] = static_cast<unsigned char>(incarnation >> (8 * i));
+  ActorId id;
+  crypto_generichash(id.bytes.data(), id.bytes.size(), input.data(), input.size(), nullptr, 0);
+  return id;
+}
+
+}  // namespace distri
