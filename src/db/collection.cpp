@@ -1,0 +1,111 @@
+#include "distri/db/collection.hpp"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+namespace distri::db {
+namespace {
+
+// The name that occurs twice, if one does.
+std::optional<std::string_view> duplicate_field(bson::View document) {
+  constexpr std::size_t kQuadraticMax = 32;
+  std::array<std::string_view, kQuadraticMax> names;
+  std::size_t count = 0;
+  for (const bson::Element& element : document) {
+    if (count == kQuadraticMax) {
+      std::vector<std::string_view> all;
+      for (const bson::Element& each : document) all.push_back(each.key);
+      std::sort(all.begin(), all.end());
+      const auto twice = std::adjacent_find(all.begin(), all.end());
+      return twice == all.end() ? std::nullopt : std::optional(*twice);
+    }
+    if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(count), element.key) !=
+        names.begin() + static_cast<std::ptrdiff_t>(count)) {
+      return element.key;
+    }
+    names[count++] = element.key;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<> check_document(bson::View document) {
+  using bson::Type;
+  constexpr std::size_t kShownMax = 100;
+  if (document.bytes().size() > bson::kDocumentBytesMax) {
+    return fail(Code::kTooLarge, "document: {} bytes are more than the limit of {}", document.bytes().size(),
+                bson::kDocumentBytesMax);
+  }
+  const auto first = document.begin();
+  if (first.at_end() || first->key != "_id") {
+    return fail(Code::kInvalidArgument, "document: its first field must be '_id'");
+  }
+  const Type type = first->value.type();
+  if (type == Type::kArray || type == Type::kRegex || type == Type::kUndefined) {
+    return fail(Code::kInvalidArgument, "document: '_id' cannot be of type {}", type_name(type));
+  }
+  if (first->value.raw().size() > kIdBytesMax) {
+    return fail(Code::kTooLarge, "document: '_id' takes {} bytes, at most {} are allowed", first->value.raw().size(),
+                kIdBytesMax);
+  }
+  for (const bson::Element& element : document) {
+    if (element.key.starts_with('$')) {
+      return fail(Code::kInvalidArgument, "document: the field name '{}' must not begin with '$'",
+                  element.key.substr(0, kShownMax));
+    }
+  }
+  if (const auto name = duplicate_field(document)) {
+    return fail(Code::kInvalidArgument, "document: the field '{}' occurs twice", name->substr(0, kShownMax));
+  }
+  return {};
+}
+
+Result<> check_collection_name(std::string_view name) {
+  constexpr std::size_t kNameBytesMax = 120;
+  if (name.empty()) return fail(Code::kInvalidArgument, "the collection name is empty");
+  if (name.size() > kNameBytesMax) {
+    return fail(Code::kInvalidArgument, "collection name '{}...': {} bytes are more than the limit of {}",
+                name.substr(0, 40), name.size(), kNameBytesMax);
+  }
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const char c = name[i];
+    const bool allowed =
+        (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+    if (!allowed) {
+      return fail(Code::kInvalidArgument,
+                  "collection name: the character at position {} is not one of A-Z a-z 0-9 _ . -", i);
+    }
+  }
+  if (name.front() == '.') return fail(Code::kInvalidArgument, "collection name '{}' must not begin with '.'", name);
+  if (name.starts_with("system.")) {
+    return fail(Code::kInvalidArgument, "collection name '{}': names that begin with 'system.' are reserved", name);
+  }
+  return {};
+}
+
+const Record* Collection::find(std::string_view key) const {
+  const auto at = records_.find(key);
+  return at == records_.end() ? nullptr : &at->second;
+}
+
+void Collection::put(std::string_view key, Record record) {
+  bytes_ += record.document.bytes().size();
+  if (const auto at = records_.find(key); at != records_.end()) {
+    bytes_ -= at->second.document.bytes().size();
+    at->second = std::move(record);
+  } else {
+    records_.emplace(std::string(key), std::move(record));
+  }
+}
+
+bool Collection::erase(std::string_view key) {
+  const auto at = records_.find(key);
+  if (at == records_.end()) return false;
+  bytes_ -= at->second.document.bytes().size();
+  records_.erase(at);
+  return true;
+}
+
+}  // namespace distri::db

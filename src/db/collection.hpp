@@ -1,0 +1,58 @@
+// collection.hpp: the documents of one collection, by `_id`.
+//
+// Plain storage with ordered iteration; replication decides what is put and erased. Documents are kept in the order of
+// their `_id` (bson::compare order), which is also the order of an unsorted read, so that a paging cursor is simply the
+// last `_id` seen and stays valid whatever is written in between.
+//
+// Invariants: (1) every document has `_id` as its first field, and its key is order_key(_id). (2) bytes() is the sum of
+// the document sizes. Threads: none; the owner serialises calls. Errors: none; callers check documents by
+// check_document() first.
+#pragma once
+
+#include <absl/container/btree_map.h>
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "distri/bson/document.hpp"
+#include "distri/db/revision.hpp"
+
+namespace distri::db {
+
+inline constexpr std::size_t kIdBytesMax = 1024;  // an `_id`'s value: it is a key of every index, cursor and tombstone
+
+// A document that may be stored: at most bson::kDocumentBytesMax, `_id` first, at most kIdBytesMax and of a type that
+// can be one (not array, regex, undefined), no top-level field name that starts with '$', no duplicate top-level field.
+// kInvalidArgument or kTooLarge.
+Result<> check_document(bson::View document);
+
+// 1 to 120 bytes of [A-Za-z0-9_.-], not starting with "system." or '.'. kInvalidArgument with what is wrong.
+Result<> check_collection_name(std::string_view name);
+
+struct Record {
+  bson::Document document;
+  Revision revision;
+};
+
+class Collection {
+ public:
+  // Ordered map: order_key(_id) -> record.
+  using Records = absl::btree_map<std::string, Record, std::less<>>;
+
+  const Records& records() const { return records_; }
+  // nullptr when there is none. Valid until the next put or erase.
+  const Record* find(std::string_view key) const;
+  // Inserts or replaces.
+  void put(std::string_view key, Record record);
+  bool erase(std::string_view key);
+  std::size_t size() const { return records_.size(); }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  Records records_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace distri::db

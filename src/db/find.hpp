@@ -1,0 +1,60 @@
+// find.hpp: reading a collection: filter, sort, skip, limit, and pages.
+//
+// A page ends when it holds `page_documents_max` documents or `page_bytes_max` bytes (at least one document), whichever
+// comes first; then `cursor` is set, and the same query with that cursor gives the next page. Cursors are
+// self-contained (the position of the last document in the sort order), cost the node no memory, survive other writes,
+// restarts and moving to another node, and never expire.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "distri/db/collection.hpp"
+#include "distri/db/filter.hpp"
+
+namespace distri::db {
+
+//
+// Sorting: by bson::compare order of the value at each path, equal ones by _id. Where a path meets an array, its
+// smallest element counts (the largest when descending); a missing field sorts as null, an empty array below null; a
+// numeric part of a path is an array index. Threads: none; the owner of the collection serialises calls.
+
+inline constexpr std::size_t kSortKeysMax = 32;
+inline constexpr std::size_t kCursorPositionBytesMax = 16u << 10;
+
+struct SortKey {
+  std::string path;
+  bool descending = false;
+};
+
+// {"age": -1, "name": 1} -> keys. kInvalidArgument for other values than 1 and -1, a path named twice, or more than
+// kSortKeysMax keys.
+Result<std::vector<SortKey>> parse_sort(bson::View sort);
+
+struct FindQuery {
+  const Filter* filter = nullptr;  // nullptr: all
+  std::vector<SortKey> sort;       // empty: by _id
+  std::uint64_t skip = 0;          // first page only
+  std::uint64_t limit = 0;         // over all pages; 0: none
+  std::string cursor;              // empty: first page
+  std::size_t page_documents_max = 1000;
+  std::size_t page_bytes_max = 1u << 20;
+};
+
+struct FindPage {
+  std::vector<const Record*> records;  // valid until the collection changes
+  std::string cursor;                  // empty: this was the last page
+};
+
+// Errors: kInvalidArgument for a cursor that is not one of this query (checked: it holds a hash of the query's sort,
+// and a checksum); kTooLarge when a next page would have to begin after a document whose sort values take more than
+// kCursorPositionBytesMax. A cursor is URL-safe text. With a cursor, `limit` is what that cursor says remains.
+Result<FindPage> find(const Collection& collection, const FindQuery& query);
+
+// Documents that match; nullptr: all.
+std::uint64_t count(const Collection& collection, const Filter* filter);
+
+}  // namespace distri::db
