@@ -1,0 +1,260 @@
+#include "distri/net/connection_impl.hpp"
+
+#include <algorithm>
+#include <asio/error.hpp>
+#include <utility>
+
+namespace distri::net {
+namespace {
+
+constexpr std::int64_t kLingerMs = 1000;             // for the other side to read our last words and close
+constexpr std::int64_t kIdleBufferMs = 1000;         // after this long without traffic buffers are given back
+constexpr std::size_t kKeptOutputBytes = 64u << 10;  // a send buffer larger than this is given back at once
+
+bool would_block(const asio::error_code& error) {
+  return error == asio::error::would_block || error == asio::error::try_again || error == asio::error::interrupted;
+}
+
+}  // namespace
+
+// ---- Receiving.
+
+void ConnectionImpl::wait_readable() {
+  if (reading_ || paused_) return;
+  reading_ = true;
+  transport_->wait_readable([self = self()](const asio::error_code& error) {
+    if (self->loop_ == nullptr) return;
+    self->loop_->enter();
+    self->reading_ = false;
+    if (!error) self->on_readable();
+  });
+}
+
+void ConnectionImpl::on_readable() {
+  if (state_ == State::kLingering) return discard();
+  if (state_ != State::kOpen) return;
+  if (must_pause()) {
+    paused_ = true;
+    return;
+  }
+  asio::error_code error;
+  char* const buffer = loop_->read_buffer->data();
+  const std::size_t size = transport_->read(buffer, kReadBufferBytes, error);
+  if (error && !would_block(error)) {
+    return lost(error == asio::error::eof ? "the other side closed it" : error.message());
+  }
+  if (size > 0) receive(BytesView(buffer, size));
+  if (state_ == State::kOpen) wait_readable();
+}
+
+void ConnectionImpl::receive(BytesView bytes) {
+  received_ms_ = loop_->now_ms();
+  const auto result = session_.receive(bytes);
+  if (state_ != State::kOpen) return;  // a handler closed the connection
+  if (!result) return close(result.error());
+  if (!session_.mid_frame()) {
+    frame_began_ms_ = 0;
+  } else if (frame_began_ms_ == 0 || frames_seen_ != session_.frames_received()) {
+    frame_began_ms_ = received_ms_;
+  }
+  frames_seen_ = session_.frames_received();
+}
+
+// While lingering: reads to nowhere.
+void ConnectionImpl::discard() {
+  asio::error_code error;
+  transport_->read(loop_->read_buffer->data(), kReadBufferBytes, error);
+  if (error && !would_block(error)) {
+    drop();
+  } else {
+    wait_readable();
+  }
+}
+
+// What an accepted connection has to send are answers, so reading less makes it less. On the dialling side it would
+// not, and two sides that wait for each other to read would never end.
+bool ConnectionImpl::must_pause() const {
+  return side_ == wire::Side::kAccepted && outbound_bytes() > options_.outbound_bytes_high;
+}
+
+void ConnectionImpl::resume_reading() {
+  if (!paused_ || state_ != State::kOpen || outbound_bytes() > options_.outbound_bytes_high / 2) return;
+  paused_ = false;
+  busy_ms_ = loop_->now_ms();
+  if (frame_began_ms_ != 0) frame_began_ms_ = busy_ms_;  // the wait was our doing
+  wait_readable();
+}
+
+// ---- Sending.
+
+void ConnectionImpl::on_end_of_turn() {
+  dirty_ = false;
+  flush();
+}
+
+void ConnectionImpl::flush() {
+  if (loop_ != nullptr && (state_ == State::kOpen || state_ == State::kClosing) && !writing_) write();
+}
+
+std::size_t ConnectionImpl::outbound_bytes() const {
+  return sending_.size() - sent_ + session_.output().size();
+}
+
+void ConnectionImpl::write() {
+  for (;;) {
+    if (sent_ == sending_.size()) {
+      sending_.clear();
+      sent_ = 0;
+      if (sending_.capacity() > kKeptOutputBytes) Bytes().swap(sending_);
+      if (session_.output().empty()) break;
+      sending_.swap(session_.output());
+    }
+    asio::error_code error;
+    const std::size_t size = transport_->write(BytesView(sending_).substr(sent_), error);
+    sent_ += size;
+    if (size > 0) write_stalled_ms_ = loop_->now_ms();
+    if (!error) continue;
+    if (!would_block(error)) return lost(error.message());
+    if (write_stalled_ms_ == 0) write_stalled_ms_ = loop_->now_ms();
+    writing_ = true;
+    transport_->wait_writable([self = self()](const asio::error_code& wait_error) {
+      if (self->loop_ == nullptr) return;
+      self->loop_->enter();
+      self->writing_ = false;
+      if (!wait_error) self->flush();
+    });
+    return resume_reading();
+  }
+  on_drained();
+}
+
+void ConnectionImpl::on_drained() {
+  write_stalled_ms_ = 0;
+  if (state_ == State::kClosing) {
+    end(std::move(reason_), true);
+  } else {
+    resume_reading();
+  }
+}
+
+// ---- Limits in time.
+
+void ConnectionImpl::on_tick(std::int64_t now_ms) {
+  const auto keep = shared_from_this();
+  switch (state_) {
+    case State::kDialling:
+      if (now_ms - began_ms_ > options_.dial_ms) {
+        end(Error{Code::kDeadlineExceeded,
+                  fmt::format("no connection to {} within {} ms (dial_ms)", remote_, options_.dial_ms)},
+            false);
+      }
+      break;
+    case State::kOpen:
+      check_open_limits(now_ms);
+      break;
+    case State::kClosing:
+      if (now_ms - write_stalled_ms_ > options_.write_stall_ms) end(std::move(reason_), false);
+      break;
+    case State::kLingering:
+      if (now_ms - began_ms_ > kLingerMs) drop();
+      break;
+    case State::kGone:
+      break;
+  }
+}
+
+void ConnectionImpl::check_open_limits(std::int64_t now_ms) {
+  // An accepting side that has much to send us reads nothing until we have taken it: while it sends, it is well.
+  const std::int64_t stalled_ms =
+      side_ == wire::Side::kDialled ? std::max(write_stalled_ms_, received_ms_) : write_stalled_ms_;
+  if (write_stalled_ms_ != 0 && now_ms - stalled_ms > options_.write_stall_ms) {
+    session_.stop();
+    return end(
+        Error{Code::kDeadlineExceeded, fmt::format("{} took none of the {} bytes for it within {} ms (write_stall_ms)",
+                                                   remote_, outbound_bytes(), options_.write_stall_ms)},
+        false);
+  }
+  if (!session_.ready()) {
+    if (now_ms - began_ms_ > options_.hello_ms) {
+      give_up(Error{Code::kDeadlineExceeded,
+                    fmt::format("no hello from {} within {} ms (hello_ms)", remote_, options_.hello_ms)});
+    }
+    return;
+  }
+  if (frame_began_ms_ != 0 && !paused_ && now_ms - frame_began_ms_ > options_.frame_ms) {
+    return give_up(Error{Code::kDeadlineExceeded,
+                         fmt::format("{} did not finish a frame within {} ms (frame_ms)", remote_, options_.frame_ms)});
+  }
+  if (options_.idle_ms > 0) {
+    if (session_.open_streams() > 0 || paused_) busy_ms_ = now_ms;
+    if (now_ms - std::max(received_ms_, busy_ms_) > options_.idle_ms) {
+      return give_up(Error{Code::kDeadlineExceeded,
+                           fmt::format("nothing from {} within {} ms (idle_ms)", remote_, options_.idle_ms)});
+    }
+  }
+  if (now_ms - received_ms_ > kIdleBufferMs && outbound_bytes() == 0 &&
+      sending_.capacity() + session_.output().capacity() > 64) {
+    Bytes().swap(sending_);
+    Bytes().swap(session_.output());
+  }
+}
+
+// ---- Ending.
+
+void ConnectionImpl::give_up(Error reason) {
+  session_.abort(reason);
+  close(std::move(reason));
+}
+
+void ConnectionImpl::lost(std::string_view what) {
+  session_.stop();
+  if (state_ == State::kClosing) return end(std::move(reason_), false);
+  std::string message = fmt::format("the connection to {} ended: {}", remote_, what);
+  if (session_.peer_goodbye()) message += fmt::format(" after a goodbye ({})", to_string(*session_.peer_goodbye()));
+  end(Error{Code::kConnectionLost, std::move(message)}, false);
+}
+
+void ConnectionImpl::close(Error reason) {
+  if (closed() || loop_ == nullptr) return;
+  const auto keep = shared_from_this();
+  session_.stop();
+  if (state_ == State::kDialling) return end(std::move(reason), false);
+  state_ = State::kClosing;
+  reason_ = std::move(reason);
+  if (write_stalled_ms_ == 0) write_stalled_ms_ = loop_->now_ms();
+  if (!writing_) write();
+}
+
+void ConnectionImpl::end(Error reason, bool linger) {
+  const auto keep = self();
+  session_.stop();
+  loop_->post([keep, reason = std::move(reason)] {
+    if (keep->handler_ != nullptr) std::exchange(keep->handler_, nullptr)->on_closed(reason);
+  });
+  Bytes().swap(sending_);
+  sent_ = 0;
+  if (!linger) return drop();
+  state_ = State::kLingering;
+  began_ms_ = loop_->now_ms();
+  paused_ = false;
+  transport_->shutdown_send();
+  wait_readable();
+}
+
+void ConnectionImpl::drop() {
+  state_ = State::kGone;
+  loop_->remove_member(*this);
+  if (resolver_) resolver_->cancel();
+  transport_->close();
+}
+
+void ConnectionImpl::on_loop_destroyed() {
+  state_ = State::kGone;
+  session_.stop();
+  handler_ = nullptr;
+  loop_ = nullptr;
+  resolver_.reset();
+  transport_.reset();
+}
+
+}  // namespace distri::net
