@@ -1,0 +1,149 @@
+#include "distri/replication/replica.hpp"
+
+#include "distri/replication/replica_impl.hpp"
+
+namespace distri::replication {
+
+Replica::Impl::Impl(ReplicaConfig c)
+    : config(std::move(c)),
+      self(make_actor_id(config.node, config.incarnation)),
+      clock(config.clock_ahead_max_ms),
+      log(config.log_bytes_max),
+      holdback(config.holdback_bytes_max) {}
+
+std::vector<CollectionSummary> Replica::Impl::summaries() const {
+  std::vector<CollectionSummary> result;
+  for (const auto& [name, documents] : store.database().collections()) {
+    result.push_back({name, documents.size(), store.digest(name)});
+  }
+  return result;
+}
+
+Replica::Replica(ReplicaConfig config) : impl_(std::make_unique<Impl>(std::move(config))) {}
+Replica::~Replica() = default;
+
+Result<> Replica::receive(const NodeId& from, MessageKind kind, BytesView payload, std::int64_t now_ms) {
+  impl_->pass_time(now_ms);
+  Result<> result = impl_->connected.contains(from)
+                        ? impl_->receive(from, kind, payload)
+                        : fail(Code::kProtocolError, "message from {}, which is not connected", from.short_hex());
+  if (!result) impl_->notice(Notice::Kind::kBadMessage, from, result.error().message);
+  return result;
+}
+
+void Replica::end_turn(std::int64_t now_ms) {
+  impl_->pass_time(now_ms);
+  impl_->seal();
+}
+
+void Replica::tick(std::int64_t now_ms) {
+  impl_->pass_time(now_ms);
+  impl_->tick();
+}
+
+std::vector<Outgoing> Replica::take_outgoing() {
+  return std::exchange(impl_->outgoing, {});
+}
+std::vector<Notice> Replica::take_notices() {
+  return std::exchange(impl_->notices, {});
+}
+
+void Replica::set_load(const Load& load) {
+  impl_->load = load;
+}
+void Replica::set_services(std::vector<std::string> services) {
+  impl_->services = std::move(services);
+}
+void Replica::set_known_addresses(std::vector<std::string> addresses) {
+  impl_->known_addresses = std::move(addresses);
+}
+
+const db::Database& Replica::database() const {
+  return impl_->store.database();
+}
+
+std::vector<std::string> Replica::collection_names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, documents] : impl_->store.database().collections()) names.push_back(name);
+  return names;
+}
+
+bool Replica::collection_exists(std::string_view name) const {
+  return impl_->store.exists(name);
+}
+const VersionVector& Replica::vector() const {
+  return impl_->vector;
+}
+ActorId Replica::actor() const {
+  return impl_->self;
+}
+Digest Replica::digest(std::string_view collection) const {
+  return impl_->store.digest(collection);
+}
+std::vector<CollectionSummary> Replica::summaries() const {
+  return impl_->summaries();
+}
+
+Digest Replica::database_digest() const {
+  Digest sum;
+  for (const CollectionSummary& summary : impl_->summaries()) {
+    Bytes member;
+    wire::Writer out(member);
+    out.bytes8(summary.name);
+    out.u64(summary.documents);
+    out.raw(summary.digest.bytes());
+    sum.add(blake2b_256(member));
+  }
+  return sum;
+}
+
+UpdateInfo Replica::own_info() const {
+  return impl_->own_info();
+}
+const absl::btree_map<NodeId, UpdateInfo>& Replica::peers() const {
+  return impl_->infos;
+}
+
+bool Replica::caught_up() const {
+  for (const auto& [node, peer] : impl_->connected) {
+    if (peer.announced && !impl_->covers_but_own(impl_->vector, *peer.announced)) return false;
+  }
+  return true;
+}
+
+bool Replica::syncing_states() const {
+  return impl_->staging();
+}
+const OpLog& Replica::log() const {
+  return impl_->log;
+}
+
+ReplicaCounters Replica::counters() const {
+  ReplicaCounters result = impl_->counters;
+  result.held_back = impl_->holdback.size();
+  result.held_back_bytes = impl_->holdback.bytes();
+  result.log_bytes = impl_->log.bytes();
+  return result;
+}
+
+std::optional<std::string> Replica::check_invariants() const {
+  const Impl& impl = *impl_;
+  if (auto broken = impl.store.check(impl.vector)) return broken;
+  if (impl.vector.get(impl.self) != impl.own_counter()) return "the vector's own entry is not the number of own writes";
+  if (impl.holdback.bytes() > impl.config.holdback_bytes_max) return "the hold-back exceeds its bound";
+  const OpLog& log = impl.log;
+  if (log.bytes() > impl.config.log_bytes_max && log.end_position() - log.first_position() > 1)
+    return "the log exceeds its bound";
+  if (!impl.vector.covers(log.floor())) return "the log's floor is above the vector";
+  VersionVector in_log = log.floor();
+  for (std::uint64_t position = log.first_position(); position < log.end_position(); ++position) {
+    const OpLog::Entry& entry = log.at(position);
+    if (entry.first_counter > in_log.get(entry.actor) + 1) return "the log has a gap";
+    in_log.advance(entry.actor, entry.last_counter);
+  }
+  if (impl.pending_ops > 0) in_log.advance(impl.self, impl.own_counter());
+  if (!(in_log == impl.vector)) return "log and vector disagree on what has been applied";
+  return std::nullopt;
+}
+
+}  // namespace distri::replication

@@ -1,0 +1,241 @@
+// replica.hpp: a node's full copy of the database and its half of the replication protocol. Sans-IO.
+//
+// The owner (cloud::CloudNode, or the simulator) calls local writes, passes in messages from peers and the time, and
+// after every turn takes out what is to be sent. Nothing is called back, nothing sleeps, no clock is read:
+//
+//   replica.insert("photos", document, now);         // any number of local writes ...
+//   replica.receive(peer, kind, payload, now);       // ... and of messages
+//   replica.end_turn(now);                           // seals the turn's batch
+//   for (auto& message : replica.take_outgoing()) send(message.to, message.kind, *message.payload);
+//   for (auto& notice : replica.take_notices()) log(notice);
+//   // and about every tick_ms: replica.tick(now)    // gossip, pull, timeouts
+//
+// Merge rules (DESIGN section 5; merge.hpp has them as pure functions):
+//   * Per _id the newest generation (insert, replace, delete) by stamp wins as a whole.
+//   * In a generation each top-level field is a last-writer-wins register. An update is void in any generation but its
+//   target.
+//   * A local write's stamp exceeds that of everything it replaces, whatever the clock says.
+//   * Field order is part of a document and must converge: _id, then the fields of the generation's insert in their
+//   order (a field
+//     unset and set again returns to its place), then fields added later, ordered by name.
+//   * A collection remembers its newest create and newest drop stamp. Generations not above the drop stamp are dead. It
+//   exists when
+//     it holds documents or create > drop. Inserting into a missing collection creates it (an op of its own, before the
+//     insert).
+//
+// Delivery: batches of each turn to every connected peer; a batch is applied when `before` is covered, held back
+// (bounded) when early, ignored when its dots are covered. UpdateInfo goes to every connected peer each gossip_ms, and
+// at once on connecting. Whoever sees that a peer has more pulls from that peer's log (one pull under way per peer,
+// with a timeout), in chunks, in the log's causal order. Equal vectors with unequal digests raise Notice::kDivergence.
+// When a peer's log no longer reaches back, it answers with the states of all documents (and tombstones) in chunks;
+// merging states gives exactly what the ops would have given. The chunks are staged, then the writes that the peer
+// applied meanwhile are pulled from its log, and all of it is taken over in one step together with the vector that it
+// amounts to: state and vector fit each other at every moment, also when the peer dies half way.
+//
+// Invariants:
+//   (1) vector() covers exactly the ops that have been applied; ops are applied in causal order, each once.
+//   (2) equal vectors imply equal digests (the proof is exchanged in every UpdateInfo).
+//   (3) own counters are dense from 1 within the incarnation.
+//   (4) memory for peers is bounded: hold-back by holdback_bytes_max, log by log_bytes_max (oldest out), outgoing
+//   pushes to one peer by
+//       the owner, who drops pushes to a peer that does not drain (UpdateInfo heals).
+// Threads: none; the owner serialises calls.
+#pragma once
+
+#include <absl/container/btree_map.h>
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "distri/db/database.hpp"
+#include "distri/replication/digest.hpp"
+#include "distri/replication/op.hpp"
+#include "distri/replication/version_vector.hpp"
+#include "distri/utils/address.hpp"
+#include "distri/utils/ids.hpp"
+
+namespace distri::replication {
+
+class OpLog;
+
+inline constexpr std::size_t kLeavingTextBytesMax = 1024;
+
+struct ReplicaConfig {
+  NodeId node;
+  std::uint64_t incarnation = 1;  // fresh for every start without complete local state
+  std::string address;            // announced in UpdateInfo
+  std::int64_t gossip_ms = 1'000;
+  std::int64_t pull_timeout_ms = 10'000;
+  std::size_t pull_chunk_bytes = 1u << 20;
+  std::size_t holdback_bytes_max = 64u << 20;
+  std::int64_t holdback_ms_max = 60'000;  // a held-back batch is dropped then; what is still missing is pulled
+  std::size_t log_bytes_max = 512u << 20;
+  // A peer's stamp further ahead of our wall clock than this is not adopted into our clock (the write itself is
+  // merged), and reported.
+  std::int64_t clock_ahead_max_ms = 60'000;
+  OpLimits limits;
+};
+
+// Message kinds between nodes (wire MESSAGE frames); the numbers travel.
+enum class MessageKind : std::uint16_t {
+  kUpdateInfo = 1,
+  kBatch = 2,
+  kPull = 3,
+  kPullReply = 4,
+  kState = 5,
+  kLeaving = 6
+};
+
+// A message to one peer. Payloads of the same push are shared, not copied.
+struct Outgoing {
+  NodeId to;
+  MessageKind kind;
+  std::shared_ptr<const Bytes> payload;
+};
+
+// Load as UpdateInfo carries it: what is in flight now.
+struct Load {
+  std::uint32_t queued = 0;
+  std::uint32_t running = 0;
+  std::uint32_t workers = 0;
+  std::uint32_t loop_lag_us = 0;
+};
+
+struct CollectionSummary {
+  std::string name;
+  std::uint64_t documents = 0;
+  Digest digest;
+};
+
+// What a node tells its peers about itself.
+struct UpdateInfo {
+  NodeId node;
+  std::uint64_t incarnation = 0;
+  ActorId actor;
+  std::string address;
+  Load load;
+  std::vector<std::string> services;
+  VersionVector vector;
+  std::vector<CollectionSummary> collections;
+  // Addresses of the nodes it knows, so that a newcomer learns all from any one.
+  std::vector<std::string> known_addresses;
+};
+void encode(wire::Writer& out, const UpdateInfo& info);
+Result<UpdateInfo> decode_update_info(wire::Reader& in);
+
+// What the owner should log, count or act on.
+struct Notice {
+  enum class Kind {
+    kDivergence,
+    kClockAhead,
+    kHoldbackFull,
+    kBadMessage,
+    kPullTimeout,
+    kLogTruncated,
+    kSyncedByState,
+    kDuplicateIdentity
+  };
+  Kind kind;
+  NodeId peer;
+  std::string text;
+};
+
+// For statistics.
+struct ReplicaCounters {
+  std::uint64_t local_ops = 0;
+  std::uint64_t remote_ops = 0;
+  std::uint64_t void_ops = 0;  // lost to a newer generation or register
+  std::uint64_t duplicate_batches = 0;
+  std::uint64_t held_back = 0;        // batches, now
+  std::uint64_t held_back_bytes = 0;  // now
+  std::uint64_t pulls = 0;
+  std::uint64_t states_sent = 0;  // documents and tombstones' chunks sent to peers that the log does not reach
+  std::uint64_t state_syncs = 0;  // streams of states taken over
+  std::uint64_t divergences = 0;
+  std::uint64_t log_bytes = 0;  // now
+};
+
+class Replica {
+ public:
+  explicit Replica(ReplicaConfig config);
+  ~Replica();
+  Replica(const Replica&) = delete;
+  Replica& operator=(const Replica&) = delete;
+
+  // ---- Local writes. `now_ms` is wall time. All check their input (db::check_document, check_collection_name):
+  // kInvalidArgument, kTooLarge; nothing is changed on error. `document` has an _id. kAlreadyExists when a document
+  // with that _id is there.
+  Result<> insert(std::string_view collection, bson::View document, std::int64_t now_ms);
+  // Whole-document write: insert or replace by _id.
+  Result<> replace(std::string_view collection, bson::View document, std::int64_t now_ms);
+  // Sets the given top-level fields of the document with that `_id` (which `fields` contains); inserts `fields` when
+  // there is none. Fields whose value is already the same are still written (last writer wins). True: inserted.
+  Result<bool> upsert_fields(std::string_view collection, bson::View fields, std::int64_t now_ms);
+  // Sets and unsets fields of an existing document. kNotFound.
+  Result<> update(std::string_view collection, BytesView key, bson::View set, const std::vector<std::string>& unset,
+                  std::int64_t now_ms);
+  // True: there was one.
+  Result<bool> remove(std::string_view collection, BytesView key, std::int64_t now_ms);
+  // True: it is new.
+  Result<bool> create_collection(std::string_view name, std::int64_t now_ms);
+  // True: it existed.
+  Result<bool> drop_collection(std::string_view name, std::int64_t now_ms);
+
+  // ---- Peers. Links are the owner's; a peer is known by its node id from connected to disconnected.
+  void peer_connected(const NodeId& peer, std::int64_t now_ms);
+  void peer_disconnected(const NodeId& peer);
+  // A message from a connected peer. An error (kProtocolError) means that the peer speaks badly: the owner closes the
+  // link.
+  Result<> receive(const NodeId& from, MessageKind kind, BytesView payload, std::int64_t now_ms);
+
+  // Tells all connected peers that this node stops, so that they pull elsewhere. At most kLeavingTextBytesMax bytes are
+  // sent.
+  void announce_leaving(std::string_view reason);
+
+  // ---- Turns and time.
+  void end_turn(std::int64_t now_ms);
+  void tick(std::int64_t now_ms);
+  std::vector<Outgoing> take_outgoing();
+  std::vector<Notice> take_notices();
+  // What the next UpdateInfo says of the owner's side.
+  void set_load(const Load& load);
+  void set_services(std::vector<std::string> services);
+  void set_known_addresses(std::vector<std::string> addresses);
+
+  // ---- State.
+  const db::Database& database() const;
+  // Names of the collections that exist, sorted.
+  std::vector<std::string> collection_names() const;
+  bool collection_exists(std::string_view name) const;
+  const VersionVector& vector() const;
+  ActorId actor() const;
+  // Order-independent digest of the live documents with their revisions.
+  Digest digest(std::string_view collection) const;
+  std::vector<CollectionSummary> summaries() const;
+  // Digest over all collections: equal exactly when all summaries are.
+  Digest database_digest() const;
+  UpdateInfo own_info() const;
+  // The newest UpdateInfo of each peer heard of in this life, connected or not.
+  const absl::btree_map<NodeId, UpdateInfo>& peers() const;
+  // Everything a connected peer announced is covered here.
+  bool caught_up() const;
+  // A stream of states is being taken in.
+  bool syncing_states() const;
+  // The log, for tests and the simulator.
+  const OpLog& log() const;
+  ReplicaCounters counters() const;
+  // Recomputes digests from scratch and checks the invariants; a text that names the first broken one. For tests and
+  // the simulator.
+  std::optional<std::string> check_invariants() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace distri::replication

@@ -1,0 +1,97 @@
+#include "distri/replication/replica_impl.hpp"
+
+namespace distri::replication {
+
+namespace {
+
+constexpr std::int64_t kClockNoticeEveryMs = 60'000;
+
+}  // namespace
+
+Result<> Replica::Impl::receive(const NodeId& from, MessageKind kind, BytesView payload) {
+  // The turn's own writes so far come before anything that this message brings or asks for.
+  seal();
+  switch (kind) {
+    case MessageKind::kUpdateInfo:
+      return on_update_info(from, payload);
+    case MessageKind::kBatch:
+      return on_batch(from, payload);
+    case MessageKind::kPull:
+      return on_pull(from, payload);
+    case MessageKind::kPullReply:
+      return on_pull_reply(from, payload);
+    case MessageKind::kState:
+      return on_state(from, payload);
+    case MessageKind::kLeaving:
+      if (payload.size() > kLeavingTextBytesMax) {
+        return fail(Code::kProtocolError, "leaving: {} bytes of text, at most {} are allowed", payload.size(),
+                    kLeavingTextBytesMax);
+      }
+      connected[from].leaving = true;
+      return {};
+  }
+  return fail(Code::kProtocolError, "message: unknown kind {}", static_cast<int>(kind));
+}
+
+Result<> Replica::Impl::on_batch(const NodeId& from, BytesView payload) {
+  wire::Reader in(payload);
+  DISTRI_TRY(Batch batch, decode_batch(in, config.limits));
+  deliver(from, std::move(batch), std::make_shared<const Bytes>(payload));
+  return {};
+}
+
+void Replica::Impl::deliver(const NodeId& from, Batch batch, std::shared_ptr<const Bytes> encoded) {
+  if (batch.actor == self || batch.before.get(self) > own_counter()) {
+    const std::uint64_t claimed = batch.actor == self ? batch.last_counter() : batch.before.get(self);
+    if (claimed > own_counter()) report_duplicate_identity(from, claimed);
+    return;
+  }
+  if (vector.covers(Dot{batch.actor, batch.last_counter()})) {
+    ++counters.duplicate_batches;
+    return;
+  }
+  if (is_ready(batch, vector)) {
+    apply(from, std::move(batch), std::move(encoded));
+    drain_holdback();
+    return;
+  }
+  if (!holdback.add({std::move(batch), std::move(encoded), from, elapsed})) {
+    notice(Notice::Kind::kHoldbackFull, from,
+           fmt::format("a batch came early and found no room (holdback_bytes_max {}); it will be pulled",
+                       config.holdback_bytes_max));
+  }
+}
+
+// Precondition: is_ready(). What is covered already (the head of a batch that was cut by a state transfer) is passed
+// over.
+void Replica::Impl::apply(const NodeId& from, Batch batch, std::shared_ptr<const Bytes> encoded) {
+  const std::uint64_t seen = vector.get(batch.actor);
+  const std::uint64_t last = batch.last_counter();
+  for (std::size_t i = 0; i < batch.ops.size(); ++i) {
+    const Dot dot{batch.actor, batch.first_counter + i};
+    if (dot.counter <= seen) continue;
+    observe_clock(from, batch.ops[i].stamp);
+    ++counters.remote_ops;
+    if (!store.apply(std::move(batch.ops[i]), dot)) ++counters.void_ops;
+  }
+  vector.advance(batch.actor, last);
+  log.append({batch.actor, batch.first_counter, last, std::move(encoded)});
+}
+
+void Replica::Impl::drain_holdback() {
+  while (auto held = holdback.take_ready(vector)) apply(held->from, std::move(held->batch), std::move(held->encoded));
+}
+
+void Replica::Impl::observe_clock(const NodeId& from, const Stamp& stamp) {
+  if (clock.observe(stamp.hlc, wall_ms)) return;
+  const auto found = connected.find(from);
+  if (found == connected.end() || elapsed - found->second.last_clock_notice < kClockNoticeEveryMs) return;
+  found->second.last_clock_notice = elapsed;
+  notice(Notice::Kind::kClockAhead, from,
+         fmt::format("a write of actor {} is stamped {} s ahead of our clock; it is merged, but our clock does not "
+                     "follow (limit {} s)",
+                     stamp.actor.short_hex(), (HybridClock::to_ms(stamp.hlc) - wall_ms) / 1000,
+                     config.clock_ahead_max_ms / 1000));
+}
+
+}  // namespace distri::replication

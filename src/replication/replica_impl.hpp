@@ -1,0 +1,141 @@
+// replica_impl.hpp: the parts of a Replica, spread over replica*.cpp:
+//
+//   replica.cpp          the facade; looking at the state; invariants
+//   replica_writes.cpp   local writes, and the batch of a turn
+//   replica_delivery.cpp messages from peers; batches into the store
+//   replica_gossip.cpp   peers, UpdateInfo, the clock of timeouts
+//   replica_pull.cpp     pulling from logs, and streams of states: both sides
+#pragma once
+
+#include "distri/replication/hlc.hpp"
+#include "distri/replication/holdback.hpp"
+#include "distri/replication/messages.hpp"
+#include "distri/replication/op_log.hpp"
+#include "distri/replication/replica.hpp"
+#include "distri/replication/store.hpp"
+
+namespace distri::replication {
+
+struct Replica::Impl {
+  // Elapsed time, made from wall readings: it never runs back, and a leap of the wall clock moves it by at most
+  // kLeapMsMax.
+  using Elapsed = std::int64_t;
+  static constexpr std::int64_t kLeapMsMax = 60'000;
+  static constexpr Elapsed kNever = -1'000'000'000'000;
+
+  // The states of a peer on their way to us. Nothing of it is visible before commit.
+  struct Staging {
+    VersionVector start;   // the peer's vector when the stream began: what the states at least contain
+    VersionVector reach;   // the peer's vector at the last chunk: what they at most contain
+    VersionVector staged;  // start and the tail so far, and what we had
+    std::vector<CollectionChunk> collections;
+    bool chunks_done = false;
+    std::vector<Holdback::Held> tail;  // batches from `start` to `reach`, in the peer's log order
+    StateCursor cursor;
+  };
+
+  // One question to a peer that has not been answered yet.
+  struct Pull {
+    std::uint64_t id = 0;
+    Elapsed since = 0;
+    int timeouts = 0;
+    std::optional<Staging> staging;
+  };
+
+  struct Peer {
+    std::optional<VersionVector> announced;  // since it connected
+    std::optional<Pull> pull;
+    bool leaving = false;
+    Elapsed last_timeout = kNever;
+    Elapsed resting_until = kNever;  // it answered without use: not asked before
+    Elapsed last_clock_notice = kNever;
+    Elapsed last_duplicate_notice = kNever;
+    VersionVector diverged_at;  // the vector at which divergence was last reported
+    bool diverged = false;
+  };
+
+  explicit Impl(ReplicaConfig c);
+
+  // ---- replica_writes.cpp
+  Result<Stamp> next_stamp(const Stamp& floor, std::int64_t now_ms);
+  Result<> write(Op op);
+  Result<> ensure_collection(std::string_view name, std::int64_t now_ms);
+  Result<> put_document(std::string_view collection, bson::View document, std::int64_t now_ms);
+  Result<> update_document(const db::Record& record, std::string_view collection, BytesView key, bson::View set,
+                           const std::vector<std::string>& unset, std::int64_t now_ms);
+  void seal();
+
+  // ---- replica_delivery.cpp
+  Result<> receive(const NodeId& from, MessageKind kind, BytesView payload);
+  Result<> on_batch(const NodeId& from, BytesView payload);
+  void deliver(const NodeId& from, Batch batch, std::shared_ptr<const Bytes> encoded);
+  void apply(const NodeId& from, Batch batch, std::shared_ptr<const Bytes> encoded);
+  void drain_holdback();
+  void observe_clock(const NodeId& from, const Stamp& stamp);
+
+  // ---- replica_gossip.cpp
+  void pass_time(std::int64_t now_ms);
+  void tick();
+  UpdateInfo own_info() const;
+  std::shared_ptr<const Bytes> encoded_info() const;
+  Result<> on_update_info(const NodeId& from, BytesView payload);
+  void check_divergence(const NodeId& from, Peer& peer, const UpdateInfo& info);
+  bool covers_but_own(const VersionVector& mine, const VersionVector& theirs) const;
+  void report_duplicate_identity(const NodeId& from, std::uint64_t counter);
+
+  // ---- replica_pull.cpp
+  void consider_pulls();
+  void start_pull(const NodeId& from, Peer& peer);
+  void send_pull(const NodeId& to, Pull& pull);
+  void end_pull(Peer& peer, bool useful);
+  void check_timeouts();
+  Result<> on_pull(const NodeId& from, BytesView payload);
+  void send_states(const NodeId& to, const PullRequest& request);
+  Result<> on_pull_reply(const NodeId& from, BytesView payload);
+  Result<> stage_tail(const NodeId& from, Peer& peer, const PullReply& reply);
+  Result<> on_state(const NodeId& from, BytesView payload);
+  bool begin_staging(const NodeId& from, Peer& peer, const StateChunk& chunk);
+  void commit(const NodeId& from, Peer& peer);
+  bool staging() const;
+
+  std::uint64_t own_counter() const { return next_counter - 1; }
+  void send(const NodeId& to, MessageKind kind, std::shared_ptr<const Bytes> payload) {
+    outgoing.push_back({to, kind, std::move(payload)});
+  }
+  void notice(Notice::Kind kind, const NodeId& peer, std::string text) {
+    notices.push_back({kind, peer, std::move(text)});
+  }
+  std::vector<CollectionSummary> summaries() const;
+
+  ReplicaConfig config;
+  ActorId self;
+  Store store;
+  VersionVector vector;
+  HybridClock clock;
+  OpLog log;
+  Holdback holdback;
+  std::uint64_t next_counter = 1;
+
+  // The batch of this turn: its ops are encoded as they are made.
+  Bytes pending;
+  std::size_t pending_ops = 0;
+  std::uint64_t pending_first = 0;
+  VersionVector pending_before;
+
+  absl::btree_map<NodeId, Peer> connected;
+  absl::btree_map<NodeId, UpdateInfo> infos;
+  Load load;
+  std::vector<std::string> services;
+  std::vector<std::string> known_addresses;
+
+  std::int64_t wall_ms = 0;  // at the last call that brought the time
+  Elapsed elapsed = 0;
+  Elapsed last_gossip = kNever;
+  std::uint64_t next_pull_id = 1;
+
+  std::vector<Outgoing> outgoing;
+  std::vector<Notice> notices;
+  ReplicaCounters counters;
+};
+
+}  // namespace distri::replication

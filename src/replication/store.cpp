@@ -1,0 +1,274 @@
+#include "distri/replication/store.hpp"
+
+#include <algorithm>
+
+#include "distri/bson/compare.hpp"
+
+namespace distri::replication {
+
+Hash256 member_hash(std::string_view collection, const bson::Document& document, const db::Revision& revision) {
+  Bytes bytes;
+  bytes.reserve(collection.size() + document.bytes().size() + 64);
+  wire::Writer out(bytes);
+  const auto put = [&out](const Stamp& stamp, const Dot& dot) {
+    out.u64(stamp.hlc);
+    out.raw(stamp.actor.view());
+    out.raw(dot.actor.view());
+    out.u64(dot.counter);
+  };
+  out.bytes8(collection);
+  out.bytes32(document.bytes());
+  put(revision.stamp, revision.dot);
+  for (const db::FieldRevision& field : revision.fields) {
+    out.bytes32(field.name);
+    put(field.stamp, field.dot);
+    out.u32(field.ordinal);
+    out.u8(field.unset ? 1 : 0);
+  }
+  return blake2b_256(bytes);
+}
+
+Store::Shelf& Store::open(std::string_view collection) {
+  auto found = shelves_.find(collection);
+  if (found == shelves_.end()) found = shelves_.emplace(std::string(collection), std::make_unique<Shelf>()).first;
+  return *found->second;
+}
+
+const Store::Shelf* Store::shelf(std::string_view collection) const {
+  const auto found = shelves_.find(collection);
+  return found == shelves_.end() ? nullptr : found->second.get();
+}
+
+const db::Record* Store::find(std::string_view collection, std::string_view key) const {
+  const db::Collection* documents = database_.find(collection);
+  return documents == nullptr ? nullptr : documents->find(key);
+}
+
+Digest Store::digest(std::string_view collection) const {
+  const Shelf* found = shelf(collection);
+  return found == nullptr ? Digest{} : found->digest;
+}
+
+std::optional<Store::Tombstone> Store::tombstone(std::string_view collection, std::string_view key) const {
+  const Shelf* found = shelf(collection);
+  if (found == nullptr) return std::nullopt;
+  const auto at = found->tombstones.find(key);
+  if (at == found->tombstones.end()) return std::nullopt;
+  return at->second;
+}
+
+CollectionStamps Store::stamps(std::string_view collection) const {
+  const Shelf* found = shelf(collection);
+  return found == nullptr ? CollectionStamps{} : found->stamps;
+}
+
+Stamp Store::floor_of(std::string_view collection, std::string_view key) const {
+  Stamp floor = stamps(collection).dropped.stamp;
+  if (const db::Record* record = find(collection, key)) floor = std::max(floor, newest_stamp(record->revision));
+  if (const auto dead = tombstone(collection, key)) floor = std::max(floor, dead->stamp);
+  return floor;
+}
+
+Stamp Store::floor_of_all(std::string_view collection) const {
+  const Shelf* found = shelf(collection);
+  if (found == nullptr) return {};
+  Stamp floor = std::max(found->stamps.created.stamp, found->stamps.dropped.stamp);
+  for (const auto& [key, dead] : found->tombstones) floor = std::max(floor, dead.stamp);
+  if (const db::Collection* documents = database_.find(collection)) {
+    for (const auto& [key, record] : documents->records()) floor = std::max(floor, newest_stamp(record.revision));
+  }
+  return floor;
+}
+
+bool Store::apply(Op op, const Dot& dot) {
+  Shelf& target = open(op.collection);
+  const std::string collection = op.collection;
+  if (op.kind == OpKind::kCreateCollection || op.kind == OpKind::kDropCollection) {
+    CollectionStamps stamps;
+    (op.kind == OpKind::kCreateCollection ? stamps.created : stamps.dropped) = {op.stamp, dot};
+    const CollectionStamps before = target.stamps;
+    merge_stamps(target, collection, stamps);
+    return !(target.stamps == before);
+  }
+  if (op.kind != OpKind::kUpdate && op.stamp <= target.stamps.dropped.stamp) return false;
+  const std::string key = op.key;
+  const db::Record* record = find(collection, key);
+  std::optional<State> next;
+  if (record != nullptr) {
+    next = replication::apply({&record->revision, &record->document}, std::move(op), dot);
+  } else if (const auto dead = target.tombstones.find(key); dead != target.tombstones.end()) {
+    const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
+    next = replication::apply({&revision, nullptr}, std::move(op), dot);
+  } else {
+    next = replication::apply({}, std::move(op), dot);
+  }
+  if (!next) return false;
+  put(target, collection, key, record, std::move(*next));
+  return true;
+}
+
+void Store::merge(CollectionChunk chunk) {
+  Shelf& target = open(chunk.name);
+  merge_stamps(target, chunk.name, chunk.stamps);
+  for (auto& [key, state] : chunk.states) {
+    if (state.revision.stamp <= target.stamps.dropped.stamp) continue;
+    const db::Record* record = find(chunk.name, key);
+    std::optional<State> next;
+    if (record != nullptr) {
+      next = replication::merge({&record->revision, &record->document}, std::move(state));
+    } else if (const auto dead = target.tombstones.find(key); dead != target.tombstones.end()) {
+      const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
+      next = replication::merge({&revision, nullptr}, std::move(state));
+    } else {
+      next = std::move(state);
+    }
+    if (next) put(target, chunk.name, key, record, std::move(*next));
+  }
+}
+
+void Store::put(Shelf& target, std::string_view collection, std::string_view key, const db::Record* old, State state) {
+  if (old != nullptr) target.digest.remove(member_hash(collection, old->document, old->revision));
+  if (state.document) {
+    target.digest.add(member_hash(collection, *state.document, state.revision));
+    target.tombstones.erase(key);
+    database_.open(collection).put(key, db::Record{std::move(*state.document), std::move(state.revision)});
+    return;
+  }
+  target.tombstones.insert_or_assign(std::string(key), Tombstone{state.revision.stamp, state.revision.dot});
+  if (old != nullptr) {
+    database_.find(collection)->erase(key);
+    settle_existence(target, collection);
+  }
+}
+
+void Store::merge_stamps(Shelf& target, const std::string& collection, const CollectionStamps& stamps) {
+  const Stamp dropped_before = target.stamps.dropped.stamp;
+  target.stamps.merge(stamps);
+  if (target.stamps.dropped.stamp > dropped_before) bury_dead(target, collection);
+  settle_existence(target, collection);
+}
+
+// Removes every generation that the drop stamp kills. No tombstone is needed: the drop stamp itself keeps them from
+// coming back.
+void Store::bury_dead(Shelf& target, std::string_view collection) {
+  const Stamp dropped = target.stamps.dropped.stamp;
+  for (auto at = target.tombstones.begin(); at != target.tombstones.end();) {
+    at = at->second.stamp <= dropped ? target.tombstones.erase(at) : std::next(at);
+  }
+  db::Collection* documents = database_.find(collection);
+  if (documents == nullptr) return;
+  std::vector<std::string> dead;
+  for (const auto& [key, record] : documents->records()) {
+    if (record.revision.stamp > dropped) continue;
+    target.digest.remove(member_hash(collection, record.document, record.revision));
+    dead.push_back(key);
+  }
+  if (dead.size() == documents->size()) {
+    database_.erase(collection);
+    return;
+  }
+  for (const std::string& key : dead) documents->erase(key);
+}
+
+void Store::settle_existence(const Shelf& target, std::string_view collection) {
+  const db::Collection* documents = database_.find(collection);
+  if (target.stamps.created_last()) {
+    if (documents == nullptr) database_.open(collection);
+  } else if (documents != nullptr && documents->size() == 0) {
+    database_.erase(collection);
+  }
+}
+
+Store::Scan Store::scan(const StateCursor& after, std::size_t bytes_max) const {
+  Scan result;
+  result.cursor = after;
+  wire::Writer out(result.encoded);
+  static const db::Collection::Records kNoRecords;
+  bool progress = false;
+  const auto full = [&] { return progress && result.encoded.size() >= bytes_max; };
+  for (auto at = shelves_.lower_bound(after.collection); at != shelves_.end(); ++at) {
+    if (full()) {
+      result.end = false;
+      return result;
+    }
+    const auto& [name, contents] = *at;
+    const Bytes from = name == after.collection ? after.key : Bytes();
+    const db::Collection* documents = database_.find(name);
+    const auto& records = documents == nullptr ? kNoRecords : documents->records();
+    auto record = records.upper_bound(from);
+    auto dead = contents->tombstones.upper_bound(from);
+    encode_collection_head(out, name, contents->stamps);
+    result.cursor = {name, from};
+    progress = progress || name != after.collection;
+    while (record != records.end() || dead != contents->tombstones.end()) {
+      if (full()) {
+        encode_collection_end(out);
+        result.end = false;
+        return result;
+      }
+      if (dead == contents->tombstones.end() || (record != records.end() && record->first < dead->first)) {
+        encode_state(out, record->first, {&record->second.revision, &record->second.document});
+        result.cursor.key = record->first;
+        ++record;
+      } else {
+        const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
+        encode_state(out, dead->first, {&revision, nullptr});
+        result.cursor.key = dead->first;
+        ++dead;
+      }
+      progress = true;
+    }
+    encode_collection_end(out);
+  }
+  return result;
+}
+
+std::optional<std::string> Store::check(const VersionVector& vector) const {
+  for (const auto& [name, contents] : shelves_) {
+    if (auto broken = check_collection(name, *contents, vector)) return broken;
+  }
+  for (const auto& [name, documents] : database_.collections()) {
+    if (shelf(name) == nullptr)
+      return fmt::format("collection '{}' is in the database, but replication does not know it", name);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Store::check_collection(const std::string& name, const Shelf& target,
+                                                   const VersionVector& vector) const {
+  const db::Collection* documents = database_.find(name);
+  const bool has_documents = documents != nullptr && documents->size() > 0;
+  if ((documents != nullptr) != (has_documents || target.stamps.created_last())) {
+    return fmt::format("collection '{}' is in the database without existing, or exists without being there", name);
+  }
+  const auto covered = [&vector](const Dot& dot) { return dot.counter == 0 || vector.covers(dot); };
+  if (!covered(target.stamps.created.dot) || !covered(target.stamps.dropped.dot)) {
+    return fmt::format("collection '{}': a stamp's dot is not covered by the vector", name);
+  }
+  for (const auto& [key, dead] : target.tombstones) {
+    if (dead.stamp <= target.stamps.dropped.stamp)
+      return fmt::format("collection '{}': a tombstone is older than the drop", name);
+    if (!covered(dead.dot)) return fmt::format("collection '{}': a tombstone's dot is not covered by the vector", name);
+    if (documents != nullptr && documents->find(key) != nullptr)
+      return fmt::format("collection '{}': a document and its tombstone", name);
+  }
+  Digest digest;
+  if (documents != nullptr) {
+    for (const auto& [key, record] : documents->records()) {
+      if (auto valid = check_state({record.revision, record.document}); !valid)
+        return fmt::format("'{}': {}", name, valid.error().message);
+      if (bson::order_key(record.document.view().begin()->value) != key)
+        return fmt::format("'{}': a key is not that of its _id", name);
+      if (record.revision.stamp <= target.stamps.dropped.stamp)
+        return fmt::format("'{}': a document is older than the drop", name);
+      bool known = covered(record.revision.dot);
+      for (const db::FieldRevision& field : record.revision.fields) known = known && covered(field.dot);
+      if (!known) return fmt::format("'{}': a document's dot is not covered by the vector", name);
+      digest.add(member_hash(name, record.document, record.revision));
+    }
+  }
+  if (!(digest == target.digest)) return fmt::format("collection '{}': the digest does not fit the documents", name);
+  return std::nullopt;
+}
+
+}  // namespace distri::replication

@@ -1,0 +1,106 @@
+#include "distri/replication/version_vector.hpp"
+
+#include <algorithm>
+
+namespace distri::replication {
+
+namespace {
+
+constexpr std::size_t kEntryBytes = ActorId::kSize + 8;
+
+auto position(auto& entries, const ActorId& actor) {
+  return std::lower_bound(
+      entries.begin(), entries.end(), actor,
+      [](const VersionVector::Entry& entry, const ActorId& wanted) { return entry.first < wanted; });
+}
+
+}  // namespace
+
+std::uint64_t VersionVector::get(const ActorId& actor) const {
+  const auto at = position(entries_, actor);
+  return at != entries_.end() && at->first == actor ? at->second : 0;
+}
+
+void VersionVector::advance(const ActorId& actor, std::uint64_t counter) {
+  if (counter == 0) return;
+  const auto at = position(entries_, actor);
+  if (at == entries_.end() || at->first != actor) {
+    entries_.insert(at, {actor, counter});
+  } else {
+    at->second = std::max(at->second, counter);
+  }
+}
+
+bool VersionVector::covers(const VersionVector& other) const {
+  auto mine = entries_.begin();
+  for (const auto& [actor, counter] : other.entries_) {
+    while (mine != entries_.end() && mine->first < actor) ++mine;
+    if (mine == entries_.end() || mine->first != actor || mine->second < counter) return false;
+  }
+  return true;
+}
+
+void VersionVector::merge(const VersionVector& other) {
+  if (covers(other)) return;
+  std::vector<Entry> merged;
+  merged.reserve(entries_.size() + other.entries_.size());
+  auto a = entries_.begin();
+  auto b = other.entries_.begin();
+  while (a != entries_.end() || b != other.entries_.end()) {
+    if (b == other.entries_.end() || (a != entries_.end() && a->first < b->first)) {
+      merged.push_back(*a++);
+    } else if (a == entries_.end() || b->first < a->first) {
+      merged.push_back(*b++);
+    } else {
+      merged.emplace_back(a->first, std::max(a->second, b->second));
+      ++a, ++b;
+    }
+  }
+  entries_ = std::move(merged);
+}
+
+std::uint64_t VersionVector::total() const {
+  std::uint64_t sum = 0;
+  for (const auto& entry : entries_) sum += entry.second;
+  return sum;
+}
+
+void VersionVector::encode(wire::Writer& out) const {
+  out.u32(static_cast<std::uint32_t>(entries_.size()));
+  for (const auto& [actor, counter] : entries_) {
+    out.raw(actor.view());
+    out.u64(counter);
+  }
+}
+
+Result<VersionVector> VersionVector::decode(wire::Reader& in) {
+  const std::uint32_t count = in.u32();
+  if (!in.ok() || count > in.remaining() / kEntryBytes)
+    return fail(Code::kProtocolError, "version vector: it ends early");
+  if (count > kVectorEntriesMax) {
+    return fail(Code::kProtocolError, "version vector: {} actors, at most {} are allowed", count, kVectorEntriesMax);
+  }
+  VersionVector result;
+  result.entries_.reserve(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const auto actor = in.id<ActorId>();
+    const std::uint64_t counter = in.u64();
+    if (counter == 0) return fail(Code::kProtocolError, "version vector: a counter is zero");
+    if (i > 0 && !(result.entries_.back().first < actor)) {
+      return fail(Code::kProtocolError, "version vector: the actors are not in ascending order");
+    }
+    result.entries_.emplace_back(actor, counter);
+  }
+  return result;
+}
+
+std::string VersionVector::to_string() const {
+  std::string text;
+  for (const auto& [actor, counter] : entries_) {
+    if (!text.empty()) text += ' ';
+    text += fmt::format("{}:{}", actor.short_hex(), counter);
+  }
+  return text;
+}
+
+}  // namespace distri::replication

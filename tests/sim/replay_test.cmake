@@ -1,0 +1,12 @@
+# The same seeds twice: the logs must be equal byte for byte, and not empty.
+foreach(run 1 2)
+  execute_process(COMMAND ${SIM} --seeds 41..44 --nodes 5 --log ${FOLDER}/replay_${run}.log RESULT_VARIABLE code OUTPUT_QUIET)
+  if(NOT code EQUAL 0)
+    message(FATAL_ERROR "run ${run} ended with ${code}")
+  endif()
+endforeach()
+file(SIZE ${FOLDER}/replay_1.log bytes)
+execute_process(COMMAND ${CMAKE_COMMAND} -E compare_files ${FOLDER}/replay_1.log ${FOLDER}/replay_2.log RESULT_VARIABLE different)
+if(different OR bytes LESS 1000)
+  message(FATAL_ERROR "the logs of two runs differ, or are empty (${bytes} bytes)")
+endif()

@@ -1,0 +1,11 @@
+# Each wrong call ends with code 2 and one sentence on standard error.
+set(calls "--nodes 5" "--seeds 9..3" "--seeds x" "--seeds 1 --nodes 1" "--seeds 1 --fault meteor" "--seeds 1 --wrong" "--seeds 1 stray")
+foreach(call IN LISTS calls)
+  separate_arguments(arguments UNIX_COMMAND "${call}")
+  execute_process(COMMAND ${SIM} ${arguments} RESULT_VARIABLE code ERROR_VARIABLE text OUTPUT_QUIET)
+  string(REGEX MATCHALL "\n" lines "${text}")
+  list(LENGTH lines count)
+  if(NOT code EQUAL 2 OR NOT count EQUAL 1)
+    message(FATAL_ERROR "'${call}' ended with ${code} and said: ${text}")
+  endif()
+endforeach()
