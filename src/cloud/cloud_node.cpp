@@ -1,0 +1,247 @@
+#include "distri/cloud/cloud_node.hpp"
+
+#include <csignal>
+#include <utility>
+
+#include "distri/cloud/node_impl.hpp"
+#include "distri/cloud/request_text.hpp"
+
+namespace distri::cloud {
+namespace {
+
+constexpr std::int64_t kTickMs = 50;
+// A starting node that reaches other nodes waits so long for their documents before it serves with what it has.
+constexpr std::int64_t kCompleteMs = 60'000;
+// A starting node that reaches nobody serves alone after this, even if some address neither answers nor refuses.
+constexpr std::int64_t kAloneMs = 3'000;
+
+unsigned worker_count(unsigned configured) {
+  if (configured > 0) return configured;
+  const unsigned cores = std::thread::hardware_concurrency();
+  return cores == 0 ? 1 : cores;
+}
+
+replication::ReplicaConfig replica_config(const NodeConfig& config, const NodeId& node, std::uint64_t incarnation,
+                                          const Address& own_address) {
+  replication::ReplicaConfig result;
+  result.node = node;
+  result.incarnation = incarnation;
+  result.address = to_string(own_address);
+  result.gossip_ms = config.gossip_ms;
+  return result;
+}
+
+}  // namespace
+
+CloudNode::Impl::Impl(NodeConfig node_config)
+    : config(std::move(node_config)),
+      // A node without keys or disk is a new node with every start.
+      node_id(random.id<NodeId>()),
+      incarnation(static_cast<std::uint64_t>(clock.wall_ms())) {}
+
+CloudNode::CloudNode(NodeConfig config) : impl_(std::make_unique<Impl>(std::move(config))) {}
+
+CloudNode::~CloudNode() {
+  if (impl_->pool) impl_->pool->stop();
+}
+
+Result<> CloudNode::register_service(std::string name, ServiceHandler handler) {
+  DISTRI_TRY_VOID(check_service_name(name));
+  const bool taken =
+      find_document_service(name) || name == "Stats" || name == "Nodes" || name == "Echo" || name == "UpdateInfo";
+  if (taken || impl_->registry.contains(name))
+    return fail(Code::kAlreadyExists, "the service '{}' is there already", name);
+  impl_->registry.emplace(name, RegisteredService{name, std::move(handler), {}});
+  return {};
+}
+
+Result<> CloudNode::register_stream_service(std::string name, StreamHandler handler) {
+  DISTRI_TRY_VOID(register_service(name, ServiceHandler()));
+  impl_->registry.find(name)->second.handler = std::move(handler);
+  return {};
+}
+
+Result<> CloudNode::listen() {
+  return impl_->listen();
+}
+Result<> CloudNode::run() {
+  return impl_->run();
+}
+
+void CloudNode::stop() {
+  impl_->stop_requested = true;
+  impl_->loop.post([impl = impl_.get()] { impl->begin_stop("stop() was called"); });
+}
+
+Address CloudNode::address() const {
+  return impl_->listener ? impl_->listener->address() : impl_->config.listen;
+}
+
+Result<> CloudNode::Impl::listen() {
+  if (listener) return {};
+  if (!is_loopback(config.listen) && !config.insecure) {
+    return fail(Code::kPermissionDenied,
+                "{} is not a loopback address and this version of distri has no keys yet: anybody who reaches it could "
+                "read and write "
+                "everything; listen on 127.0.0.1, or allow it on a network you trust with --insecure",
+                to_string(config.listen));
+  }
+  net::ConnectionOptions options;
+  options.hello_ms = config.hello_ms;
+  options.frame_ms = config.frame_ms;
+  options.write_stall_ms = config.write_stall_ms;
+  wire::Hello hello;
+  hello.role = wire::Role::kNode;
+  hello.node = node_id;
+  hello.incarnation = incarnation;
+  hello.address = config.advertise;
+  hello.software = kSoftware;
+  // Who dials us knows our address already; with port 0 it is known only after this.
+  DISTRI_TRY(auto bound, net::Listener::listen(loop, config.listen, hello, options,
+                                               [this](const auto& connection) { return accept(connection); }));
+  listener = std::move(bound);
+  own_address = listener->address();
+  if (!config.advertise.empty()) {
+    DISTRI_TRY(own_address, parse_address(config.advertise));
+  }
+  return {};
+}
+
+Result<> CloudNode::Impl::run() {
+  DISTRI_TRY_VOID(listen());
+  started_ns = clock.monotonic_ns();
+  pool = std::make_unique<WorkerPool>(worker_count(config.workers), config.queue_max);
+  replica = std::make_unique<replication::Replica>(replica_config(config, node_id, incarnation, own_address));
+  documents = std::make_unique<DocumentServices>(*replica, clock, random, config.reply_page_bytes_max);
+  peers = std::make_unique<Peers>(loop, *replica, clock, random, config.log);
+  dispatcher = std::make_unique<Dispatcher>(
+      Dispatcher::Parts{config, clock, loop, *replica, registry, *pool, *documents, [this] { return stats(); },
+                        [this] { return nodes(); }, [this] { return better_node(); }});
+
+  std::vector<std::string> services;
+  for (const auto name : document_service_names()) services.emplace_back(name);
+  for (const auto& [name, service] : registry) services.push_back(name);
+  replica->set_services(std::move(services));
+
+  wire::Hello hello;
+  hello.role = wire::Role::kNode;
+  hello.node = node_id;
+  hello.incarnation = incarnation;
+  hello.address = to_string(own_address);
+  hello.software = kSoftware;
+  net::ConnectionOptions options;
+  options.write_stall_ms = config.write_stall_ms;
+  peers->start(config.peers, own_address, hello, options);
+
+  loop.at_end_of_turn([this] { end_of_turn(); });
+  if (config.handle_signals) {
+    loop.on_signals({SIGINT, SIGTERM}, [this](int signal) { begin_stop(signal == SIGTERM ? "SIGTERM" : "SIGINT"); });
+  }
+  config.log.info("node {} listens on {} with {} workers", node_id.short_hex(), to_string(own_address),
+                  pool->workers());
+  tick();
+  if (stop_requested) begin_stop("stop() was called");
+  loop.run();
+  pool->stop();
+  config.log.info("node {} has stopped", node_id.short_hex());
+  return {};
+}
+
+net::ConnectionHandler* CloudNode::Impl::accept(const std::shared_ptr<net::Connection>& connection) {
+  if (state == State::kStopping || connections.size() >= config.connections_max || !dispatcher) return nullptr;
+  auto handler = std::make_unique<ServerConnection>(connection, *dispatcher, *peers, [this](ServerConnection* closed) {
+    // The connection is still inside the handler's last call.
+    const auto it = connections.find(closed);
+    loop.post([gone = std::shared_ptr<ServerConnection>(std::move(it->second))] {});
+    connections.erase(it);
+  });
+  auto* raw = handler.get();
+  connections.emplace(raw, std::move(handler));
+  return raw;
+}
+
+void CloudNode::Impl::end_of_turn() {
+  replica->end_turn(clock.wall_ms());
+  // Peers before clients: by the time a client hears that its write is done, the write is on its way.
+  peers->send_outgoing();
+  dispatcher->end_of_turn();
+  // Parked requests may have written.
+  replica->end_turn(clock.wall_ms());
+  peers->send_outgoing();
+  log_notices();
+  if (state == State::kStarting) become_ready_if_complete();
+  if (state == State::kStopping) finish_stop_if_idle();
+}
+
+void CloudNode::Impl::tick() {
+  const auto now_ms = clock.wall_ms();
+  loop_lag_us = loop.take_longest_turn_us();
+  replica->set_load(load());
+  replica->set_known_addresses(peers->connected_addresses());
+  replica->tick(now_ms);
+  dispatcher->tick(clock.monotonic_ns());
+  tick_timer = loop.after(kTickMs, [this] { tick(); });
+}
+
+void CloudNode::Impl::become_ready_if_complete() {
+  const std::int64_t age_ms = (clock.monotonic_ns() - started_ns) / 1'000'000;
+  const bool connected = peers->connected_count() > 0;
+  const bool complete = connected && peers->all_tried() && peers->heard_from_all() && replica->caught_up();
+  const bool alone = !connected && (peers->all_tried() || age_ms > kAloneMs);
+  const bool late = connected && age_ms > kCompleteMs;
+  if (!complete && !alone && !late) return;
+  if (late) config.log.warning("still incomplete after {} ms; serving with what is here", age_ms);
+  state = State::kServing;
+  dispatcher->set_ready();
+  config.log.info("serving after {} ms: {} nodes connected, {} writes known", age_ms, peers->connected_count(),
+                  replica->vector().total());
+}
+
+void CloudNode::Impl::begin_stop(const std::string& reason) {
+  if (state == State::kStopping) return;
+  config.log.info("stopping: {}", reason);
+  state = State::kStopping;
+  stop_deadline_ns = clock.monotonic_ns() + config.stop_ms * 1'000'000;
+  listener->close();
+  for (const auto& [raw, connection] : connections) {
+    if (connection->connection().session().ready())
+      connection->connection().session().goodbye({Code::kUnavailable, "the node is stopping"});
+  }
+  peers->leave(reason);
+}
+
+void CloudNode::Impl::finish_stop_if_idle() {
+  if (closing) {
+    if (connections.empty() || clock.monotonic_ns() >= stop_deadline_ns) loop.stop();
+    return;
+  }
+  const bool idle = dispatcher->open_requests() == 0;
+  if (!idle && clock.monotonic_ns() < stop_deadline_ns) return;
+  if (!idle) config.log.warning("{} requests did not finish within {} ms", dispatcher->open_requests(), config.stop_ms);
+  closing = true;
+  stop_deadline_ns = clock.monotonic_ns() + 2'000'000'000;  // for the last bytes to leave
+  peers->close();
+  std::vector<ServerConnection*> open;
+  for (const auto& [raw, connection] : connections) open.push_back(raw);
+  for (auto* each : open) each->connection().close(Error{Code::kUnavailable, "the node is stopping"});
+}
+
+void CloudNode::Impl::log_notices() {
+  using Kind = replication::Notice::Kind;
+  for (const auto& notice : replica->take_notices()) {
+    if (notice.kind == Kind::kDivergence || notice.kind == Kind::kDuplicateIdentity) {
+      config.log.error("{}: {}", notice.peer.short_hex(), notice.text);
+    } else {
+      config.log.warning("{}: {}", notice.peer.short_hex(), notice.text);
+    }
+  }
+}
+
+replication::Load CloudNode::Impl::load() const {
+  return {.queued = static_cast<std::uint32_t>(pool->queued()),
+          .running = static_cast<std::uint32_t>(pool->running()),
+          .workers = pool->workers(),
+          .loop_lag_us = static_cast<std::uint32_t>(loop_lag_us)};
+}
+
+}  // namespace distri::cloud

@@ -1,0 +1,87 @@
+// cloud_node.hpp: one node of the cluster: listens, keeps a replica, runs services, talks to its peers.
+//
+//   distri::cloud::NodeConfig config;
+//   config.listen = {"127.0.0.1", 3000};
+//   config.peers = {{"127.0.0.1", 3001}, {"127.0.0.1", 3002}};
+//   distri::cloud::CloudNode node(config);
+//   node.register_service("Reverse", [](const distri::cloud::ServiceRequest& request) -> distri::Result<distri::Bytes>
+//   {
+//     return distri::Bytes(request.body.rbegin(), request.body.rend());
+//   });
+//   auto result = node.run();   // until stop(), SIGTERM or SIGINT
+//
+// The calling thread of run() becomes the main thread: it owns connections, membership and the database, and never
+// blocks. Workers run the services. docs/services.md lists the built-in ones.
+//
+// Stopping is graceful: no new connections or requests (they get kUnavailable with another node's address), what was
+// accepted is finished within stop_ms, peers are told, then run() returns.
+//
+// Threads: register_service() before run(); run() once; stop() and address() from any thread. Errors: see each method.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "distri/cloud/service.hpp"
+#include "distri/utils/address.hpp"
+#include "distri/utils/log.hpp"
+
+namespace distri::cloud {
+
+struct NodeConfig {
+  Address listen{"127.0.0.1", 3000};  // port 0: any free one
+  std::vector<Address> peers;         // other nodes; more are learned from them
+  // Where others reach this node, when that differs from `listen`.
+  std::string advertise;
+  // Nodes have no keys yet: beyond loopback they refuse to start unless this says that the network is trusted.
+  bool insecure = false;
+  unsigned workers = 0;  // 0: one per core
+  Log log;
+  bool handle_signals = true;  // SIGTERM and SIGINT stop the node
+
+  // ---- Limits (each is named in the error of the request that meets it).
+  std::size_t connections_max = 16'000;
+  std::size_t queue_max = 256;                     // requests waiting for a worker; beyond: busy
+  std::size_t request_body_bytes_max = 64u << 20;  // buffered body of one request
+  std::size_t buffered_bytes_max = 1u << 30;       // all buffered bodies of the node; beyond: busy
+  std::size_t reply_page_bytes_max = 4u << 20;     // one page of ReadCollection
+  std::size_t remembered_requests_max = 100'000;
+  std::size_t remembered_bytes_max = 64u << 20;
+  std::int64_t default_deadline_ms = 30'000;  // of requests that name none
+  std::int64_t deadline_max_ms = 3'600'000;
+  std::int64_t hello_ms = 5'000;         // to say hello after connecting
+  std::int64_t frame_ms = 30'000;        // to complete a frame once begun
+  std::int64_t write_stall_ms = 30'000;  // to take any of what we send
+  std::int64_t stop_ms = 10'000;         // to finish what was accepted when stopping
+  std::int64_t gossip_ms = 1'000;
+};
+
+class CloudNode {
+ public:
+  explicit CloudNode(NodeConfig config);
+  ~CloudNode();
+  CloudNode(const CloudNode&) = delete;
+  CloudNode& operator=(const CloudNode&) = delete;
+
+  // kAlreadyExists for a name that is taken, kInvalidArgument for one that is not 1 to 120 characters of
+  // [A-Za-z0-9_.-].
+  Result<> register_service(std::string name, ServiceHandler handler);
+  Result<> register_stream_service(std::string name, StreamHandler handler);
+
+  // Binds the address; then address() is known and connections wait to be served by run(). Optional: run() does it too.
+  // kUnavailable: port in use; kPermissionDenied: not loopback without `insecure`.
+  Result<> listen();
+  // Serves until stopped. The error is listen()'s.
+  Result<> run();
+  // From any thread, also before run(); returns at once.
+  void stop();
+  Address address() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace distri::cloud

@@ -1,0 +1,395 @@
+#include "distri/cloud/dispatcher.hpp"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "distri/cloud/request_text.hpp"
+#include "distri/cloud/server_connection.hpp"
+#include "distri/utils/check.hpp"
+#include "distri/wire/session_token.hpp"
+
+namespace distri::cloud {
+namespace {
+
+// JSON text is longer than the document it stands for.
+constexpr std::size_t kDocumentBodyBytesMax = 2 * bson::kDocumentBytesMax;
+// How long a request waits here for what its caller has seen elsewhere.
+constexpr std::int64_t kParkedMs = 2'000;
+
+}  // namespace
+
+struct Dispatcher::Arrival {
+  ServerConnection& connection;
+  std::uint32_t stream;
+  const wire::RequestHead& head;
+  BytesView body;
+  bool end;
+  std::int64_t arrived_ns;
+  ServiceName name;
+};
+
+Dispatcher::Dispatcher(Parts parts)
+    : parts_(std::move(parts)), memory_(parts_.config.remembered_requests_max, parts_.config.remembered_bytes_max) {
+  for (const auto name : document_service_names()) built_in_[std::string(name)];
+  for (const auto* name : {"Stats", "Nodes", "Echo"}) built_in_[name];
+}
+
+Dispatcher::~Dispatcher() = default;
+
+void Dispatcher::begin(ServerConnection& connection, std::uint32_t stream, const wire::RequestHead& head,
+                       BytesView body, bool end) {
+  Arrival arrival{connection, stream, head, body, end, parts_.clock.monotonic_ns(), {}};
+  ++total_.received;
+  const auto name = parse_service_name(head.service);
+  if (!name) return refuse(arrival, name.error());
+  arrival.name = *name;
+  if (const auto service = find_document_service(name->name)) return begin_document(arrival, *service);
+  if (const auto it = parts_.registry.find(name->name); it != parts_.registry.end())
+    return begin_registered(arrival, it->second);
+  if (name->name == "Echo") return begin_echo(arrival);
+  if (name->name == "Stats" || name->name == "Nodes") {
+    auto& metrics = built_in_.find(name->name)->second;
+    ++metrics.received;
+    return answer(arrival, metrics,
+                  render_document(name->name == "Stats" ? parts_.stats() : parts_.nodes(), head.format));
+  }
+  if (name->name == "UpdateInfo") {
+    return refuse(arrival, Error{Code::kPermissionDenied,
+                                 "UpdateInfo is for the nodes of the cluster only; Stats is for everybody"});
+  }
+  refuse(arrival, Error{Code::kUnknownService, unknown_service_text(name->name)});
+}
+
+void Dispatcher::refuse(Arrival& arrival, const Error& error) {
+  std::string hint;
+  if (error.code == Code::kBusy) ++total_.busy;
+  if (error.code == Code::kBusy || error.code == Code::kUnavailable) hint = parts_.better_node();
+  wire::ReplyHead head;
+  head.status = error.code;
+  head.message = error.message;
+  head.hint = hint;
+  std::ignore = arrival.connection.reply(arrival.stream, nullptr, head, {});
+}
+
+// Answers a request that needs no waiting. It is accepted and over at once, but for a reply that is longer than the
+// window.
+void Dispatcher::answer(Arrival& arrival, RequestMetrics& metrics, const Result<Bytes>& result) {
+  ++total_.accepted;
+  ++metrics.accepted;
+  const Bytes token = own_token();
+  wire::ReplyHead head;
+  head.token = token;
+  if (!result) {
+    head.status = result.error().code;
+    head.message = result.error().message;
+  }
+  const auto rest = arrival.connection.reply(arrival.stream, nullptr, head, result ? *result : Bytes());
+  if (!rest) return account(metrics, arrival.arrived_ns, result.has_value());
+  rest->metrics = &metrics;
+  rest->arrived_ns = arrival.arrived_ns;
+  rest->succeeded = result.has_value();
+  rest->deadline_ns = arrival.arrived_ns + parts_.config.default_deadline_ms * 1'000'000;
+  charge(*rest, rest->reply.size());
+  by_deadline_.emplace(rest->deadline_ns, rest);
+}
+
+bool Dispatcher::refused_for_load(Arrival& arrival, RequestMetrics& metrics) {
+  if (buffered_bytes_ > parts_.config.buffered_bytes_max) {
+    ++metrics.busy;
+    refuse(arrival,
+           Error{Code::kBusy,
+                 fmt::format("the node holds {} bytes of unfinished requests; the limit buffered_bytes_max is {}",
+                             buffered_bytes_, parts_.config.buffered_bytes_max)});
+    return true;
+  }
+  if (arrival.connection.unsent_reply_bytes() > ServerConnection::kUnsentReplyBytesMax) {
+    ++metrics.busy;
+    refuse(arrival,
+           Error{Code::kBusy, fmt::format("this connection has {} bytes of replies that were not read; read them first",
+                                          arrival.connection.unsent_reply_bytes())});
+    return true;
+  }
+  return false;
+}
+
+std::shared_ptr<Request> Dispatcher::open(Arrival& arrival, Request::Kind kind, RequestMetrics& metrics) {
+  ++total_.accepted;
+  ++metrics.accepted;
+  auto request = std::make_shared<Request>();
+  request->connection = &arrival.connection;
+  request->stream = arrival.stream;
+  request->kind = kind;
+  request->id = arrival.head.id;
+  request->format = arrival.head.format;
+  request->attempt = arrival.head.attempt;
+  request->target = arrival.name.target;
+  request->params = arrival.head.params;
+  request->token = arrival.head.token;
+  request->body = arrival.body;
+  request->metrics = &metrics;
+  request->arrived_ns = arrival.arrived_ns;
+  const std::int64_t asked_ms =
+      arrival.head.deadline_ms == 0 ? parts_.config.default_deadline_ms : arrival.head.deadline_ms;
+  request->deadline_ns = arrival.arrived_ns + std::min(asked_ms, parts_.config.deadline_max_ms) * 1'000'000;
+  charge(*request, request->params.size() + request->body.size());
+  by_deadline_.emplace(request->deadline_ns, request);
+  arrival.connection.add(request);
+  return request;
+}
+
+void Dispatcher::begin_document(Arrival& arrival, DocumentService service) {
+  auto& metrics = built_in_.find(arrival.name.name)->second;
+  ++metrics.received;
+  if (!ready_) {
+    return refuse(arrival, Error{Code::kUnavailable, "this node has just started and does not have all documents yet"});
+  }
+  if (refused_for_load(arrival, metrics)) return;
+  if (arrival.end && covered(arrival.head.token)) {
+    const DocumentCall call{service,      arrival.name.target, arrival.head.params,
+                            arrival.body, arrival.head.format, arrival.head.attempt};
+    return answer(arrival, metrics, run_document(call, arrival.head.id));
+  }
+  const auto request = open(arrival, Request::Kind::kDocument, metrics);
+  request->document_service = service;
+  if (arrival.end) body_complete(request);
+}
+
+void Dispatcher::begin_registered(Arrival& arrival, RegisteredService& service) {
+  ++service.metrics.received;
+  if (refused_for_load(arrival, service.metrics)) return;
+  if (parts_.pool.full()) {
+    ++service.metrics.busy;
+    return refuse(
+        arrival, Error{Code::kBusy,
+                       fmt::format("the worker queue is full ({} requests, limit queue_max); try another node or later",
+                                   parts_.pool.queue_max())});
+  }
+  const auto request =
+      open(arrival, service.streamed() ? Request::Kind::kStreamed : Request::Kind::kBuffered, service.metrics);
+  request->service = &service;
+  if (service.streamed()) {
+    run_streamed(request);
+    if (request->stage == Request::Stage::kDone) return;
+    request->pipe->push_input(request->body);
+    request->body.clear();
+    if (arrival.end) request->pipe->end_input();
+  } else if (arrival.end) {
+    body_complete(request);
+  }
+}
+
+void Dispatcher::begin_echo(Arrival& arrival) {
+  auto& metrics = built_in_.find("Echo")->second;
+  ++metrics.received;
+  if (refused_for_load(arrival, metrics)) return;
+  if (arrival.end) return answer(arrival, metrics, Bytes(arrival.body));
+  const auto request = open(arrival, Request::Kind::kEcho, metrics);
+  request->body.clear();
+  const std::size_t taken =
+      arrival.connection.connection().session().send_reply(request->stream, {}, arrival.body, false);
+  request->reply_begun = true;
+  arrival.connection.send_more(*request, arrival.body.substr(taken));
+}
+
+void Dispatcher::more(const std::shared_ptr<Request>& request, BytesView chunk, bool end) {
+  if (request->kind == Request::Kind::kEcho) return more_echo(request, chunk, end);
+  if (request->kind == Request::Kind::kStreamed) {
+    request->pipe->push_input(chunk);
+    if (end) request->pipe->end_input();
+    return;
+  }
+  auto& session = request->connection->connection().session();
+  session.consume(request->stream, static_cast<std::uint32_t>(chunk.size()));
+  if (request->stage != Request::Stage::kReceiving) return;
+  const std::size_t limit =
+      request->kind == Request::Kind::kDocument ? kDocumentBodyBytesMax : parts_.config.request_body_bytes_max;
+  if (request->body.size() + chunk.size() > limit) {
+    return finish(request, fail(Code::kTooLarge, "the body of the request is over the limit of {} bytes", limit));
+  }
+  if (buffered_bytes_ + chunk.size() > parts_.config.buffered_bytes_max) {
+    return finish(request,
+                  fail(Code::kBusy, "the node holds {} bytes of unfinished requests, the limit buffered_bytes_max",
+                       buffered_bytes_));
+  }
+  request->body.append(chunk);
+  charge(*request, chunk.size());
+  if (end) body_complete(request);
+}
+
+void Dispatcher::more_echo(const std::shared_ptr<Request>& request, BytesView chunk, bool end) {
+  request->reply_complete = end;
+  request->uncredited_bytes += chunk.size();
+  auto& connection = *request->connection;
+  const std::size_t credit = std::min(connection.send_more(*request, chunk), request->uncredited_bytes);
+  request->uncredited_bytes -= credit;
+  if (credit > 0) connection.connection().session().consume(request->stream, static_cast<std::uint32_t>(credit));
+  if (request->reply_complete && request->reply.empty()) close_request(request, true);
+}
+
+void Dispatcher::writable(const std::shared_ptr<Request>& request) {
+  switch (request->kind) {
+    case Request::Kind::kEcho:
+      if (!request->reply.empty()) more_echo(request, {}, request->reply_complete);
+      return;
+    case Request::Kind::kStreamed:
+      if (!request->reply_complete) {
+        request->connection->send_more(*request, {});
+        return service_pipe(request);
+      }
+      [[fallthrough]];
+    default:
+      if (request->stage != Request::Stage::kReplying) return;
+      request->connection->send_more(*request, {});
+      if (request->reply.empty()) close_request(request, request->succeeded);
+  }
+}
+
+void Dispatcher::body_complete(const std::shared_ptr<Request>& request) {
+  if (request->kind == Request::Kind::kBuffered) return run_on_worker(request);
+  if (!covered(request->token)) {
+    request->stage = Request::Stage::kParked;
+    parked_.push_back(request);
+    return;
+  }
+  const DocumentCall call{request->document_service, request->target, request->params, request->body,
+                          request->format,           request->attempt};
+  finish(request, run_document(call, request->id));
+}
+
+Result<Bytes> Dispatcher::run_document(const DocumentCall& call, const RequestId& id) {
+  if (!is_write(call.service) || id.empty()) return parts_.documents.execute(call);
+  if (const auto* entry = memory_.find(id)) {
+    if (entry->finished) return entry->result;
+    return fail(Code::kInvalidArgument, "the request id {} is in use by a request that is still running", id.hex());
+  }
+  memory_.begin(id);
+  auto result = parts_.documents.execute(call);
+  std::ignore = memory_.finish(id, result);
+  return result;
+}
+
+void Dispatcher::finish(const std::shared_ptr<Request>& request, const Result<Bytes>& result) {
+  if (request->stage == Request::Stage::kDone || request->stage == Request::Stage::kReplying) return;
+  if (request->connection == nullptr) return close_request(request, result.has_value());
+  const Bytes token = own_token();
+  wire::ReplyHead head;
+  head.token = token;
+  std::string hint;
+  if (!result) {
+    head.status = result.error().code;
+    head.message = result.error().message;
+    if (head.status == Code::kBusy || head.status == Code::kUnavailable) hint = parts_.better_node();
+    head.hint = hint;
+  }
+  request->succeeded = result.has_value();
+  if (!request->connection->reply(request->stream, request, head, result ? *result : Bytes())) {
+    return close_request(request, request->succeeded);
+  }
+  charge(*request, request->reply.size());
+}
+
+void Dispatcher::close_request(const std::shared_ptr<Request>& request, bool succeeded) {
+  if (request->stage == Request::Stage::kDone) return;
+  request->stage = Request::Stage::kDone;
+  const auto [first, last] = by_deadline_.equal_range(request->deadline_ns);
+  for (auto it = first; it != last; ++it) {
+    if (it->second == request) {
+      by_deadline_.erase(it);
+      break;
+    }
+  }
+  buffered_bytes_ -= request->charged_bytes;
+  request->charged_bytes = 0;
+  if (request->pipe) request->pipe->abandon(Error{Code::kCancelled, "the request is over"});
+  if (request->connection != nullptr) request->connection->remove(*request);
+  account(*request->metrics, request->arrived_ns, succeeded);
+}
+
+void Dispatcher::account(RequestMetrics& metrics, std::int64_t arrived_ns, bool succeeded) {
+  const auto duration_us = static_cast<std::uint64_t>((parts_.clock.monotonic_ns() - arrived_ns) / 1000);
+  for (auto* each : {&total_, &metrics}) {
+    ++(succeeded ? each->completed : each->failed);
+    each->duration_us.add(duration_us);
+  }
+}
+
+void Dispatcher::charge(Request& request, std::size_t bytes) {
+  request.charged_bytes += bytes;
+  buffered_bytes_ += bytes;
+}
+
+void Dispatcher::abandon(const std::shared_ptr<Request>& request, const Error& reason, bool by_caller) {
+  // A caller that has lost its connection may come back with the same request id and wants the result then.
+  if (by_caller || request->id.empty()) request->abandoned->store(true, std::memory_order_relaxed);
+  if (request->pipe) request->pipe->abandon(reason);
+  close_request(request, false);
+}
+
+void Dispatcher::tick(std::int64_t now_ns) {
+  give_up_parked(now_ns);
+  while (!by_deadline_.empty() && by_deadline_.begin()->first <= now_ns) {
+    const auto request = by_deadline_.begin()->second;
+    const Error error{Code::kDeadlineExceeded, fmt::format("the deadline of {} ms has passed",
+                                                           (request->deadline_ns - request->arrived_ns) / 1'000'000)};
+    if (request->id.empty()) request->abandoned->store(true, std::memory_order_relaxed);
+    if (request->reply_begun || request->stage == Request::Stage::kReplying) {
+      if (request->connection != nullptr) request->connection->connection().session().reset(request->stream, error);
+      close_request(request, false);
+    } else {
+      finish(request, fail(error));
+      // A body that is still coming is dropped by the connection from here on; a reply this short always fits.
+      close_request(request, false);
+    }
+  }
+}
+
+void Dispatcher::end_of_turn() {
+  if (parked_.empty()) return;
+  const std::uint64_t writes = parts_.replica.vector().total();
+  std::erase_if(parked_, [](const auto& request) { return request->stage != Request::Stage::kParked; });
+  if (writes == parked_seen_writes_) return;
+  parked_seen_writes_ = writes;
+  const auto waiting = std::exchange(parked_, {});
+  for (const auto& request : waiting) {
+    request->stage = Request::Stage::kReceiving;
+    body_complete(request);
+  }
+}
+
+bool Dispatcher::covered(BytesView token) const {
+  if (token.empty()) return true;
+  const auto seen = wire::SessionToken::decode(token);
+  if (!seen) return true;
+  const auto& entries = seen->entries();
+  return std::all_of(entries.begin(), entries.end(),
+                     [&](const auto& entry) { return parts_.replica.vector().get(entry.first) >= entry.second; });
+}
+
+Bytes Dispatcher::own_token() const {
+  const auto actor = parts_.replica.actor();
+  const auto counter = parts_.replica.vector().get(actor);
+  wire::SessionToken token;
+  if (counter > 0) token.see(actor, counter);
+  return token.encode();
+}
+
+// A caller that names writes which do not arrive here is sent to another node, which may have them.
+void Dispatcher::give_up_parked(std::int64_t now_ns) {
+  const auto waiting = parked_;
+  for (const auto& request : waiting) {
+    if (request->stage != Request::Stage::kParked || now_ns - request->arrived_ns < kParkedMs * 1'000'000) continue;
+    finish(request,
+           fail(Code::kBehind, "for {} ms this node has not received a write that the caller has seen", kParkedMs));
+  }
+}
+
+std::string Dispatcher::unknown_service_text(std::string_view name) const {
+  std::string known;
+  const auto add = [&](std::string_view each) { known += (known.empty() ? "" : ", ") + std::string(each); };
+  for (const auto& [each, metrics] : built_in_) add(each);
+  for (const auto& [each, service] : parts_.registry) add(each);
+  return fmt::format("this node has no service '{}'; it has {}", name.substr(0, 80), known);
+}
+
+}  // namespace distri::cloud

@@ -1,0 +1,67 @@
+// document_services.hpp: the built-in services that work on the database: CreateCollection ... Count
+// (docs/services.md).
+//
+// They run on the main thread, each to completion, on the replica. Threads: the main thread. Errors: the caller's
+// mistakes name the parameter; nothing is changed on error.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "distri/bson/object_id.hpp"
+#include "distri/replication/replica.hpp"
+#include "distri/utils/clock.hpp"
+#include "distri/utils/random.hpp"
+#include "distri/wire/messages.hpp"
+
+namespace distri::cloud {
+
+enum class DocumentService {
+  kCreateCollection,
+  kDropCollection,
+  kListCollections,
+  kAddDocument,
+  kUpdateDocument,
+  kDeleteDocument,
+  kReadCollection,
+  kCount,
+};
+
+std::optional<DocumentService> find_document_service(std::string_view name);
+bool is_write(DocumentService service);
+// Names of all, for UpdateInfo and error texts.
+const std::vector<std::string_view>& document_service_names();
+
+struct DocumentCall {
+  DocumentService service;
+  std::string_view collection;  // the target
+  BytesView params;
+  BytesView body;
+  wire::Format format = wire::Format::kJson;
+  std::uint8_t attempt =
+      0;  // > 0: an add of exactly the document that is there succeeds (it is this caller's own earlier try)
+};
+
+class DocumentServices {
+ public:
+  DocumentServices(replication::Replica& replica, const Clock& clock, Random& random, std::size_t reply_page_bytes_max);
+
+  // The reply's body.
+  Result<Bytes> execute(const DocumentCall& call);
+
+ private:
+  Result<Bytes> add(const DocumentCall& call);
+  Result<Bytes> update(const DocumentCall& call);
+  Result<Bytes> remove(const DocumentCall& call, bson::View params);
+  Result<Bytes> read(const DocumentCall& call, bson::View params);
+  Result<Bytes> count(const DocumentCall& call, bson::View params);
+  Result<Bytes> list(const DocumentCall& call);
+
+  replication::Replica& replica_;
+  const Clock& clock_;
+  bson::ObjectIdGenerator ids_;
+  std::size_t reply_page_bytes_max_;
+};
+
+}  // namespace distri::cloud

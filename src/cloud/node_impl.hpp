@@ -1,0 +1,68 @@
+// node_impl.hpp: CloudNode's parts and how they are wired. Private to this module.
+//
+// Order of members is order of construction: what is used by others comes first; workers go first at the end, so that
+// no result is posted to a loop that is gone. Threads: the main thread, but for stop().
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+
+#include "distri/cloud/cloud_node.hpp"
+#include "distri/cloud/dispatcher.hpp"
+#include "distri/cloud/peers.hpp"
+#include "distri/cloud/server_connection.hpp"
+#include "distri/net/listener.hpp"
+
+namespace distri::cloud {
+
+inline constexpr std::string_view kSoftware = "distri 0.1.0";
+
+struct CloudNode::Impl {
+  enum class State { kStarting, kServing, kStopping };
+
+  explicit Impl(NodeConfig node_config);
+
+  Result<> listen();
+  Result<> run();
+
+  void end_of_turn();
+  void tick();
+  void become_ready_if_complete();
+  void begin_stop(const std::string& reason);
+  void finish_stop_if_idle();
+  net::ConnectionHandler* accept(const std::shared_ptr<net::Connection>& connection);
+  void log_notices();
+
+  replication::Load load() const;
+  bson::Document stats();
+  bson::Document nodes();
+  std::string better_node() const;
+
+  NodeConfig config;
+  SystemClock clock;
+  Random random = Random::from_system();
+  NodeId node_id;
+  std::uint64_t incarnation = 0;
+  net::Loop loop;
+  ServiceRegistry registry;
+  // From run() on.
+  std::unique_ptr<replication::Replica> replica;
+  std::unique_ptr<DocumentServices> documents;
+  std::unique_ptr<WorkerPool> pool;
+  std::unique_ptr<Dispatcher> dispatcher;
+  std::unique_ptr<Peers> peers;
+  std::unique_ptr<net::Listener> listener;
+  std::unordered_map<ServerConnection*, std::unique_ptr<ServerConnection>> connections;
+  Address own_address;  // as others reach it
+  net::Timer tick_timer;
+  State state = State::kStarting;
+  std::atomic<bool> stop_requested{false};
+  std::int64_t started_ns = 0;
+  std::int64_t stop_deadline_ns = 0;
+  std::int64_t loop_lag_us = 0;
+  bool closing = false;
+};
+
+}  // namespace distri::cloud

@@ -1,0 +1,81 @@
+// peers.hpp: the links to the other nodes.
+//
+// Every known address is dialled, and dialled again with growing pauses when the link ends. Whichever side dialled, a
+// link carries messages both ways; messages to a node go over the link that this node dialled, if there is one. A node
+// is connected while at least one link to it is up. New addresses are learned from hellos and UpdateInfos.
+//
+// A push to a node whose link has not drained kPushBacklogBytesMax is dropped: gossip tells that node what it lacks,
+// and it pulls. Threads: the main thread.
+#pragma once
+
+#include <absl/container/btree_map.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "distri/net/connection.hpp"
+#include "distri/replication/replica.hpp"
+#include "distri/utils/clock.hpp"
+#include "distri/utils/log.hpp"
+#include "distri/utils/random.hpp"
+
+namespace distri::cloud {
+
+class Peers {
+ public:
+  static constexpr std::size_t kPushBacklogBytesMax = 64u << 20;
+  static constexpr std::size_t kAddressesMax = 256;
+
+  Peers(net::Loop& loop, replication::Replica& replica, const Clock& clock, Random& random, Log log);
+  ~Peers();
+
+  // Begins to dial. `hello` is ours.
+  void start(const std::vector<Address>& configured, const Address& own, wire::Hello hello,
+             net::ConnectionOptions options);
+  // Tells every connected node why we go, and stops dialling.
+  void leave(const std::string& reason);
+  // Closes all dialled links.
+  void close();
+
+  void link_up(const wire::Hello& theirs, const std::shared_ptr<net::Connection>& link, bool dialled);
+  void link_down(const NodeId& node, const net::Connection* link);
+  Result<> receive(const NodeId& from, std::uint16_t kind, BytesView payload);
+
+  // Sends what the replica has queued, and flushes those links.
+  void send_outgoing();
+
+  bool connected(const NodeId& node) const { return links_.contains(node); }
+  std::size_t connected_count() const { return links_.size(); }
+  // Every configured address has been reached, is our own, or has refused at least once.
+  bool all_tried() const;
+  // Every connected node has sent its UpdateInfo.
+  bool heard_from_all() const;
+  // Addresses of connected nodes (not our own).
+  std::vector<std::string> connected_addresses() const;
+
+ private:
+  class Dialler;
+  struct Link {
+    std::shared_ptr<net::Connection> connection;
+    bool dialled;
+  };
+
+  void learn(const std::string& address);
+  net::Connection* best_link(const NodeId& node) const;
+
+  net::Loop& loop_;
+  replication::Replica& replica_;
+  const Clock& clock_;
+  Random& random_;
+  Log log_;
+  wire::Hello hello_;
+  net::ConnectionOptions options_;
+  absl::btree_map<std::string, std::unique_ptr<Dialler>> diallers_;  // by "host:port"
+  absl::btree_map<NodeId, std::vector<Link>> links_;
+  std::string own_address_;
+  bool leaving_ = false;
+};
+
+}  // namespace distri::cloud

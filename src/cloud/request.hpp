@@ -1,0 +1,64 @@
+// request.hpp: one request that could not be answered on the spot: its body is still coming, it waits for a worker or
+// runs on one, or its reply is too long for one frame. Requests that are answered at once never become one of these.
+//
+// Threads: the main thread, but for `abandoned`, which workers read.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "distri/cloud/document_services.hpp"
+#include "distri/cloud/metrics.hpp"
+#include "distri/cloud/stream_pipe.hpp"
+#include "distri/wire/messages.hpp"
+
+namespace distri::cloud {
+
+class ServerConnection;
+struct RegisteredService;
+
+struct Request {
+  enum class Kind { kDocument, kBuffered, kStreamed, kEcho };
+  enum class Stage {
+    kReceiving,  // body incomplete
+    kParked,     // waits until the replica has seen what the caller has seen
+    kRunning,    // queued for a worker or on one; or an earlier request of the same id is
+    kReplying,   // reply partly sent
+    kDone,
+  };
+
+  ServerConnection* connection = nullptr;  // nullptr once it is gone
+  std::uint32_t stream = 0;
+  Kind kind = Kind::kDocument;
+  Stage stage = Stage::kReceiving;
+
+  RequestId id;
+  wire::Format format = wire::Format::kJson;
+  std::uint8_t attempt = 0;
+  std::string target;
+  Bytes params;
+  Bytes token;
+  Bytes body;
+  DocumentService document_service = DocumentService::kCount;
+  RegisteredService* service = nullptr;  // kBuffered, kStreamed
+  RequestMetrics* metrics = nullptr;     // of the service
+
+  std::int64_t arrived_ns = 0;
+  std::int64_t deadline_ns = 0;
+  // Set when nobody waits for the result any more.
+  std::shared_ptr<std::atomic<bool>> abandoned = std::make_shared<std::atomic<bool>>(false);
+
+  std::shared_ptr<StreamPipe> pipe;  // kStreamed
+  bool reply_begun = false;          // kStreamed, kEcho
+  bool reply_complete = false;       // nothing follows what is in `reply`
+  Bytes reply;                       // from reply_offset on: still to be sent
+  std::size_t reply_offset = 0;
+  std::size_t uncredited_bytes = 0;  // kEcho: of those unsent, how many came by DATA frames and are owed as credit
+  std::size_t charged_bytes = 0;     // part of the node's buffered bytes
+  bool succeeded = false;            // the outcome to count once the reply has gone
+};
+
+}  // namespace distri::cloud

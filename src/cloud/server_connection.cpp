@@ -1,0 +1,136 @@
+#include "distri/cloud/server_connection.hpp"
+
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "distri/cloud/dispatcher.hpp"
+#include "distri/cloud/peers.hpp"
+
+namespace distri::cloud {
+namespace {
+
+// A streamed reply drops what it has sent from its buffer in steps of this.
+constexpr std::size_t kCompactBytes = 256u << 10;
+
+}  // namespace
+
+ServerConnection::ServerConnection(std::shared_ptr<net::Connection> connection, Dispatcher& dispatcher, Peers& peers,
+                                   std::function<void(ServerConnection*)> closed)
+    : connection_(std::move(connection)), dispatcher_(dispatcher), peers_(peers), closed_(std::move(closed)) {}
+
+ServerConnection::~ServerConnection() = default;
+
+void ServerConnection::add(const std::shared_ptr<Request>& request) {
+  requests_[request->stream] = request;
+}
+
+void ServerConnection::remove(Request& request) {
+  unsent_reply_bytes_ -= request.reply.size() - request.reply_offset;
+  request.reply.clear();
+  request.reply_offset = 0;
+  request.connection = nullptr;
+  requests_.erase(request.stream);
+}
+
+std::shared_ptr<Request> ServerConnection::reply(std::uint32_t stream, std::shared_ptr<Request> request,
+                                                 const wire::ReplyHead& head, Bytes body) {
+  const std::size_t taken = connection_->session().send_reply(stream, head, body, true);
+  if (taken == body.size()) return nullptr;
+  if (!request) {
+    request = std::make_shared<Request>();
+    request->connection = this;
+    request->stream = stream;
+    add(request);
+  }
+  request->stage = Request::Stage::kReplying;
+  request->reply = std::move(body);
+  request->reply_offset = taken;
+  request->reply_complete = true;
+  unsent_reply_bytes_ += request->reply.size() - taken;
+  // What is over the inline limit goes on at once as far as the window allows.
+  const std::size_t more =
+      connection_->session().send_data(stream, BytesView(request->reply).substr(request->reply_offset), true);
+  request->reply_offset += more;
+  unsent_reply_bytes_ -= more;
+  return request->reply_offset == request->reply.size() ? nullptr : request;
+}
+
+std::size_t ServerConnection::send_more(Request& request, BytesView more) {
+  auto& session = connection_->session();
+  if (request.reply.empty()) {
+    // The usual case copies nothing.
+    const std::size_t sent = session.send_data(request.stream, more, request.reply_complete);
+    request.reply = more.substr(sent);
+    unsent_reply_bytes_ += request.reply.size();
+    return sent;
+  }
+  request.reply.append(more);
+  unsent_reply_bytes_ += more.size();
+  const BytesView rest = BytesView(request.reply).substr(request.reply_offset);
+  const std::size_t sent = session.send_data(request.stream, rest, request.reply_complete);
+  request.reply_offset += sent;
+  unsent_reply_bytes_ -= sent;
+  if (request.reply_offset == request.reply.size()) {
+    request.reply.clear();
+    request.reply_offset = 0;
+  } else if (request.reply_offset > kCompactBytes && !request.reply_complete) {
+    request.reply.erase(0, request.reply_offset);
+    request.reply_offset = 0;
+  }
+  return sent;
+}
+
+void ServerConnection::on_hello(const wire::Hello& theirs) {
+  from_node_ = theirs.role == wire::Role::kNode;
+  if (!from_node_) return;
+  node_ = theirs.node;
+  peers_.link_up(theirs, connection_, false);
+}
+
+void ServerConnection::on_request(std::uint32_t stream, const wire::RequestHead& head, BytesView body, bool end) {
+  dispatcher_.begin(*this, stream, head, body, end);
+}
+
+void ServerConnection::on_data(std::uint32_t stream, BytesView chunk, bool end) {
+  const auto it = requests_.find(stream);
+  if (it == requests_.end()) {
+    // The stream was answered before its body ended: the rest is read and dropped.
+    connection_->session().consume(stream, static_cast<std::uint32_t>(chunk.size()));
+    return;
+  }
+  const auto request = it->second;
+  dispatcher_.more(request, chunk, end);
+}
+
+void ServerConnection::on_writable(std::uint32_t stream) {
+  if (const auto it = requests_.find(stream); it != requests_.end()) {
+    const auto request = it->second;
+    dispatcher_.writable(request);
+  }
+}
+
+void ServerConnection::on_reset(std::uint32_t stream, const Error& error) {
+  if (const auto it = requests_.find(stream); it != requests_.end()) {
+    const auto request = it->second;
+    dispatcher_.abandon(request, Error{Code::kCancelled, error.message}, true);
+  }
+}
+
+void ServerConnection::on_message(std::uint16_t kind, BytesView payload) {
+  if (auto result = peers_.receive(node_, kind, payload); !result) {
+    connection_->session().goodbye(result.error());
+    connection_->close(result.error());
+  }
+}
+
+void ServerConnection::on_closed(const Error& reason) {
+  std::vector<std::shared_ptr<Request>> open;
+  open.reserve(requests_.size());
+  for (const auto& [stream, request] : requests_) open.push_back(request);
+  for (const auto& request : open) dispatcher_.abandon(request, reason, false);
+  if (from_node_) peers_.link_down(node_, connection_.get());
+  closed_(this);
+}
+
+}  // namespace distri::cloud

@@ -1,0 +1,66 @@
+// server_connection.hpp: an accepted connection: a client's requests, or another node's messages.
+//
+// Turns session events into Requests for the Dispatcher and sends replies of any length under flow control.
+// Invariant: every stream that the caller opened ends with a reply, a reset, or the connection.
+// Threads: the main thread. Life: owned by the CloudNode from accept to on_closed().
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <memory>
+
+#include "distri/cloud/request.hpp"
+#include "distri/net/connection.hpp"
+
+namespace distri::cloud {
+
+class Dispatcher;
+class Peers;
+
+class ServerConnection final : public net::ConnectionHandler {
+ public:
+  // Unread replies that one connection may pile up before its requests are answered busy.
+  static constexpr std::size_t kUnsentReplyBytesMax = 32u << 20;
+
+  ServerConnection(std::shared_ptr<net::Connection> connection, Dispatcher& dispatcher, Peers& peers,
+                   std::function<void(ServerConnection*)> closed);
+  ~ServerConnection() override;
+
+  net::Connection& connection() { return *connection_; }
+  bool from_node() const { return from_node_; }
+  std::size_t unsent_reply_bytes() const { return unsent_reply_bytes_; }
+  std::size_t requests_in_flight() const { return requests_.size(); }
+
+  // ---- For the dispatcher.
+  // Answers a stream that has no Request (or whose Request is `request`): sends what fits, keeps the rest in the
+  // Request, which is created when needed. Returns it when the reply is not complete yet, else nullptr.
+  std::shared_ptr<Request> reply(std::uint32_t stream, std::shared_ptr<Request> request, const wire::ReplyHead& head,
+                                 Bytes body);
+  // Goes on with a reply that has begun: first what request->reply still holds, then `more`; what the window does not
+  // allow stays in request->reply. Returns the bytes sent. With request->reply_complete the last byte ends the stream.
+  std::size_t send_more(Request& request, BytesView more);
+  void add(const std::shared_ptr<Request>& request);
+  // Forgets the request; the stream is over.
+  void remove(Request& request);
+
+  // ---- net::ConnectionHandler
+  void on_hello(const wire::Hello& theirs) override;
+  void on_request(std::uint32_t stream, const wire::RequestHead& head, BytesView body, bool end) override;
+  void on_data(std::uint32_t stream, BytesView chunk, bool end) override;
+  void on_writable(std::uint32_t stream) override;
+  void on_reset(std::uint32_t stream, const Error& error) override;
+  void on_message(std::uint16_t kind, BytesView payload) override;
+  void on_closed(const Error& reason) override;
+
+ private:
+  std::shared_ptr<net::Connection> connection_;
+  Dispatcher& dispatcher_;
+  Peers& peers_;
+  std::function<void(ServerConnection*)> closed_;
+  absl::flat_hash_map<std::uint32_t, std::shared_ptr<Request>> requests_;
+  std::size_t unsent_reply_bytes_ = 0;
+  NodeId node_;
+  bool from_node_ = false;
+};
+
+}  // namespace distri::cloud

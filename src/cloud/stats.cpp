@@ -1,0 +1,135 @@
+// What a node says about itself: the Stats and Nodes services, and hints.
+#include <string>
+
+#include "distri/cloud/node_impl.hpp"
+
+namespace distri::cloud {
+namespace {
+
+double load_fraction(const replication::Load& load) {
+  return load.workers == 0 ? 0.0 : static_cast<double>(load.queued + load.running) / load.workers;
+}
+
+void append_load(bson::Builder& out, const replication::Load& load) {
+  out.begin_object("load");
+  out.append_int64("queued", load.queued);
+  out.append_int64("running", load.running);
+  out.append_int64("workers", load.workers);
+  out.append_int64("loop_lag_us", load.loop_lag_us);
+  out.end();
+}
+
+void append_number(bson::Builder& out, std::string_view key, std::uint64_t value) {
+  out.append_int64(key, static_cast<std::int64_t>(value));
+}
+
+}  // namespace
+
+bson::Document CloudNode::Impl::stats() {
+  bson::Builder out;
+  out.append_string("node", node_id.hex());
+  append_number(out, "incarnation", incarnation);
+  out.append_string("address", to_string(own_address));
+  out.append_string("software", kSoftware);
+  out.append_string("state", state == State::kStarting  ? "starting"
+                             : state == State::kServing ? "serving"
+                                                        : "stopping");
+  append_number(out, "uptime_ms", static_cast<std::uint64_t>((clock.monotonic_ns() - started_ns) / 1'000'000));
+  append_load(out, load());
+
+  out.begin_object("connections");
+  std::size_t nodes_connected = 0;
+  for (const auto& [raw, connection] : connections) nodes_connected += connection->from_node() ? 1 : 0;
+  append_number(out, "clients", connections.size() - nodes_connected);
+  append_number(out, "nodes", peers->connected_count());
+  out.end();
+
+  out.begin_object("requests");
+  dispatcher->total().append_to(out);
+  out.end();
+  out.begin_object("services");
+  const auto service = [&](const std::string& name, const RequestMetrics& metrics) {
+    if (metrics.received == 0) return;
+    out.begin_object(name);
+    metrics.append_to(out);
+    out.end();
+  };
+  for (const auto& [name, metrics] : dispatcher->built_in_metrics()) service(name, metrics);
+  for (const auto& [name, registered] : registry) service(name, registered.metrics);
+  out.end();
+
+  out.begin_array("collections");
+  std::size_t i = 0;
+  for (const auto& summary : replica->summaries()) {
+    const auto* collection = replica->database().find(summary.name);
+    out.begin_object(std::to_string(i++));
+    out.append_string("name", summary.name);
+    append_number(out, "documents", summary.documents);
+    append_number(out, "bytes", collection == nullptr ? 0 : collection->bytes());
+    out.append_string("digest", summary.digest.hex());
+    out.end();
+  }
+  out.end();
+  out.append_string("digest", replica->database_digest().hex());
+  out.begin_object("vector");
+  for (const auto& [actor, counter] : replica->vector().entries()) append_number(out, actor.hex(), counter);
+  out.end();
+
+  const auto counters = replica->counters();
+  out.begin_object("replication");
+  append_number(out, "local_ops", counters.local_ops);
+  append_number(out, "remote_ops", counters.remote_ops);
+  append_number(out, "void_ops", counters.void_ops);
+  append_number(out, "held_back", counters.held_back);
+  append_number(out, "pulls", counters.pulls);
+  append_number(out, "divergences", counters.divergences);
+  append_number(out, "log_bytes", counters.log_bytes);
+  out.end();
+
+  out.begin_array("peers");
+  i = 0;
+  for (const auto& [id, info] : replica->peers()) {
+    out.begin_object(std::to_string(i++));
+    out.append_string("node", id.hex());
+    out.append_string("address", info.address);
+    out.append_bool("connected", peers->connected(id));
+    out.append_double("load", load_fraction(info.load));
+    out.end();
+  }
+  out.end();
+  return std::move(out).finish();
+}
+
+bson::Document CloudNode::Impl::nodes() {
+  bson::Builder out;
+  out.begin_array("nodes");
+  out.begin_object("0");
+  out.append_string("address", to_string(own_address));
+  out.append_double("load", load_fraction(load()));
+  out.append_bool("self", true);
+  out.end();
+  std::size_t i = 1;
+  for (const auto& [id, info] : replica->peers()) {
+    if (!peers->connected(id) || info.address.empty()) continue;
+    out.begin_object(std::to_string(i++));
+    out.append_string("address", info.address);
+    out.append_double("load", load_fraction(info.load));
+    out.append_bool("self", false);
+    out.end();
+  }
+  out.end();
+  return std::move(out).finish();
+}
+
+std::string CloudNode::Impl::better_node() const {
+  std::string best;
+  double best_load = state == State::kServing ? load_fraction(load()) : 1e9;
+  for (const auto& [id, info] : replica->peers()) {
+    if (!peers->connected(id) || info.address.empty() || load_fraction(info.load) >= best_load) continue;
+    best_load = load_fraction(info.load);
+    best = info.address;
+  }
+  return best;
+}
+
+}  // namespace distri::cloud
