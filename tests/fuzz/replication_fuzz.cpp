@@ -1,0 +1,74 @@
+// Whatever a peer sends, in whatever order: the replica stays sound. Input: records of kind (1 byte, of MessageKind or
+// not), sender (1 byte), length (2 bytes, little-endian), payload; kind 250 and above let time pass or write locally.
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "distri/bson/compare.hpp"
+#include "distri/replication/replica.hpp"
+#include "distri/wire/primitives.hpp"
+
+namespace {
+
+using namespace distri;
+using replication::MessageKind;
+using replication::Replica;
+
+constexpr std::uint8_t kPeers = 2;
+
+NodeId node(std::uint8_t number) {
+  NodeId id;
+  id.bytes.fill(number);
+  return id;
+}
+
+bson::Document document(std::int32_t id) {
+  bson::Builder builder;
+  builder.append_int32("_id", id).append_string("name", "value").append_int32("n", id);
+  return std::move(builder).finish();
+}
+
+// A small replica that has something to lose.
+void fill(Replica& replica, std::int64_t now) {
+  for (std::int32_t i = 0; i < 3; ++i) {
+    if (!replica.insert("c", document(i), now)) std::abort();
+  }
+  if (!replica.remove("c", bson::order_key(document(2).view().begin()->value), now)) std::abort();
+  for (std::uint8_t i = 1; i <= kPeers; ++i) replica.peer_connected(node(i), now);
+  replica.end_turn(now);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  wire::Reader in(BytesView(reinterpret_cast<const char*>(data), size));
+  replication::ReplicaConfig config;
+  config.node = node(100);
+  config.log_bytes_max = 2'000;
+  config.holdback_bytes_max = 4'000;
+  config.pull_chunk_bytes = 200;
+  Replica replica(config);
+  std::int64_t now = 1'700'000'000'000;
+  fill(replica, now);
+  while (!in.at_end()) {
+    const std::uint8_t kind = in.u8();
+    const std::uint8_t sender = in.u8();
+    if (kind >= 253) {
+      now += sender * 100;
+      replica.tick(now);
+    } else if (kind >= 250) {
+      (void)replica.upsert_fields("c", document(sender), now);
+    } else {
+      (void)replica.receive(node(static_cast<std::uint8_t>(1 + sender % kPeers)), static_cast<MessageKind>(kind),
+                            in.bytes16(), now);
+    }
+    replica.end_turn(now);
+    (void)replica.take_outgoing();
+    (void)replica.take_notices();
+  }
+  if (const auto broken = replica.check_invariants()) {
+    std::fprintf(stderr, "%s\n", broken->c_str());
+    std::abort();
+  }
+  return 0;
+}
