@@ -16,43 +16,45 @@
 
 namespace distri::replication {
 
+// Elapsed time, made from wall readings: it never runs back, and a leap of the wall clock moves it by at most
+// kLeapMsMax.
+using Elapsed = std::int64_t;
+inline constexpr std::int64_t kLeapMsMax = 60'000;
+inline constexpr Elapsed kNever = -1'000'000'000'000;
+
+// The states of a peer on their way to us. Nothing of it is visible before commit.
+struct Staging {
+  VersionVector start;   // the peer's vector when the stream began: what the states at least contain
+  VersionVector reach;   // the peer's vector at the last chunk: what they at most contain
+  VersionVector staged;  // start and the tail so far, and what we had
+  std::vector<CollectionChunk> collections;
+  bool chunks_done = false;
+  std::vector<Holdback::Held> tail;  // batches from `start` to `reach`, in the peer's log order
+  StateCursor cursor;
+};
+
+// One question to a peer that has not been answered yet.
+struct Pull {
+  std::uint64_t id = 0;
+  Elapsed since = 0;
+  int timeouts = 0;
+  std::optional<Staging> staging;
+};
+
+struct PeerState {
+  std::optional<VersionVector> announced;  // since it connected
+  std::optional<Pull> pull;
+  bool leaving = false;
+  Elapsed last_timeout = kNever;
+  Elapsed resting_until = kNever;  // it answered without use: not asked before
+  Elapsed last_clock_notice = kNever;
+  Elapsed last_duplicate_notice = kNever;
+  VersionVector diverged_at;  // the vector at which divergence was last reported
+  bool diverged = false;
+};
+
 struct Replica::Impl {
-  // Elapsed time, made from wall readings: it never runs back, and a leap of the wall clock moves it by at most
-  // kLeapMsMax.
-  using Elapsed = std::int64_t;
-  static constexpr std::int64_t kLeapMsMax = 60'000;
-  static constexpr Elapsed kNever = -1'000'000'000'000;
-
-  // The states of a peer on their way to us. Nothing of it is visible before commit.
-  struct Staging {
-    VersionVector start;   // the peer's vector when the stream began: what the states at least contain
-    VersionVector reach;   // the peer's vector at the last chunk: what they at most contain
-    VersionVector staged;  // start and the tail so far, and what we had
-    std::vector<CollectionChunk> collections;
-    bool chunks_done = false;
-    std::vector<Holdback::Held> tail;  // batches from `start` to `reach`, in the peer's log order
-    StateCursor cursor;
-  };
-
-  // One question to a peer that has not been answered yet.
-  struct Pull {
-    std::uint64_t id = 0;
-    Elapsed since = 0;
-    int timeouts = 0;
-    std::optional<Staging> staging;
-  };
-
-  struct Peer {
-    std::optional<VersionVector> announced;  // since it connected
-    std::optional<Pull> pull;
-    bool leaving = false;
-    Elapsed last_timeout = kNever;
-    Elapsed resting_until = kNever;  // it answered without use: not asked before
-    Elapsed last_clock_notice = kNever;
-    Elapsed last_duplicate_notice = kNever;
-    VersionVector diverged_at;  // the vector at which divergence was last reported
-    bool diverged = false;
-  };
+  using Peer = PeerState;
 
   explicit Impl(ReplicaConfig c);
 
