@@ -1,0 +1,151 @@
+// client.hpp: the way to use a distri cluster from a program. Read this header first.
+//
+//   distri::client::Client client({{"127.0.0.1", 3000}});             // any node; the others are learned from it
+//   auto id = client.add_document("photos", {{"name", "dune"}, {"stars", 5}});
+//   auto page = client.read_collection("photos", {{"stars", {{"$gte", 4}}}});
+//   auto png = client.send_data(jpeg_bytes, "Encrypt");                 // bytes in, bytes out
+//
+// Where a request goes: the better of two random nodes by (reported load + our own requests in flight there) and
+// measured latency. A node that answers busy or unavailable, a connection that ends, a node that does not accept: the
+// request goes to another node (the hinted one first), with growing pauses when all were tried, until the deadline. A
+// request is retried only where that is safe: the request id makes a node execute it at most once, and documents get
+// their _id from the client, so that a repeated add is the same add.
+//
+// Streams of bytes of any length: open_stream(). Buffered calls carry at most CallOptions::reply_bytes_max back.
+//
+// Invariants: every call ends, at the latest at its deadline (CallOptions::timeout_ms), with a reply or an Error that
+// says why. Threads: any number of threads may use one Client. Callbacks of asynchronous calls run on the runtime's
+// thread: they must not block and must not call blocking methods of a Client (that is an error with kInvalidArgument).
+// Destroying a Client ends its calls with kCancelled, after which no callback runs. Errors: all of utils/result.hpp.
+// kDeadlineExceeded names the last thing that went wrong on the way.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "distri/utils/address.hpp"
+#include "distri/utils/bytes.hpp"
+#include "distri/utils/ids.hpp"
+#include "distri/utils/result.hpp"
+
+namespace distri::client {
+
+// The thread that moves bytes for one or many clients, their connection pools and what they learned about nodes.
+// Several thousand clients can share one.
+class Runtime {
+ public:
+  static std::shared_ptr<Runtime> create();
+  virtual ~Runtime() = default;
+};
+
+struct ClientOptions {
+  std::int64_t timeout_ms = 30'000;      // of a call that names none
+  std::int64_t dial_ms = 2'000;          // to connect to one node
+  std::int64_t refresh_ms = 2'000;       // how old the node table may get while calls are made
+  std::size_t connections_per_node = 1;  // pool size
+  bool discover = true;                  // false: use only the given nodes
+  std::shared_ptr<Runtime> runtime;      // none: a runtime of its own
+};
+
+struct CallOptions {
+  std::int64_t timeout_ms = 0;  // 0: ClientOptions::timeout_ms
+  std::size_t reply_bytes_max = 256u << 20;
+  bool idempotent = false;           // true: needs no request id (reads); the node keeps no memory of it
+  std::optional<Address> only_node;  // ask exactly this node; no retry elsewhere
+  bool bson = false;                 // params, body and reply documents are BSON instead of JSON (wire::Format)
+};
+
+struct Reply {
+  Bytes body;
+  Address node;             // who answered
+  int attempts = 1;         // tries, including the one that succeeded
+  std::int64_t rtt_us = 0;  // of the last try
+};
+
+using ReplyCallback = std::function<void(Result<Reply>)>;
+
+// A call whose bodies are streams. Blocking; one thread may write while another reads. Not retried: it is bound to one
+// node from the first byte on (opening it does try several). Destroying it before the end cancels it.
+class CallStream {
+ public:
+  virtual ~CallStream() = default;
+  // Blocks while the flow-control window is full. kDeadlineExceeded, kConnectionLost, or the status the service ended
+  // with.
+  virtual Result<> write(BytesView chunk) = 0;
+  // No more request bytes.
+  virtual Result<> finish() = 0;
+  // The next piece of the reply; empty at its end. The first call waits for the reply to begin, and a failed status is
+  // its error.
+  virtual Result<Bytes> read() = 0;
+  virtual void cancel() = 0;
+  virtual const Address& node() const = 0;
+};
+
+class Client {
+ public:
+  explicit Client(std::vector<Address> nodes, ClientOptions options = {});
+  ~Client();
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+
+  // ---- Bytes in, bytes out.
+  Result<Bytes> send_data(BytesView data, std::string_view service, const CallOptions& options = {});
+  Result<Bytes> send_data_with_params(BytesView data, std::string_view service, const nlohmann::json& params,
+                                      const CallOptions& options = {});
+  // The same with everything that is known about the answer.
+  Result<Reply> call(BytesView data, std::string_view service, const nlohmann::json& params,
+                     const CallOptions& options = {});
+  // Asynchronous: the callback runs exactly once.
+  void async_call(Bytes data, std::string service, const nlohmann::json& params, const CallOptions& options,
+                  ReplyCallback callback);
+  std::future<Result<Bytes>> async_send_data(Bytes data, std::string service, const CallOptions& options = {});
+  std::future<Result<Bytes>> async_send_data_with_params(Bytes data, std::string service, const nlohmann::json& params,
+                                                         const CallOptions& options = {});
+  Result<std::unique_ptr<CallStream>> open_stream(std::string_view service, const nlohmann::json& params,
+                                                  const CallOptions& options = {});
+
+  // ---- The cluster.
+  // `Stats` of every known node, asked at the same time; a node that does not answer gives {"address": ..., "error":
+  // ...}.
+  Result<std::vector<nlohmann::json>> collect_stats(const CallOptions& options = {});
+  // The node table as known now (asks for it when empty).
+  Result<std::vector<Address>> nodes();
+
+  // ---- Documents. `_id` strings, numbers or {"$oid": hex}; made here when missing.
+  Result<nlohmann::json> add_document(std::string_view collection, const nlohmann::json& document,
+                                      const CallOptions& options = {});  // the _id
+  // Upsert by _id: sets the given fields. {"inserted": bool, "_id": ...}
+  Result<nlohmann::json> update_document(std::string_view collection, const nlohmann::json& fields,
+                                         const CallOptions& options = {});
+  // Number deleted. An empty filter needs `all`.
+  Result<std::uint64_t> delete_documents(std::string_view collection, const nlohmann::json& filter, bool all = false,
+                                         const CallOptions& options = {});
+  // All matching documents (pages are fetched behind the scenes up to `limit`; 0: all).
+  Result<std::vector<nlohmann::json>> read_collection(std::string_view collection,
+                                                      const nlohmann::json& filter = nullptr,
+                                                      const nlohmann::json& sort = nullptr, std::uint64_t limit = 0,
+                                                      const CallOptions& options = {});
+  // One page: {"documents": [...], "cursor": "..."} (no cursor: the last page). `query` as the parameters of
+  // ReadCollection.
+  Result<nlohmann::json> read_page(std::string_view collection, const nlohmann::json& query,
+                                   const CallOptions& options = {});
+  Result<std::uint64_t> count(std::string_view collection, const nlohmann::json& filter = nullptr,
+                              const CallOptions& options = {});
+  Result<bool> create_collection(std::string_view name, const CallOptions& options = {});  // true: it is new
+  Result<bool> drop_collection(std::string_view name, const CallOptions& options = {});    // true: it existed
+  Result<std::vector<nlohmann::json>> list_collections(
+      const CallOptions& options = {});  // [{"name","documents","bytes"}]
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace distri::client

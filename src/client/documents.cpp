@@ -1,0 +1,154 @@
+// The typed helpers of Client: documents in and out, over the services of docs/services.md.
+#include <optional>
+
+#include "distri/client/client.hpp"
+#include "distri/client/client_impl.hpp"
+#include "distri/client/codec.hpp"
+
+namespace distri::client {
+namespace {
+
+struct Answer {
+  nlohmann::json document;
+  Address node;
+};
+
+std::string on(std::string_view service, std::string_view collection) {
+  return fmt::format("{}<{}>", service, collection);
+}
+
+std::unexpected<Error> no_field(std::string_view service, std::string_view field, std::string_view type) {
+  return fail(Code::kProtocolError, "the reply of {} has no field '{}' with {}", service, field, type);
+}
+
+Result<std::uint64_t> number_of(const nlohmann::json& answer, std::string_view field, std::string_view service) {
+  const auto found = answer.find(field);
+  if (found == answer.end() || !found->is_number()) return no_field(service, field, "a number");
+  return found->get<std::uint64_t>();
+}
+
+Result<bool> bool_of(const nlohmann::json& answer, std::string_view field, std::string_view service) {
+  const auto found = answer.find(field);
+  if (found == answer.end() || !found->is_boolean()) return no_field(service, field, "true or false");
+  return found->get<bool>();
+}
+
+Result<std::vector<nlohmann::json>> list_of(nlohmann::json& answer, std::string_view field, std::string_view service) {
+  const auto found = answer.find(field);
+  if (found == answer.end() || !found->is_array()) return no_field(service, field, "a list");
+  return std::move(found->get_ref<nlohmann::json::array_t&>());
+}
+
+Result<Answer> ask(Client& client, std::string_view service, const nlohmann::json& params, const nlohmann::json* body,
+                   const CallOptions& options) {
+  const auto format = options.bson ? wire::Format::kBson : wire::Format::kJson;
+  Bytes bytes;
+  if (body != nullptr) {
+    DISTRI_TRY(bytes, encode_object(*body, format, "a document"));
+  }
+  DISTRI_TRY(Reply reply, client.call(bytes, service, params, options));
+  DISTRI_TRY(auto document, decode_object(reply.body, format, service));
+  return Answer{std::move(document), std::move(reply.node)};
+}
+
+CallOptions reading(CallOptions options) {
+  options.idempotent = true;
+  return options;
+}
+
+}  // namespace
+
+Result<nlohmann::json> Client::add_document(std::string_view collection, const nlohmann::json& document,
+                                            const CallOptions& options) {
+  const std::string service = on("AddDocument", collection);
+  nlohmann::json complete = document;
+  if (complete.is_object() && !complete.contains("_id")) complete["_id"] = impl_->make_id();
+  DISTRI_TRY(Answer answer, ask(*this, service, nullptr, &complete, options));
+  if (!answer.document.contains("_id")) return no_field(service, "_id", "a value");
+  return std::move(answer.document["_id"]);
+}
+
+Result<nlohmann::json> Client::update_document(std::string_view collection, const nlohmann::json& fields,
+                                               const CallOptions& options) {
+  nlohmann::json complete = fields;
+  if (complete.is_object() && !complete.contains("_id")) complete["_id"] = impl_->make_id();
+  DISTRI_TRY(Answer answer, ask(*this, on("UpdateDocument", collection), nullptr, &complete, options));
+  return std::move(answer.document);
+}
+
+Result<std::uint64_t> Client::delete_documents(std::string_view collection, const nlohmann::json& filter, bool all,
+                                               const CallOptions& options) {
+  nlohmann::json params = nlohmann::json::object();
+  if (!filter.is_null()) params["filter"] = filter;
+  if (all) params["all"] = true;
+  const std::string service = on("DeleteDocument", collection);
+  DISTRI_TRY(const Answer answer, ask(*this, service, params, nullptr, options));
+  return number_of(answer.document, "deleted", service);
+}
+
+Result<std::vector<nlohmann::json>> Client::read_collection(std::string_view collection, const nlohmann::json& filter,
+                                                            const nlohmann::json& sort, std::uint64_t limit,
+                                                            const CallOptions& options) {
+  nlohmann::json query = nlohmann::json::object();
+  if (!filter.is_null()) query["filter"] = filter;
+  if (!sort.is_null()) query["sort"] = sort;
+  if (limit != 0) query["limit"] = limit;
+  const std::string service = on("ReadCollection", collection);
+
+  const CallOptions call_options = reading(options);
+  const auto deadline_ms = impl_->make_spec(service, nullptr, call_options).deadline_ms;  // of all pages together
+  std::vector<nlohmann::json> documents;
+  std::optional<Address> page_node;
+  for (;;) {
+    CallSpec spec = impl_->make_spec(service, query, call_options);
+    spec.deadline_ms = deadline_ms;
+    spec.preferred = page_node;  // where the position of the cursor is known to be reached
+    const auto format = spec.format;
+    DISTRI_TRY(Reply reply, impl_->wait(std::move(spec), {}));
+    DISTRI_TRY(auto answer, decode_object(reply.body, format, service));
+    DISTRI_TRY(auto page, list_of(answer, "documents", service));
+    for (auto& document : page) {
+      if (limit != 0 && documents.size() == limit) break;
+      documents.push_back(std::move(document));
+    }
+    const auto cursor = answer.find("cursor");
+    if (cursor == answer.end() || !cursor->is_string() || (limit != 0 && documents.size() == limit)) return documents;
+    if (page.empty()) return fail(Code::kProtocolError, "{} sent an empty page and says that there are more", service);
+    query["cursor"] = *cursor;
+    page_node = std::move(reply.node);
+  }
+}
+
+Result<nlohmann::json> Client::read_page(std::string_view collection, const nlohmann::json& query,
+                                         const CallOptions& options) {
+  DISTRI_TRY(Answer answer, ask(*this, on("ReadCollection", collection), query, nullptr, reading(options)));
+  return std::move(answer.document);
+}
+
+Result<std::uint64_t> Client::count(std::string_view collection, const nlohmann::json& filter,
+                                    const CallOptions& options) {
+  nlohmann::json params = nullptr;
+  if (!filter.is_null()) params["filter"] = filter;
+  const std::string service = on("Count", collection);
+  DISTRI_TRY(const Answer answer, ask(*this, service, params, nullptr, reading(options)));
+  return number_of(answer.document, "count", service);
+}
+
+Result<bool> Client::create_collection(std::string_view name, const CallOptions& options) {
+  const std::string service = on("CreateCollection", name);
+  DISTRI_TRY(const Answer answer, ask(*this, service, nullptr, nullptr, options));
+  return bool_of(answer.document, "created", service);
+}
+
+Result<bool> Client::drop_collection(std::string_view name, const CallOptions& options) {
+  const std::string service = on("DropCollection", name);
+  DISTRI_TRY(const Answer answer, ask(*this, service, nullptr, nullptr, options));
+  return bool_of(answer.document, "dropped", service);
+}
+
+Result<std::vector<nlohmann::json>> Client::list_collections(const CallOptions& options) {
+  DISTRI_TRY(Answer answer, ask(*this, "ListCollections", nullptr, nullptr, reading(options)));
+  return list_of(answer.document, "collections", "ListCollections");
+}
+
+}  // namespace distri::client
