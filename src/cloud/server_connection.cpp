@@ -35,8 +35,11 @@ void ServerConnection::remove(Request& request) {
 
 std::shared_ptr<Request> ServerConnection::reply(std::uint32_t stream, std::shared_ptr<Request> request,
                                                  const wire::ReplyHead& head, Bytes body) {
-  const std::size_t taken = connection_->session().send_reply(stream, head, body, true);
-  if (taken == body.size()) return nullptr;
+  auto& session = connection_->session();
+  std::size_t sent = session.send_reply(stream, head, body, true);
+  // What is over the inline limit goes on at once as far as the window allows.
+  if (sent < body.size()) sent += session.send_data(stream, BytesView(body).substr(sent), true);
+  if (sent == body.size()) return nullptr;
   if (!request) {
     request = std::make_shared<Request>();
     request->connection = this;
@@ -45,15 +48,10 @@ std::shared_ptr<Request> ServerConnection::reply(std::uint32_t stream, std::shar
   }
   request->stage = Request::Stage::kReplying;
   request->reply = std::move(body);
-  request->reply_offset = taken;
+  request->reply_offset = sent;
   request->reply_complete = true;
-  unsent_reply_bytes_ += request->reply.size() - taken;
-  // What is over the inline limit goes on at once as far as the window allows.
-  const std::size_t more =
-      connection_->session().send_data(stream, BytesView(request->reply).substr(request->reply_offset), true);
-  request->reply_offset += more;
-  unsent_reply_bytes_ -= more;
-  return request->reply_offset == request->reply.size() ? nullptr : request;
+  unsent_reply_bytes_ += request->reply.size() - sent;
+  return request;
 }
 
 std::size_t ServerConnection::send_more(Request& request, BytesView more) {

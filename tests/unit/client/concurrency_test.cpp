@@ -187,12 +187,12 @@ TEST_CASE("a callback may own the client and the last reference to the runtime")
     auto client = std::make_shared<Client>(std::vector<Address>{node.address()}, fixed());
     auto* raw = client.get();
     std::atomic<int> others{0};
-    raw->async_call("x", "Same", nullptr, {}, [&done, &others, client](const Result<Reply>& reply) mutable {
-      client->async_call("x", "Same", nullptr, {}, [&others](const Result<Reply>&) { ++others; });
-      client.reset();
-      done.set_value(reply.has_value() && others == 1);
-    });
-    client.reset();
+    raw->async_call("x", "Same", nullptr, {},
+                    [&done, &others, client = std::move(client)](const Result<Reply>& reply) mutable {
+                      client->async_call("x", "Same", nullptr, {}, [&others](const Result<Reply>&) { ++others; });
+                      client.reset();
+                      done.set_value(reply.has_value() && others == 1);
+                    });
     CHECK(done.get_future().get());
   }
 }

@@ -162,7 +162,9 @@ TEST_CASE("A client that stops reading is cut off, and its replies do not pile u
 }
 
 TEST_CASE("A client that reads but never gives credit holds a bounded amount, until its deadline") {
-  const RunningNode node(short_limits());
+  auto config = short_limits();
+  config.write_stall_ms = 30'000;  // it does read
+  const RunningNode node(config);
   RawClient client(node.address());
   const std::string text(900'000, 'x');
   REQUIRE(client.call("AddDocument<big>", "", R"({"_id":1,"t":")" + text + "\"}").status == Code::kOk);

@@ -299,6 +299,25 @@ TEST_CASE("Streams of bytes pass through a service and through Echo without bein
   CHECK(client.call("Echo", "", Bytes(200'000, 'e')).body == Bytes(200'000, 'e'));
 }
 
+TEST_CASE("Replies of every size come back whole, and leave nothing behind when the caller goes") {
+  const RunningNode node;
+  RawClient watcher(node.address());
+  for (const std::size_t size : {1u, 1'000u, 60'000u, 70'000u, 150'000u, 300'000u, 330'000u, 1'000'000u}) {
+    CAPTURE(size);
+    RawClient client(node.address());
+    const std::string text(size, 't');
+    REQUIRE(client.call("AddDocument<big>", "", R"({"_id":1,"t":")" + text + "\"}").status == Code::kOk);
+    const auto read = client.call("ReadCollection<big>");
+    REQUIRE(read.status == Code::kOk);
+    CHECK(json::parse(read.body)["documents"][0]["t"] == text);
+    REQUIRE(client.call("DropCollection<big>").status == Code::kOk);
+  }
+  eventually([&] { return json::parse(watcher.call("Stats").body)["connections"]["clients"] == 1; });
+  const auto requests = json::parse(watcher.call("Stats").body)["requests"];
+  CHECK(requests["in_flight"] == 0);
+  CHECK(requests["failed"] == 0);
+}
+
 TEST_CASE("Three nodes converge, and a client reads its own write on another node") {
   cloud::NodeConfig config;
   config.gossip_ms = 50;
