@@ -1,0 +1,25 @@
+// prepare.hpp: what must be there before the clock starts, and what is checked and removed after it has stopped. Uses
+// the client library.
+#pragma once
+
+#include <string>
+
+#include "figures.hpp"
+#include "options.hpp"
+
+namespace bench {
+
+// Adds the documents that the workload reads, and waits until every node has them. kUnavailable, kDeadlineExceeded: a
+// sentence.
+distri::Result<> prepare(const Options& options, const std::string& collection);
+
+// Encrypt: decrypts the replies that were kept; each that is not the image again counts as an error.
+void check_decryptions(const Options& options, Figures& figures);
+
+// Drops the collection.
+void clean_up(const Options& options, const std::string& collection);
+
+// The workload encrypt-direct: encrypt_image() in this thread, no node. kUnavailable in a build without OpenCV.
+distri::Result<Figures> run_encrypt_direct(const Options& options);
+
+}  // namespace bench

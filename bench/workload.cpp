@@ -1,0 +1,205 @@
+#include "workload.hpp"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "distri/bson/document.hpp"
+#include "distri/wire/primitives.hpp"
+
+namespace bench {
+namespace {
+
+using distri::Bytes;
+using distri::BytesView;
+using distri::bson::Builder;
+
+constexpr distri::BytesView kPngSignature{"\x89PNG\r\n\x1a\n", 8};
+constexpr std::size_t kEnvelopeBytesMax = 64;  // around one document in the reply of a get
+
+// Letters that differ from document to document.
+void append_value(Bytes& out, std::uint64_t number, std::size_t bytes) {
+  std::uint64_t state = number * 0x9e3779b97f4a7c15U + 1;
+  for (std::size_t i = 0; i < bytes; ++i) {
+    if (i % 8 == 0) state = state * 6364136223846793005U + 1442695040888963407U;
+    out.push_back(static_cast<char>('a' + ((state >> (8 * (i % 8))) & 15)));
+  }
+}
+
+std::size_t value_bytes(std::uint64_t number, std::uint32_t doc_bytes) {
+  const std::size_t rest = fmt::formatted_size(R"({{"_id":"k{:010}","n":{},"v":""}})", number, number);
+  return doc_bytes > rest ? doc_bytes - rest : 0;
+}
+
+bool contains(BytesView text, BytesView part) {
+  return text.find(part) != BytesView::npos;
+}
+
+}  // namespace
+
+std::string document_text(std::uint64_t number, std::uint32_t doc_bytes) {
+  std::string out;
+  fmt::format_to(std::back_inserter(out), R"({{"_id":"k{:010}","n":{},"v":")", number, number);
+  append_value(out, number, value_bytes(number, doc_bytes));
+  out += "\"}";
+  return out;
+}
+
+Bytes make_bmp(std::uint32_t width, std::uint32_t height) {
+  constexpr std::uint32_t kHeaderBytes = 54;
+  const std::uint32_t row_bytes = (width * 3 + 3) / 4 * 4;
+  Bytes out = "BM";
+  distri::wire::Writer writer(out);
+  writer.u32(kHeaderBytes + row_bytes * height);
+  writer.u32(0);
+  writer.u32(kHeaderBytes);
+  writer.u32(40);  // bytes of the info header
+  writer.u32(width);
+  writer.u32(height);
+  writer.u16(1);
+  writer.u16(24);
+  for (int i = 0; i < 6; ++i) writer.u32(0);
+  distri::Random random(width);
+  for (std::uint32_t i = 0; i < row_bytes * height; ++i) writer.u8(static_cast<std::uint8_t>(i + random.below(8)));
+  return out;
+}
+
+Requests::Requests(const Options& options, const std::string& collection)
+    : options_(options),
+      bson_(options.format == distri::wire::Format::kBson),
+      add_(fmt::format("AddDocument<{}>", collection)),
+      read_(fmt::format("ReadCollection<{}>", collection)),
+      update_(fmt::format("UpdateDocument<{}>", collection)),
+      random_(distri::Random::from_system()),
+      next_number_(options.documents) {
+  append_value(filler_, 1, options.doc_bytes);
+}
+
+void Requests::append_id(Bytes& out, std::uint64_t number) const {
+  fmt::format_to(std::back_inserter(out), "k{:010}", number);
+}
+
+void Requests::append_document(Bytes& out, std::uint64_t number) {
+  if (!bson_) {
+    fmt::format_to(std::back_inserter(out), R"({{"_id":"k{:010}","n":{},"v":")", number, number);
+    append_value(out, number, value_bytes(number, options_.doc_bytes));
+    out += "\"}";
+    return;
+  }
+  Bytes id;
+  append_id(id, number);
+  Bytes value;
+  append_value(value, number, value_bytes(number, options_.doc_bytes));
+  Builder document(options_.doc_bytes + 64);
+  document.append_string("_id", id).append_int32("n", static_cast<std::int32_t>(number)).append_string("v", value);
+  out += std::move(document).finish().bytes();
+}
+
+void Requests::make(Request& request) {
+  request.params.clear();
+  request.body.clear();
+  request.id = {};
+  request.kind = options_.workload;
+  if (request.kind == Workload::kMixed) request.kind = mixed_++ % 2 == 0 ? Workload::kAdd : Workload::kGet;
+  switch (request.kind) {
+    case Workload::kAdd:
+      return make_add(request);
+    case Workload::kGet:
+      return make_get(request);
+    case Workload::kUpdate:
+      return make_update(request);
+    case Workload::kRead:
+      return make_read(request);
+    case Workload::kEncrypt:
+      request.service = &encrypt_;
+      request.body = options_.image;
+      return;
+    default:
+      request.service = &echo_;
+      request.body = filler_;
+      return;
+  }
+}
+
+void Requests::make_add(Request& request) {
+  request.service = &add_;
+  request.number = next_number_++;
+  request.id = random_.id<distri::RequestId>();
+  append_document(request.body, request.number);
+}
+
+void Requests::make_get(Request& request) {
+  request.service = &read_;
+  request.number = random_.below(options_.documents);
+  if (!bson_) {
+    fmt::format_to(std::back_inserter(request.params), R"({{"filter":{{"_id":"k{:010}"}}}})", request.number);
+    return;
+  }
+  Bytes id;
+  append_id(id, request.number);
+  Builder params;
+  params.begin_object("filter").append_string("_id", id).end();
+  request.params = std::move(params).finish().release();
+}
+
+void Requests::make_update(Request& request) {
+  request.service = &update_;
+  request.number = random_.below(options_.documents);
+  request.id = random_.id<distri::RequestId>();
+  const auto n = static_cast<std::int32_t>(random_.below(1'000'000));
+  if (!bson_) {
+    fmt::format_to(std::back_inserter(request.body), R"({{"_id":"k{:010}","n":{}}})", request.number, n);
+    return;
+  }
+  Bytes id;
+  append_id(id, request.number);
+  Builder fields;
+  fields.append_string("_id", id).append_int32("n", n);
+  request.body = std::move(fields).finish().release();
+}
+
+void Requests::make_read(Request& request) {
+  request.service = &read_;
+  request.number = random_.below(options_.documents - kReadDocuments + 1);
+  const auto first = static_cast<std::int32_t>(request.number);
+  const auto behind = static_cast<std::int32_t>(request.number + kReadDocuments);
+  if (!bson_) {
+    fmt::format_to(std::back_inserter(request.params), R"({{"filter":{{"n":{{"$gte":{},"$lt":{}}}}},"limit":{}}})",
+                   first, behind, kReadDocuments);
+    return;
+  }
+  Builder params;
+  params.begin_object("filter").begin_object("n").append_int32("$gte", first).append_int32("$lt", behind).end().end();
+  params.append_int32("limit", static_cast<std::int32_t>(kReadDocuments));
+  request.params = std::move(params).finish().release();
+}
+
+bool Requests::right(const Request& request, BytesView reply) {
+  expected_.clear();
+  switch (request.kind) {
+    case Workload::kAdd:
+      append_id(expected_, request.number);
+      return contains(reply, expected_);
+    case Workload::kUpdate:
+      append_id(expected_, request.number);
+      return contains(reply, expected_) &&
+             contains(reply, bson_ ? BytesView("\x08inserted\0\0", 11) : BytesView("\"inserted\":false"));
+    case Workload::kGet:
+      append_document(expected_, request.number);
+      return contains(reply, expected_) && reply.size() <= expected_.size() + kEnvelopeBytesMax;
+    case Workload::kRead: {
+      for (std::uint64_t i = 0; i < kReadDocuments; ++i) {
+        expected_.clear();
+        append_document(expected_, request.number + i);
+        if (!contains(reply, expected_)) return false;
+      }
+      return reply.size() <= kReadDocuments * (expected_.size() + kEnvelopeBytesMax);
+    }
+    case Workload::kEncrypt:
+      return reply.starts_with(kPngSignature) && reply.size() > request.body.size();
+    default:
+      return reply == request.body;
+  }
+}
+
+}  // namespace bench
