@@ -1,0 +1,25 @@
+# Tests of distri-example and distri-bench as programs. Included by CMakeLists.txt of this folder.
+distri_program(json_check SOURCES ${CMAKE_CURRENT_LIST_DIR}/programs/json_check.cpp
+               LINK fmt::fmt nlohmann_json::nlohmann_json)
+
+set(distri_program_tests "")
+if(TARGET distri-example AND TARGET distri-bench)
+  list(APPEND distri_program_tests usage server db bench)
+  if(DISTRI_HAVE_IMAGES)
+    list(APPEND distri_program_tests images)
+  endif()
+endif()
+foreach(test ${distri_program_tests})
+  add_test(NAME programs.${test}
+           COMMAND ${CMAKE_CURRENT_LIST_DIR}/programs/${test}_test ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}
+                   $<IF:$<BOOL:${DISTRI_HAVE_IMAGES}>,yes,no>)
+  set_tests_properties(programs.${test} PROPERTIES TIMEOUT 600 PROCESSORS 2)
+endforeach()
+
+if(TARGET distri-bench)
+  distri_program(bench_workload_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/programs/workload_test.cpp
+                                             ${PROJECT_SOURCE_DIR}/bench/workload.cpp
+                 LINK distri_doctest_main doctest::doctest distri::wire distri::bson)
+  target_include_directories(bench_workload_test PRIVATE ${PROJECT_SOURCE_DIR}/bench)
+  add_test(NAME programs.bench_workload COMMAND bench_workload_test)
+endif()

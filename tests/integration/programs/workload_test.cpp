@@ -1,0 +1,96 @@
+// The load generator's own checks: a reply that is not exactly what it must be counts as an error.
+#include "workload.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+namespace {
+
+using bench::Options;
+using bench::Request;
+using bench::Requests;
+using bench::Workload;
+
+Options options_for(Workload workload) {
+  Options options;
+  options.workload = workload;
+  options.documents = 1000;
+  return options;
+}
+
+TEST_CASE("a prepared document has the size that was asked for") {
+  for (const std::uint32_t bytes : {60U, 100U, 1000U}) CHECK(bench::document_text(123, bytes).size() == bytes);
+}
+
+TEST_CASE("the reply to an add must name the document's id") {
+  const Options options = options_for(Workload::kAdd);
+  Requests requests(options, "things");
+  Request request;
+  requests.make(request);
+  CHECK(*request.service == "AddDocument<things>");
+  CHECK(request.body == bench::document_text(request.number, options.doc_bytes));
+  CHECK_FALSE(request.id.empty());
+  CHECK(requests.right(request, R"({"_id":"k0000001000"})"));
+  CHECK_FALSE(requests.right(request, R"({"_id":"k0000001001"})"));
+  CHECK_FALSE(requests.right(request, ""));
+}
+
+TEST_CASE("the reply to a get must hold exactly the document, unchanged") {
+  const Options options = options_for(Workload::kGet);
+  Requests requests(options, "things");
+  Request request;
+  requests.make(request);
+  const std::string text = bench::document_text(request.number, options.doc_bytes);
+  std::string altered = text;
+  altered[altered.size() - 4] ^= 1;
+  CHECK(requests.right(request, R"({"documents":[)" + text + "]}"));
+  CHECK_FALSE(requests.right(request, R"({"documents":[)" + altered + "]}"));
+  CHECK_FALSE(requests.right(request, R"({"documents":[)" + text + "," + text + "]}"));
+  CHECK_FALSE(requests.right(request, R"({"documents":[]})"));
+}
+
+TEST_CASE("an update must not have inserted") {
+  const Options options = options_for(Workload::kUpdate);
+  Requests requests(options, "things");
+  Request request;
+  requests.make(request);
+  const std::string id = bench::document_text(request.number, 0).substr(8, 11);
+  CHECK(requests.right(request, R"({"_id":")" + id + R"(","inserted":false})"));
+  CHECK_FALSE(requests.right(request, R"({"_id":")" + id + R"(","inserted":true})"));
+}
+
+TEST_CASE("a read must give all its documents and no more") {
+  const Options options = options_for(Workload::kRead);
+  Requests requests(options, "things");
+  Request request;
+  requests.make(request);
+  std::string page = R"({"documents":[)";
+  for (std::uint64_t i = 0; i + 1 < bench::kReadDocuments; ++i) {
+    page += bench::document_text(request.number + i, options.doc_bytes) + ",";
+  }
+  CHECK_FALSE(requests.right(request, page + "]}"));
+  page += bench::document_text(request.number + bench::kReadDocuments - 1, options.doc_bytes) + "]}";
+  CHECK(requests.right(request, page));
+}
+
+TEST_CASE("an echo must be equal, and an encrypted picture a PNG") {
+  Options options = options_for(Workload::kEcho);
+  Requests requests(options, "things");
+  Request request;
+  requests.make(request);
+  CHECK(request.body.size() == options.doc_bytes);
+  CHECK(requests.right(request, request.body));
+  CHECK_FALSE(requests.right(request, request.body + "x"));
+
+  Options pictures = options_for(Workload::kEncrypt);
+  pictures.image = bench::make_bmp(20, 10);
+  CHECK(pictures.image.size() == 54 + 60 * 10);
+  Requests encrypts(pictures, "things");
+  encrypts.make(request);
+  CHECK(request.body == pictures.image);
+  CHECK(encrypts.right(request, std::string("\x89PNG\r\n\x1a\n") + std::string(1000, 'x')));
+  CHECK_FALSE(encrypts.right(request, std::string(1000, 'x')));
+}
+
+}  // namespace
