@@ -5,6 +5,7 @@
 #include <set>
 
 #include "distri/client/client.hpp"
+#include "distri/utils/clock.hpp"
 #include "fake_node.hpp"
 
 using namespace distri;
@@ -226,11 +227,15 @@ TEST_CASE("the other nodes are learned from any one and share the work") {
   const auto nodes = client.nodes();
   REQUIRE(nodes.has_value());
   CHECK(std::set<Address>(nodes->begin(), nodes->end()) == std::set<Address>{a.address(), b.address(), c.address()});
-  for (int i = 0; i < 600; ++i) REQUIRE(client.send_data("", "Work").has_value());
-  CHECK(a.count() + b.count() + c.count() == 600);
-  CHECK(a.count() > 20);
-  CHECK(b.count() > 20);
-  CHECK(c.count() > 20);
+  // A node that seems slow, as any may on a loaded machine, is avoided for some seconds, not for good.
+  const auto shared = [&] { return a.count() >= 20 && b.count() >= 20 && c.count() >= 20; };
+  int calls = 0;
+  const SystemClock clock;
+  for (const auto limit_ms = clock.monotonic_ms() + 60'000; !shared() && clock.monotonic_ms() < limit_ms; ++calls) {
+    REQUIRE(client.send_data("", "Work").has_value());
+  }
+  CHECK(shared());
+  CHECK(a.count() + b.count() + c.count() == calls);
 }
 
 TEST_CASE("a seed under another name is not a second node") {
