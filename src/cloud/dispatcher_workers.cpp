@@ -40,6 +40,8 @@ void Dispatcher::run_on_worker(const std::shared_ptr<Request>& request) {
     memory_.begin(id);
   }
   auto& service = *request->service;
+  // The bytes are counted until the worker is done with them, also when the caller goes before that.
+  const std::size_t held_bytes = std::exchange(request->charged_bytes, 0);
   auto call = std::make_shared<ServiceRequest>();
   call->service = service.name;
   call->target = request->target;
@@ -48,7 +50,7 @@ void Dispatcher::run_on_worker(const std::shared_ptr<Request>& request) {
   call->cancelled = [abandoned = request->abandoned] { return abandoned->load(std::memory_order_relaxed); };
   request->body.clear();
   const bool submitted = parts_.pool.submit(
-      [this, request, call, id, &service, params = std::move(request->params), format = request->format] {
+      [this, request, call, id, held_bytes, &service, params = std::move(request->params), format = request->format] {
         Result<Bytes> result = guarded(
             [&]() -> Result<Bytes> {
               if (call->cancelled()) return fail(Code::kCancelled, "nobody waited for this request any more");
@@ -57,12 +59,14 @@ void Dispatcher::run_on_worker(const std::shared_ptr<Request>& request) {
             },
             service.name, parts_.config.log);
         call->body = Bytes();
-        parts_.loop.post([this, request, id, result = std::move(result)] {
+        parts_.loop.post([this, request, id, held_bytes, result = std::move(result)] {
+          buffered_bytes_ -= held_bytes;
           finish(request, result);
           finish_id(id, result);
         });
       });
   if (submitted) return;
+  buffered_bytes_ -= held_bytes;
   ++service.metrics.busy;
   ++total_.busy;
   const Result<Bytes> busy =

@@ -44,6 +44,7 @@ bson::Document CloudNode::Impl::stats() {
   append_number(out, "nodes", peers->connected_count());
   out.end();
 
+  append_number(out, "buffered_bytes", dispatcher->buffered_bytes());
   out.begin_object("requests");
   dispatcher->total().append_to(out);
   out.end();

@@ -205,6 +205,37 @@ TEST_CASE("A caller that loses its connection finds the result under its request
   CHECK(runs == 1);
 }
 
+TEST_CASE("Bytes that a worker holds stay counted when the caller takes the request back") {
+  Gate gate;
+  cloud::NodeConfig config;
+  config.workers = 1;
+  const RunningNode node(config, [&](cloud::CloudNode& it) {
+    REQUIRE(it.register_service("Wait", [&](const cloud::ServiceRequest&) -> Result<Bytes> {
+      gate.wait();
+      return Bytes();
+    }));
+  });
+  RawClient client(node.address());
+  RawClient watcher(node.address());
+  wire::RequestHead head;
+  head.service = "Wait";
+  for (int i = 0; i < 3; ++i) {
+    Bytes out;
+    const auto stream = client.next_stream();
+    wire::encode_request(out, stream, head, Bytes(50'000, 'b'), true);
+    client.send(out);
+    if (i == 0) gate.wait_until_inside(1);
+    out.clear();
+    wire::encode_reset(out, stream, Error{Code::kCancelled, "changed my mind"});
+    client.send(out);
+  }
+  const auto stats = [&] { return json::parse(watcher.call("Stats").body); };
+  eventually([&] { return stats()["services"]["Wait"]["failed"] == 3; });
+  CHECK(stats()["buffered_bytes"] == 150'000);
+  gate.open();
+  eventually([&] { return stats()["buffered_bytes"] == 0; });
+}
+
 TEST_CASE("A deadline ends a request whose service takes longer") {
   Gate gate;
   std::atomic<bool> saw_cancelled{false};
