@@ -33,6 +33,7 @@ class Cluster {
                                        return Bytes(request.body.rbegin(), request.body.rend());
                                      })
                   .has_value());
+      // Being slow is what this service is for: calls are in flight while a node stops. No test waits for the time itself.
       REQUIRE(node->register_service("Sleep",
                                      [](const cloud::ServiceRequest& request) -> Result<Bytes> {
                                        std::this_thread::sleep_for(
