@@ -121,10 +121,7 @@ Result<std::pair<Bytes, State>> read_state(wire::Reader& in, Item item) {
 Result<CollectionChunk> read_collection(wire::Reader& in) {
   CollectionChunk chunk;
   chunk.name = in.bytes8();
-  for (auto* event : {&chunk.stamps.created, &chunk.stamps.dropped}) {
-    event->stamp = read_stamp(in);
-    event->dot = read_dot(in);
-  }
+  chunk.stamps = decode_stamps(in);
   if (!in.ok()) return fail(Code::kProtocolError, "state chunk: it ends early");
   if (auto checked = db::check_collection_name(chunk.name); !checked) {
     return fail(Code::kProtocolError, "state chunk: {}", checked.error().message);
@@ -191,10 +188,23 @@ void encode_state_head(wire::Writer& out, const StateChunk& chunk) {
 
 void encode_collection_head(wire::Writer& out, std::string_view name, const CollectionStamps& stamps) {
   out.bytes8(name);
+  encode(out, stamps);
+}
+
+void encode(wire::Writer& out, const CollectionStamps& stamps) {
   for (const auto* event : {&stamps.created, &stamps.dropped}) {
     encode(out, event->stamp);
     encode(out, event->dot);
   }
+}
+
+CollectionStamps decode_stamps(wire::Reader& in) {
+  CollectionStamps stamps;
+  for (auto* event : {&stamps.created, &stamps.dropped}) {
+    event->stamp = read_stamp(in);
+    event->dot = read_dot(in);
+  }
+  return stamps;
 }
 
 void encode_state(wire::Writer& out, BytesView key, StateRef state) {
@@ -214,6 +224,14 @@ void encode_state(wire::Writer& out, BytesView key, StateRef state) {
     out.u8(field.unset ? 1 : 0);
   }
   encode_document(out, *state.document);
+}
+
+Result<std::pair<Bytes, State>> decode_state(wire::Reader& in) {
+  const std::uint8_t item = in.u8();
+  if (item != static_cast<std::uint8_t>(Item::kDocument) && item != static_cast<std::uint8_t>(Item::kTombstone)) {
+    return fail(Code::kProtocolError, "state: unknown kind {}", item);
+  }
+  return read_state(in, static_cast<Item>(item));
 }
 
 void encode_collection_end(wire::Writer& out) {

@@ -58,6 +58,11 @@ void encode_state_head(wire::Writer& out, const StateChunk& chunk);  // all but 
 void encode_collection_head(wire::Writer& out, std::string_view name, const CollectionStamps& stamps);
 void encode_state(wire::Writer& out, BytesView key, StateRef state);
 void encode_collection_end(wire::Writer& out);
+// One state as encode_state() wrote it, with its key.
+Result<std::pair<Bytes, State>> decode_state(wire::Reader& in);
+// The stamps as encode_collection_head() writes them behind the name.
+void encode(wire::Writer& out, const CollectionStamps& stamps);
+CollectionStamps decode_stamps(wire::Reader& in);
 Result<StateChunk> decode_state_chunk(wire::Reader& in);
 
 }  // namespace distri::replication

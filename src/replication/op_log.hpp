@@ -37,6 +37,12 @@ class OpLog {
   // States were adopted that cover `vector`: the ops behind them are not here.
   void raise_floor(const VersionVector& vector) { floor_.merge(vector); }
 
+  // Into an empty log: entries will be appended from `position` on, and what `floor` covers is not here.
+  void begin_at(std::uint64_t position, VersionVector floor) {
+    first_position_ = position;
+    floor_ = std::move(floor);
+  }
+
   // Everything that `vector` lacks is here.
   bool reaches_back_to(const VersionVector& vector) const { return vector.covers(floor_); }
   struct Missing {

@@ -9,7 +9,9 @@ Replica::Impl::Impl(ReplicaConfig c)
       self(make_actor_id(config.node, config.incarnation)),
       clock(config.clock_ahead_max_ms),
       log(config.log_bytes_max),
-      holdback(config.holdback_bytes_max) {}
+      holdback(config.holdback_bytes_max) {
+  if (config.journal) store.keep_touched();
+}
 
 std::vector<CollectionSummary> Replica::Impl::summaries() const {
   std::vector<CollectionSummary> result;
@@ -34,6 +36,8 @@ Result<> Replica::receive(const NodeId& from, MessageKind kind, BytesView payloa
 void Replica::end_turn(std::int64_t now_ms) {
   impl_->pass_time(now_ms);
   impl_->seal();
+  impl_->send_wants();
+  impl_->send_acks();
 }
 
 void Replica::tick(std::int64_t now_ms) {

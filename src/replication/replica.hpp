@@ -47,6 +47,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,6 +56,7 @@
 #include "distri/db/database.hpp"
 #include "distri/replication/digest.hpp"
 #include "distri/replication/op.hpp"
+#include "distri/replication/plant.hpp"
 #include "distri/replication/version_vector.hpp"
 #include "distri/utils/address.hpp"
 #include "distri/utils/ids.hpp"
@@ -79,6 +81,30 @@ struct ReplicaConfig {
   // merged), and reported.
   std::int64_t clock_ahead_max_ms = 60'000;
   OpLimits limits;
+  // ---- Durability: changes are gathered for take_commit(), and writes count as durable when committed() says so.
+  // Without, they are as durable as they get at once (memory mode).
+  bool journal = false;
+  std::uint32_t members = 1;               // configured size of the cluster, this node included
+  std::size_t tombstones_max = 1'000'000;  // beyond, the oldest go although some member may not have seen them
+  std::size_t conflicts_max = 1'000;       // per collection; beyond, the oldest go
+  Plant plant = Plant::kNone;              // test only
+};
+
+// What changed since the last commit, for a journal: to be written as one atomic batch.
+using Change = std::pair<Bytes, std::optional<Bytes>>;  // nullopt erases the key
+struct Commit {
+  std::uint64_t number = 0;  // 1, 2, ...
+  std::vector<Change> changes;
+};
+// Calls the visitor for every record of a journal, in the order of keys; hands an error of the visitor on.
+using RecordVisitor = std::function<Result<>(BytesView key, BytesView value)>;
+using RecordSource = std::function<Result<>(const RecordVisitor&)>;
+struct LoadReport {
+  std::uint64_t collections = 0;  // dropped ones too
+  std::uint64_t documents = 0;
+  std::uint64_t tombstones = 0;
+  std::uint64_t log_entries = 0;
+  std::uint64_t conflicts = 0;
 };
 
 // Message kinds between nodes (wire MESSAGE frames); the numbers travel.
@@ -88,7 +114,9 @@ enum class MessageKind : std::uint16_t {
   kPull = 3,
   kPullReply = 4,
   kState = 5,
-  kLeaving = 6
+  kLeaving = 6,
+  kWantAck = 7,
+  kAck = 8
 };
 
 // A message to one peer. Payloads of the same push are shared, not copied.
@@ -138,7 +166,9 @@ struct Notice {
     kPullTimeout,
     kLogTruncated,
     kSyncedByState,
-    kDuplicateIdentity
+    kDuplicateIdentity,
+    kConflict,
+    kMended,
   };
   Kind kind;
   NodeId peer;
@@ -196,6 +226,27 @@ class Replica {
   // Tells all connected peers that this node stops, so that they pull elsewhere. At most kLeavingTextBytesMax bytes are
   // sent.
   void announce_leaving(std::string_view reason);
+
+  // ---- Durability (config.journal).
+  // Takes what a journal holds; only right after construction. kDataLoss: it does not fit together; the replica is not
+  // usable then.
+  Result<LoadReport> load(const RecordSource& source, std::int64_t now_ms);
+  // After end_turn() or receive(): what changed since the last commit; nullopt: nothing did.
+  std::optional<Commit> take_commit();
+  // All commits up to this one are durable.
+  void committed(std::uint64_t number, std::int64_t now_ms);
+  // While the journal takes nothing: local writes fail with `reason`, and what peers send is left for later.
+  void refuse_writes(Error reason);
+  void accept_writes();
+
+  // ---- Write concern.
+  // How many of the configured members are known to hold that write durably, as their own mode says; this node is one.
+  std::uint32_t holders(const Dot& dot) const;
+  // Asks the peers to confirm it; also those that connect later, until forget_holders().
+  void want_holders(const Dot& dot);
+  void forget_holders(const Dot& dot);
+  // The newest own write; counter 0: none yet.
+  Dot newest_own_dot() const;
 
   // ---- Turns and time.
   void end_turn(std::int64_t now_ms);

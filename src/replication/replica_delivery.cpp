@@ -22,6 +22,10 @@ Result<> Replica::Impl::receive(const NodeId& from, MessageKind kind, BytesView 
       return on_pull_reply(from, payload);
     case MessageKind::kState:
       return on_state(from, payload);
+    case MessageKind::kWantAck:
+      return on_want_ack(from, payload);
+    case MessageKind::kAck:
+      return on_ack(from, payload);
     case MessageKind::kLeaving:
       if (payload.size() > kLeavingTextBytesMax) {
         return fail(Code::kProtocolError, "leaving: {} bytes of text, at most {} are allowed", payload.size(),
@@ -34,6 +38,7 @@ Result<> Replica::Impl::receive(const NodeId& from, MessageKind kind, BytesView 
 }
 
 Result<> Replica::Impl::on_batch(const NodeId& from, BytesView payload) {
+  if (refusing()) return {};
   wire::Reader in(payload);
   DISTRI_TRY(Batch batch, decode_batch(in, config.limits));
   deliver(from, std::move(batch), std::make_shared<const Bytes>(payload));

@@ -49,6 +49,7 @@ void Replica::Impl::tick() {
       for (const auto& [node, peer] : connected) send(node, MessageKind::kUpdateInfo, payload);
     }
   }
+  send_wants();
   holdback.drop_older_than(elapsed - config.holdback_ms_max);
   check_timeouts();
   consider_pulls();
@@ -125,6 +126,8 @@ void Replica::peer_connected(const NodeId& node, std::int64_t now_ms) {
   impl.seal();
   impl.connected.insert_or_assign(node, Impl::Peer{});
   impl.send(node, MessageKind::kUpdateInfo, impl.encoded_info());
+  // What was asked before it came.
+  for (const auto& [dot, askers] : impl.wanted) impl.wants_to_send.push_back(dot);
 }
 
 void Replica::peer_disconnected(const NodeId& node) {

@@ -5,6 +5,7 @@
 //   replica_delivery.cpp messages from peers; batches into the store
 //   replica_gossip.cpp   peers, UpdateInfo, the clock of timeouts
 //   replica_pull.cpp     pulling from logs, and streams of states: both sides
+//   replica_durable.cpp  commits for a journal, loading, who holds what durably
 #pragma once
 
 #include "distri/replication/hlc.hpp"
@@ -44,6 +45,7 @@ struct Pull {
 struct PeerState {
   std::optional<VersionVector> announced;  // since it connected
   std::optional<Pull> pull;
+  std::vector<Dot> ack_wanted;  // its questions that are not answered yet
   bool leaving = false;
   Elapsed last_timeout = kNever;
   Elapsed resting_until = kNever;  // it answered without use: not asked before
@@ -100,6 +102,18 @@ struct Replica::Impl {
   void commit(const NodeId& from, Peer& peer);
   bool staging() const;
 
+  // ---- replica_durable.cpp
+  Result<> load_record(BytesView key, BytesView value, LoadReport& report);
+  Result<> load_head(BytesView body, LoadReport& report);
+  Result<> load_log_entry(BytesView key, BytesView body);
+  void journal_log(std::vector<Change>& changes);
+  Result<> on_want_ack(const NodeId& from, BytesView payload);
+  Result<> on_ack(const NodeId& from, BytesView payload);
+  void send_wants();
+  void send_acks();
+  const VersionVector& durable() const;
+  bool refusing() const { return refusal.has_value(); }
+
   std::uint64_t own_counter() const { return next_counter - 1; }
   void send(const NodeId& to, MessageKind kind, std::shared_ptr<const Bytes> payload) {
     outgoing.push_back({to, kind, std::move(payload)});
@@ -134,6 +148,25 @@ struct Replica::Impl {
   Elapsed elapsed = 0;
   Elapsed last_gossip = kNever;
   std::uint64_t next_pull_id = 1;
+
+  // ---- Durability. What commits up to the last reported one hold is durable.
+  std::uint64_t last_commit = 0;
+  struct InFlight {
+    std::uint64_t number;
+    VersionVector vector;
+  };
+  std::deque<InFlight> in_flight;
+  VersionVector durable_vector;       // with config.journal
+  VersionVector committed_vector;     // at the last take_commit()
+  std::uint64_t journaled_first = 0;  // positions of the log that the journal holds
+  std::uint64_t journaled_end = 0;
+  std::optional<Error> refusal;
+
+  // ---- Write concern.
+  using Dots = absl::btree_map<Dot, std::uint32_t>;     // how many ask for it
+  Dots wanted;                                          // own questions
+  std::vector<Dot> wants_to_send;                       // of this turn
+  absl::btree_map<NodeId, VersionVector> acknowledged;  // what peers have confirmed to hold
 
   std::vector<Outgoing> outgoing;
   std::vector<Notice> notices;

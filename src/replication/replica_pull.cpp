@@ -19,7 +19,7 @@ bool Replica::Impl::staging() const {
 // Asks those peers that have what neither we have nor a pull under way will bring. Peers that are leaving or timed out
 // come last.
 void Replica::Impl::consider_pulls() {
-  if (staging()) return;
+  if (staging() || refusing()) return;
   VersionVector expected = vector;
   for (const auto& [node, peer] : connected) {
     if (peer.pull && peer.announced) expected.merge(*peer.announced);
@@ -117,6 +117,7 @@ void Replica::Impl::send_states(const NodeId& to, const PullRequest& request) {
 // ---- The side that lacks.
 
 Result<> Replica::Impl::on_pull_reply(const NodeId& from, BytesView payload) {
+  if (refusing()) return {};
   wire::Reader in(payload);
   DISTRI_TRY(const PullReply reply, decode_pull_reply(in));
   Peer& peer = connected[from];
@@ -161,6 +162,7 @@ Result<> Replica::Impl::stage_tail(const NodeId& from, Peer& peer, const PullRep
 }
 
 Result<> Replica::Impl::on_state(const NodeId& from, BytesView payload) {
+  if (refusing()) return {};
   wire::Reader in(payload);
   DISTRI_TRY(StateChunk chunk, decode_state_chunk(in));
   Peer& peer = connected[from];

@@ -34,6 +34,7 @@ Result<Stamp> Replica::Impl::next_stamp(const Stamp& floor, std::int64_t now_ms)
 
 // Names the op, applies it here and adds it to the turn's batch. A local op always takes effect.
 Result<> Replica::Impl::write(Op op) {
+  if (refusal) return fail(*refusal);
   Bytes encoded;
   wire::Writer out(encoded);
   encode(out, op);

@@ -30,7 +30,10 @@ Hash256 member_hash(std::string_view collection, const bson::Document& document,
 
 Store::Shelf& Store::open(std::string_view collection) {
   auto found = shelves_.find(collection);
-  if (found == shelves_.end()) found = shelves_.emplace(std::string(collection), std::make_unique<Shelf>()).first;
+  if (found == shelves_.end()) {
+    found = shelves_.emplace(std::string(collection), std::make_unique<Shelf>()).first;
+    found->second->name = collection;
+  }
   return *found->second;
 }
 
@@ -127,6 +130,7 @@ void Store::merge(CollectionChunk chunk) {
 }
 
 void Store::put(Shelf& target, std::string_view collection, std::string_view key, const db::Record* old, State state) {
+  touch(target, key);
   if (old != nullptr) target.digest.remove(member_hash(collection, old->document, old->revision));
   if (state.document) {
     target.digest.add(member_hash(collection, *state.document, state.revision));
@@ -144,6 +148,7 @@ void Store::put(Shelf& target, std::string_view collection, std::string_view key
 void Store::merge_stamps(Shelf& target, const std::string& collection, const CollectionStamps& stamps) {
   const Stamp dropped_before = target.stamps.dropped.stamp;
   target.stamps.merge(stamps);
+  touch(target, {});
   if (target.stamps.dropped.stamp > dropped_before) bury_dead(target, collection);
   settle_existence(target, collection);
 }
@@ -153,7 +158,12 @@ void Store::merge_stamps(Shelf& target, const std::string& collection, const Col
 void Store::bury_dead(Shelf& target, std::string_view collection) {
   const Stamp dropped = target.stamps.dropped.stamp;
   for (auto at = target.tombstones.begin(); at != target.tombstones.end();) {
-    at = at->second.stamp <= dropped ? target.tombstones.erase(at) : std::next(at);
+    if (at->second.stamp > dropped) {
+      ++at;
+      continue;
+    }
+    touch(target, at->first);
+    at = target.tombstones.erase(at);
   }
   db::Collection* documents = database_.find(collection);
   if (documents == nullptr) return;
@@ -161,6 +171,7 @@ void Store::bury_dead(Shelf& target, std::string_view collection) {
   for (const auto& [key, record] : documents->records()) {
     if (record.revision.stamp > dropped) continue;
     target.digest.remove(member_hash(collection, record.document, record.revision));
+    touch(target, key);
     dead.push_back(key);
   }
   if (dead.size() == documents->size()) {

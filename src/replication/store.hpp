@@ -57,17 +57,36 @@ class Store {
   };
   Scan scan(const StateCursor& after, std::size_t bytes_max) const;
 
+  // ---- For a journal (store_journal.cpp). From keep_touched() on, what changes is remembered for take_changes().
+  void keep_touched() { keeping_touched_ = true; }
+  bool touched() const { return !touched_.empty(); }
+  // Records of everything that changed since the last call: one for each document or tombstone (kStateRecord), one for
+  // each collection's head (kCollectionRecord). Each value ends in its checksum.
+  void take_changes(std::vector<std::pair<Bytes, std::optional<Bytes>>>& changes);
+  // Takes such records into an empty store, heads before states. `body` is the value without its checksum. kDataLoss.
+  Result<> load_collection(BytesView key, BytesView body);
+  Result<> load_state(BytesView key, BytesView body);
+  // Collections ever known, and tombstones.
+  std::size_t collections_known() const { return shelves_.size(); }
+  std::size_t tombstones() const;
+  // After the last record: counts and digests are as the heads say. kDataLoss.
+  Result<> finish_load();
+
   // The first broken invariant. Also: every dot is covered by `vector`.
   std::optional<std::string> check(const VersionVector& vector) const;
 
  private:
   struct Shelf {
+    std::string name;
     CollectionStamps stamps;
     absl::btree_map<std::string, Tombstone, std::less<>> tombstones;
     Digest digest;
   };
 
   Shelf& open(std::string_view collection);
+  void touch(const Shelf& shelf, std::string_view key) {
+    if (keeping_touched_) touched_.emplace_back(&shelf, key);
+  }
   const Shelf* shelf(std::string_view collection) const;
   void put(Shelf& shelf, std::string_view collection, std::string_view key, const db::Record* old, State state);
   void merge_stamps(Shelf& shelf, const std::string& collection, const CollectionStamps& stamps);
@@ -79,6 +98,14 @@ class Store {
   db::Database database_;
   // By pointer: a shelf stays where it is while others are added.
   absl::btree_map<std::string, std::unique_ptr<Shelf>, std::less<>> shelves_;
+  bool keeping_touched_ = false;
+  std::vector<std::pair<const Shelf*, std::string>> touched_;  // an empty key: the head
+  // While loading: what the heads promise.
+  struct Promised {
+    Digest digest;
+    std::uint64_t documents = 0;
+  };
+  absl::btree_map<std::string, Promised> promised_;
 };
 
 // What stands for a live document in its collection's digest: its bytes and all of its revisions.

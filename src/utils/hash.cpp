@@ -13,6 +13,15 @@ Hash256 blake2b_256(BytesView bytes) {
   return hash;
 }
 
+std::uint64_t checksum_64(BytesView bytes) {
+  static constexpr unsigned char kKey[crypto_shorthash_KEYBYTES] = {'d', 'i', 's', 't', 'r', 'i'};
+  unsigned char hash[crypto_shorthash_BYTES];
+  crypto_shorthash(hash, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), kKey);
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < sizeof hash; ++i) value |= std::uint64_t{hash[i]} << (8 * i);
+  return value;
+}
+
 ActorId make_actor_id(const NodeId& node, std::uint64_t incarnation) {
   std::array<unsigned char, NodeId::kSize + 8> input{};
   std::memcpy(input.data(), node.bytes.data(), NodeId::kSize);

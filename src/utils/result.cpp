@@ -22,7 +22,9 @@ constexpr std::array<std::string_view, kCodeLast + 1> kNames = {"ok",
                                                                 "indeterminate",
                                                                 "connection_lost",
                                                                 "internal",
-                                                                "behind"};
+                                                                "behind",
+                                                                "storage_full",
+                                                                "storage_failed"};
 
 }  // namespace
 

@@ -35,8 +35,10 @@ enum class Code : std::uint16_t {
   kConnectionLost = 15,    // the connection ended before the reply did
   kInternal = 16,          // a defect of distri or of a service handler
   kBehind = 17,            // the node has not seen what the caller has seen; nothing was executed; try another node
+  kStorageFull = 18,       // the disk has no room; nothing was executed; writes go on when there is room again
+  kStorageFailed = 19,     // the disk fails otherwise
 };
-inline constexpr std::uint16_t kCodeLast = 17;
+inline constexpr std::uint16_t kCodeLast = 19;
 
 // "busy", "deadline_exceeded", ...: stable names for logs, JSON and documentation.
 std::string_view code_name(Code code);

@@ -1,0 +1,27 @@
+// plant.hpp: defects that tests plant into a replica, to prove that the simulator's checkers see them.
+//
+// Test only: ReplicaConfig::plant is kNone everywhere else. Each is a mistake that a replicated database has really
+// been shipped with.
+#pragma once
+
+#include <cstdint>
+
+namespace distri::replication {
+
+enum class Plant : std::uint8_t {
+  kNone,
+  kAdvanceVectorEarly,   // a batch that came early counts as seen
+  kDropHeldBatch,        // one batch in the hold-back is forgotten, its dots counted as seen
+  kAdoptAnyClock,        // a peer's clock is followed however far ahead it is
+  kStampByWallClock,     // a write's stamp does not exceed what it replaces
+  kTombstonesByTime,     // tombstones go when they are old, seen by all or not
+  kUpdateAnyGeneration,  // an update applies to a generation it never saw
+  kForgetConflict,       // a concurrent loser is thrown away
+  kIgnoreCoveredDots,    // a stream of states brings back what was deleted
+  kAckBeforeDurable,     // a write counts as durable when it is written, not when it is synced
+  kAckForOthers,         // a peer counts as holding a write that it has not confirmed
+  kIncrementAsSet,       // concurrent increments overwrite each other
+  kVectorBeforeStates,   // a stream of states is taken over with the vector of its end
+};
+
+}  // namespace distri::replication
