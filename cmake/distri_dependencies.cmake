@@ -7,6 +7,7 @@ find_package(simdjson REQUIRED)
 find_package(absl REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(rocksdb REQUIRED IMPORTED_TARGET rocksdb)
 
 set(DISTRI_HAVE_IMAGES OFF)
 if(NOT DISTRI_IMAGES STREQUAL "OFF")
