@@ -1,8 +1,10 @@
 // revision.hpp: what replication remembers about a stored document. db stores it and never interprets it.
 #pragma once
 
+#include <bit>
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,7 +29,40 @@ struct Dot {
   auto operator<=>(const Dot&) const = default;
 };
 
-// One top-level field whose register is newer than the generation it lives in.
+// A number of a counter. Only the member that the kind names is used; the other keeps its default. Equal: same bits.
+struct Number {
+  // The numbers travel. Ascending: the kind of a sum is at least the greatest kind of its terms.
+  enum class Kind : std::uint8_t { kNone = 0, kInt32 = 1, kInt64 = 2, kDouble = 3 };
+
+  Kind kind = Kind::kNone;  // kNone: no value
+  std::int64_t integer = 0;
+  double real = -0.0;  // -0.0 is what changes nothing when added, not even 0.0
+
+  bool operator==(const Number& other) const {
+    return kind == other.kind && integer == other.integer &&
+           std::bit_cast<std::uint64_t>(real) == std::bit_cast<std::uint64_t>(other.real);
+  }
+};
+
+// What one actor added to a counter: the sums of its integers and of its doubles.
+struct CounterPart {
+  ActorId actor;
+  std::uint64_t first = 0;    // counter of the dot of the oldest increment in it
+  std::uint64_t counter = 0;  // and of the newest
+  Number sum;                 // both members are used; the kind is the widest of the increments'
+
+  bool operator==(const CounterPart&) const = default;
+};
+
+// What concurrent increments make of a field: its value is the base plus all parts (replication/counter.hpp).
+struct Counter {
+  Number base;                     // what the field held when it was last set; kNone: it was missing
+  std::vector<CounterPart> parts;  // by actor; never empty
+
+  bool operator==(const Counter&) const = default;
+};
+
+// One top-level field whose register is newer than the generation it lives in, or holds a counter.
 struct FieldRevision {
   // Position of the field in the insert that began the generation; kAdded for a field that came later.
   static constexpr std::uint32_t kAdded = 0xffffffff;
@@ -37,8 +72,15 @@ struct FieldRevision {
   Dot dot;
   std::uint32_t ordinal = kAdded;
   bool unset = false;  // the register holds "no value"
+  // With a counter, stamp and dot are those of the base: of the write that set the field last, or of the generation.
+  // nullptr: a plain register. Shared between copies, never changed.
+  std::shared_ptr<const Counter> counter = nullptr;
 
-  bool operator==(const FieldRevision&) const = default;
+  bool operator==(const FieldRevision& other) const {
+    return name == other.name && stamp == other.stamp && dot == other.dot && ordinal == other.ordinal &&
+           unset == other.unset &&
+           (counter == other.counter || (counter && other.counter && *counter == *other.counter));
+  }
 };
 
 // The generation (newest insert, replace or delete) and the fields written since, sorted by name.

@@ -4,6 +4,7 @@
 //
 //   c  name                    head of a collection: its stamps, number of documents and digest
 //   d  u8 length, name, key    state of one document or tombstone
+//   f  actor                   a folded actor: counter and the op that folded it
 //   h                          head: format, version vector, floor and first position of the log
 //   l  u64 position (big end)  one entry of the op log
 //   x  u8 length, name, id     a conflict
@@ -23,6 +24,7 @@ namespace distri::replication {
 
 inline constexpr char kCollectionRecord = 'c';
 inline constexpr char kStateRecord = 'd';
+inline constexpr char kFoldRecord = 'f';
 inline constexpr char kHeadRecord = 'h';
 inline constexpr char kLogRecord = 'l';
 inline constexpr char kConflictRecord = 'x';

@@ -1,8 +1,9 @@
 #include "distri/replication/merge.hpp"
 
 #include <algorithm>
+#include <deque>
 
-#include "distri/db/collection.hpp"
+#include "distri/replication/slots.hpp"
 
 namespace distri::replication {
 
@@ -11,143 +12,181 @@ namespace {
 using db::FieldRevision;
 using db::Revision;
 
-// One field of a document on its way to its place.
-struct Slot {
-  std::uint32_t ordinal;
-  bson::Element element;
-};
-
 template <class T>
 bool newer(const T& a, const T& b) {
   return std::tie(a.stamp, a.dot) > std::tie(b.stamp, b.dot);
 }
 
-auto lower_bound(auto& fields, std::string_view name) {
-  return std::lower_bound(fields.begin(), fields.end(), name,
-                          [](const FieldRevision& field, std::string_view wanted) { return field.name < wanted; });
-}
-
-const FieldRevision* find(const std::vector<FieldRevision>& fields, std::string_view name) {
-  if (fields.empty()) return nullptr;
-  const auto at = lower_bound(fields, name);
-  return at != fields.end() && at->name == name ? &*at : nullptr;
-}
-
-// The fields with their ordinals, in the document's order.
-std::vector<Slot> slots_of(bson::View document, const std::vector<FieldRevision>& fields) {
-  std::vector<std::uint32_t> taken;
-  for (const FieldRevision& field : fields) {
-    if (field.ordinal != FieldRevision::kAdded) taken.push_back(field.ordinal);
+// An update at work on the document and the registers of its generation.
+class Update {
+ public:
+  Update(const Revision& revision, const bson::Document& document, const Op& op, const Dot& dot, const Seen& seen,
+         Losers& losers)
+      : op_(op), dot_(dot), seen_(seen), losers_(losers), revision_(revision) {
+    slots_ = slots_of(document, revision.fields);
   }
-  std::sort(taken.begin(), taken.end());
-  std::vector<Slot> slots;
-  std::uint32_t next = 0;
-  auto next_taken = taken.begin();
-  for (const bson::Element& element : document) {
-    if (const FieldRevision* field = find(fields, element.key)) {
-      slots.push_back({field->ordinal, element});
-      continue;
-    }
-    while (next_taken != taken.end() && *next_taken <= next) {
-      if (*next_taken == next) ++next;
-      ++next_taken;
-    }
-    slots.push_back({next++, element});
-  }
-  return slots;
-}
 
-bool in_order(const Slot& a, const Slot& b) {
-  if (a.ordinal != b.ordinal) return a.ordinal < b.ordinal;
-  return a.element.key < b.element.key;
-}
-
-bson::Document build(std::vector<Slot>& slots) {
-  std::sort(slots.begin(), slots.end(), in_order);
-  std::size_t bytes = 5;
-  for (const Slot& slot : slots) bytes += slot.element.raw.size();
-  bson::Builder builder(bytes);
-  for (const Slot& slot : slots) builder.append_element(slot.element);
-  return std::move(builder).finish();
-}
-
-std::size_t bytes_of(const std::vector<Slot>& slots) {
-  std::size_t bytes = 5;
-  for (const Slot& slot : slots) bytes += slot.element.raw.size();
-  return bytes;
-}
-
-// Writes one register. True: the write is the newer one. `ordinal` is used when the field has no register yet.
-bool write_register(std::vector<FieldRevision>& fields, std::string_view name, const Op& op, const Dot& dot, bool unset,
-                    std::uint32_t ordinal) {
-  const auto at = lower_bound(fields, name);
-  if (at == fields.end() || at->name != name) {
-    fields.insert(at, FieldRevision{std::string(name), op.stamp, dot, ordinal, unset});
-    return true;
-  }
-  if (std::tie(op.stamp, dot) <= std::tie(at->stamp, at->dot)) return false;
-  at->stamp = op.stamp;
-  at->dot = dot;
-  at->unset = unset;
-  return true;
-}
-
-std::optional<State> apply_update(const Revision& revision, const bson::Document& document, const Op& op,
-                                  const Dot& dot) {
-  std::vector<Slot> slots = slots_of(document, revision.fields);
-  Revision result = revision;
-  const auto slot_of = [&slots](std::string_view name) {
-    return std::find_if(slots.begin(), slots.end(), [name](const Slot& slot) { return slot.element.key == name; });
-  };
-  bool changed = false;
-  for (const bson::Element& element : op.document.view()) {
-    const auto slot = slot_of(element.key);
-    const std::uint32_t ordinal = slot == slots.end() ? FieldRevision::kAdded : slot->ordinal;
-    if (!write_register(result.fields, element.key, op, dot, false, ordinal)) continue;
-    changed = true;
-    if (slot != slots.end()) {
-      slot->element = element;
+  // nullptr unsets.
+  void write(std::string_view name, const bson::Element* element) {
+    Slot* slot = slot_of(slots_, name);
+    const auto at = lower_bound(revision_.fields, name);
+    std::uint32_t ordinal = slot == nullptr ? FieldRevision::kAdded : slot->ordinal;
+    if (at == revision_.fields.end() || at->name != name) {
+      revision_.fields.insert(at, FieldRevision{std::string(name), op_.stamp, dot_, ordinal, element == nullptr});
     } else {
-      slots.push_back({find(result.fields, element.key)->ordinal, element});
+      const bson::Element* old = slot == nullptr ? nullptr : &slot->element;
+      if (std::tie(op_.stamp, dot_) <= std::tie(at->stamp, at->dot)) {
+        if (at->dot != dot_ && !same(old, element)) losers_.lost_field(dot_, op_.stamp, at->dot, name, element);
+        return;
+      }
+      losers_.lost_register(*at, old, dot_, element, seen_);
+      at->stamp = op_.stamp;
+      at->dot = dot_;
+      at->unset = element == nullptr;
+      at->counter = nullptr;
+      ordinal = at->ordinal;
+    }
+    changed_ = true;
+    put(slot, ordinal, element);
+  }
+
+  void increment(const Increment& increment) {
+    Slot* slot = slot_of(slots_, increment.field);
+    auto at = lower_bound(revision_.fields, increment.field);
+    const bool has_register = at != revision_.fields.end() && at->name == increment.field;
+    if ((has_register ? at->stamp : revision_.stamp) != increment.base) {
+      const Dot& winner = has_register ? at->dot : revision_.dot;
+      losers_.lost_increment(dot_, increment.base, winner, increment.field, increment.delta);
+      return;
+    }
+    Counter counter;
+    if (has_register && at->counter) {
+      counter = *at->counter;
+    } else if (slot != nullptr) {
+      // An honest writer has checked that the base is a number; it is the same here.
+      const auto base = number_of(slot->element.value);
+      if (!base) return;
+      counter.base = *base;
+    }
+    if (!add(counter, dot_, increment.delta)) return;
+    if (!has_register) {
+      const std::uint32_t ordinal = slot == nullptr ? FieldRevision::kAdded : slot->ordinal;
+      at = revision_.fields.insert(at, FieldRevision{increment.field, revision_.stamp, revision_.dot, ordinal, false});
+    }
+    at->unset = false;
+    made_.push_back(element_of(increment.field, value_of(counter)));
+    at->counter = std::make_shared<const Counter>(std::move(counter));
+    changed_ = true;
+    put(slot, at->ordinal, &*made_.back().view().begin());
+  }
+
+  std::optional<State> finish() && {
+    if (!changed_ || bytes_of(slots_) > kMergedDocumentBytesMax) return std::nullopt;
+    return State{std::move(revision_), build(slots_)};
+  }
+
+ private:
+  static bool same(const bson::Element* a, const bson::Element* b) {
+    if (a == nullptr || b == nullptr) return a == b;
+    return a->raw == b->raw;
+  }
+
+  void put(Slot* slot, std::uint32_t ordinal, const bson::Element* element) {
+    if (slot == nullptr) {
+      if (element != nullptr) slots_.push_back({ordinal, *element});
+    } else if (element != nullptr) {
+      slot->element = *element;
+    } else {
+      slots_.erase(slots_.begin() + (slot - slots_.data()));
     }
   }
-  for (const std::string& name : op.unset) {
-    const auto slot = slot_of(name);
-    const std::uint32_t ordinal = slot == slots.end() ? FieldRevision::kAdded : slot->ordinal;
-    if (!write_register(result.fields, name, op, dot, true, ordinal)) continue;
-    changed = true;
-    if (slot != slots.end()) slots.erase(slot);
-  }
-  if (!changed || bytes_of(slots) > kMergedDocumentBytesMax) return std::nullopt;
-  return State{std::move(result), build(slots)};
-}
 
-// Both hold the same generation.
-std::optional<State> merge_registers(StateRef a, const State& b) {
-  Revision result = *a.revision;
-  bool changed = false;
-  std::vector<Slot> slots_a = slots_of(*a.document, a.revision->fields);
-  const std::vector<Slot> slots_b = slots_of(*b.document, b.revision.fields);
-  for (const FieldRevision& theirs : b.revision.fields) {
-    const auto at = lower_bound(result.fields, theirs.name);
-    if (at != result.fields.end() && at->name == theirs.name) {
-      if (!newer(theirs, *at)) continue;
+  const Op& op_;
+  const Dot& dot_;
+  const Seen& seen_;
+  Losers& losers_;
+  Revision revision_;
+  Slots slots_;
+  std::deque<bson::Document> made_;  // what slots of counters point into
+  bool changed_ = false;
+};
+
+// Two states of one generation on their way to one.
+class Join {
+ public:
+  Join(StateRef mine, const State& theirs, const Seen& mine_seen, const Seen& theirs_seen, Losers& losers)
+      : mine_seen_(mine_seen), theirs_seen_(theirs_seen), losers_(losers), revision_(*mine.revision) {
+    slots_ = slots_of(*mine.document, revision_.fields);
+    their_slots_ = slots_of(*theirs.document, theirs.revision.fields);
+  }
+
+  void take(const FieldRevision& theirs) {
+    const auto at = lower_bound(revision_.fields, theirs.name);
+    Slot* their_slot = slot_of(their_slots_, theirs.name);
+    const bson::Element* element = their_slot == nullptr ? nullptr : &their_slot->element;
+    if (at == revision_.fields.end() || at->name != theirs.name) {
+      revision_.fields.insert(at, theirs);
+      put(theirs, element);
+      return;
+    }
+    Slot* slot = slot_of(slots_, theirs.name);
+    const bson::Element* old = slot == nullptr ? nullptr : &slot->element;
+    if (newer(*at, theirs)) {
+      losers_.lost_register(theirs, element, at->dot, old, mine_seen_);
+    } else if (newer(theirs, *at)) {
+      losers_.lost_register(*at, old, theirs.dot, element, theirs_seen_);
       *at = theirs;
+      put(theirs, element);
     } else {
-      result.fields.insert(at, theirs);
+      join_counters(*at, theirs);
     }
-    changed = true;
-    std::erase_if(slots_a, [&theirs](const Slot& slot) { return slot.element.key == theirs.name; });
-    if (theirs.unset) continue;
-    const auto slot =
-        std::find_if(slots_b.begin(), slots_b.end(), [&theirs](const Slot& s) { return s.element.key == theirs.name; });
-    if (slot != slots_b.end()) slots_a.push_back(*slot);
   }
-  if (!changed || bytes_of(slots_a) > kMergedDocumentBytesMax) return std::nullopt;
-  State next{std::move(result), build(slots_a)};
-  // Two honest states of one generation always fit together; a forged one must not break ours.
-  if (!check_state(next)) return std::nullopt;
-  return next;
+
+  std::optional<State> finish() && {
+    if (!changed_ || bytes_of(slots_) > kMergedDocumentBytesMax) return std::nullopt;
+    State next{std::move(revision_), build(slots_)};
+    // Two honest states of one generation always fit together; a forged one must not break ours.
+    if (!check_state(next)) return std::nullopt;
+    return next;
+  }
+
+ private:
+  // Same base.
+  void join_counters(FieldRevision& mine, const FieldRevision& theirs) {
+    if (!theirs.counter) return;
+    Counter counter = mine.counter ? *mine.counter : Counter{theirs.counter->base, {}};
+    if (!merge(counter, *theirs.counter)) return;
+    made_.push_back(element_of(mine.name, value_of(counter)));
+    mine.counter = std::make_shared<const Counter>(std::move(counter));
+    mine.unset = false;
+    put(mine, &*made_.back().view().begin());
+  }
+
+  void put(const FieldRevision& field, const bson::Element* element) {
+    changed_ = true;
+    std::erase_if(slots_, [&field](const Slot& slot) { return slot.element.key == field.name; });
+    if (!field.unset && element != nullptr) slots_.push_back({field.ordinal, *element});
+  }
+
+  const Seen& mine_seen_;
+  const Seen& theirs_seen_;
+  Losers& losers_;
+  Revision revision_;
+  Slots slots_;
+  Slots their_slots_;
+  std::deque<bson::Document> made_;
+  bool changed_ = false;
+};
+
+std::optional<State> apply_inside(StateRef current, const Op& op, const Dot& dot, const Seen& seen, Losers& losers) {
+  Update update(*current.revision, *current.document, op, dot, seen, losers);
+  if (op.kind == OpKind::kIncrement) {
+    for (const Increment& increment : op.increments) update.increment(increment);
+  } else {
+    for (const bson::Element& element : op.document.view()) update.write(element.key, &element);
+    for (const std::string& name : op.unset) update.write(name, nullptr);
+  }
+  return std::move(update).finish();
 }
 
 }  // namespace
@@ -160,26 +199,83 @@ StateRef ref(const State& state) {
 void CollectionStamps::merge(const CollectionStamps& other) {
   created = std::max(created, other.created);
   dropped = std::max(dropped, other.dropped);
+  purged = std::max(purged, other.purged);
 }
 
-std::optional<State> apply(StateRef current, Op op, const Dot& dot) {
-  if (op.kind == OpKind::kUpdate) {
-    if (current.revision == nullptr || current.document == nullptr || current.revision->stamp != op.target)
-      return std::nullopt;
-    return apply_update(*current.revision, *current.document, op, dot);
+void lose(StateRef current, const Op& op, const Dot& dot, const Dot& winner, Losers& losers) {
+  const bson::View held = current.document == nullptr ? bson::View() : current.document->view();
+  switch (op.kind) {
+    case OpKind::kInsert:
+      if (current.document == nullptr || !(op.document == *current.document))
+        losers.lost_document(ConflictKind::kDocument, dot, op.stamp, winner, op.document);
+      break;
+    case OpKind::kDelete:
+      if (current.document != nullptr) losers.lost_document(ConflictKind::kDelete, dot, op.stamp, winner, op.document);
+      break;
+    case OpKind::kUpdate:
+      for (const bson::Element& element : op.document.view()) {
+        const auto shown = held.find_element(element.key);
+        if (!shown || shown->raw != element.raw) losers.lost_field(dot, op.stamp, winner, element.key, &element);
+      }
+      for (const std::string& name : op.unset) {
+        if (held.find(name)) losers.lost_field(dot, op.stamp, winner, name, nullptr);
+      }
+      break;
+    case OpKind::kIncrement:
+      for (const Increment& increment : op.increments)
+        losers.lost_increment(dot, increment.base, winner, increment.field, increment.delta);
+      break;
+    case OpKind::kCreateCollection:
+    case OpKind::kDropCollection:
+    case OpKind::kResolve:
+    case OpKind::kFold:
+    case OpKind::kNote:
+      break;
+  }
+}
+
+std::optional<State> apply(StateRef current, Op op, const Dot& dot, const Seen& seen, Losers& losers) {
+  if (op.kind == OpKind::kUpdate || op.kind == OpKind::kIncrement) {
+    if (current.revision != nullptr && current.document != nullptr && current.revision->stamp == op.target)
+      return apply_inside(current, op, dot, seen, losers);
+    lose(current, op, dot, current.revision != nullptr ? current.revision->dot : Dot{}, losers);
+    return std::nullopt;
   }
   State next{Revision{op.stamp, dot, {}}, std::nullopt};
-  if (current.revision != nullptr && !newer(next.revision, *current.revision)) return std::nullopt;
+  if (current.revision != nullptr && !newer(next.revision, *current.revision)) {
+    if (current.revision->dot != dot) lose(current, op, dot, current.revision->dot, losers);
+    return std::nullopt;
+  }
   if (op.kind == OpKind::kInsert) next.document = std::move(op.document);
+  if (current.revision != nullptr) losers.lost_state(current, dot, next.document ? &*next.document : nullptr, seen);
   return next;
 }
 
-std::optional<State> merge(StateRef current, State other) {
+std::optional<State> apply(StateRef current, Op op, const Dot& dot) {
+  Losers losers;
+  return apply(current, std::move(op), dot, Seen(), losers);
+}
+
+std::optional<State> merge(StateRef current, State other, const Seen& mine, const Seen& theirs, Losers& losers) {
   if (other.never_written()) return std::nullopt;
-  if (current.revision == nullptr || newer(other.revision, *current.revision)) return other;
-  if (newer(*current.revision, other.revision)) return std::nullopt;
+  if (current.revision == nullptr) return other;
+  if (newer(other.revision, *current.revision)) {
+    losers.lost_state(current, other.revision.dot, other.document ? &*other.document : nullptr, theirs);
+    return other;
+  }
+  if (newer(*current.revision, other.revision)) {
+    losers.lost_state(ref(other), current.revision->dot, current.document, mine);
+    return std::nullopt;
+  }
   if (current.document == nullptr || !other.document) return std::nullopt;
-  return merge_registers(current, other);
+  Join join(current, other, mine, theirs, losers);
+  for (const FieldRevision& field : other.revision.fields) join.take(field);
+  return std::move(join).finish();
+}
+
+std::optional<State> merge(StateRef current, State other) {
+  Losers losers;
+  return merge(current, std::move(other), Seen(), Seen(), losers);
 }
 
 State merged(State a, State b) {
@@ -193,63 +289,39 @@ Stamp newest_stamp(const Revision& revision) {
   return newest;
 }
 
-namespace {
-
-Result<> check_fields(const State& state) {
-  const auto& fields = state.revision.fields;
-  std::size_t present = 0;
-  std::vector<std::uint32_t> ordinals;
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    const FieldRevision& field = fields[i];
-    if (i > 0 && fields[i - 1].name >= field.name)
-      return fail(Code::kProtocolError, "state: field registers are not sorted by name");
-    if (field.name == "_id") return fail(Code::kProtocolError, "state: _id has a register of its own");
-    if (field.stamp <= state.revision.stamp) {
-      return fail(Code::kProtocolError, "state: the register of field '{}' is not newer than its generation",
-                  field.name);
-    }
-    if (field.unset == state.document->view().find(field.name).has_value()) {
-      return fail(Code::kProtocolError, "state: field '{}' and its register disagree on whether it is set", field.name);
-    }
-    present += field.unset ? 0 : 1;
-    if (field.ordinal != FieldRevision::kAdded) ordinals.push_back(field.ordinal);
-  }
-  const std::size_t untouched = state.document->view().count() - present;
-  std::sort(ordinals.begin(), ordinals.end());
-  if (std::adjacent_find(ordinals.begin(), ordinals.end()) != ordinals.end() ||
-      (!ordinals.empty() && ordinals.back() >= untouched + ordinals.size())) {
-    return fail(Code::kProtocolError, "state: the places of the fields do not fit together");
-  }
-  return {};
+bool is_covered(const FieldRevision& field, const VersionVector& vector) {
+  if (!vector.covers(field.dot)) return false;
+  return !field.counter ||
+         std::all_of(field.counter->parts.begin(), field.counter->parts.end(),
+                     [&](const CounterPart& part) { return vector.covers(Dot{part.actor, part.counter}); });
 }
 
-}  // namespace
-
-Result<> check_state(const State& state) {
-  if (state.never_written()) return fail(Code::kProtocolError, "state: its dot is zero");
-  if (!state.document) {
-    if (!state.revision.fields.empty()) return fail(Code::kProtocolError, "state: a tombstone has field registers");
-    return {};
+Result<std::vector<Increment>> plan_increments(StateRef current, const bson::View deltas, const ActorId& actor) {
+  std::vector<Increment> increments;
+  for (const bson::Element& element : deltas) {
+    const auto delta = number_of(element.value);
+    if (!delta) {
+      return fail(Code::kInvalidArgument, "increment: field '{}' is incremented by a {}; use int32, int64 or double",
+                  element.key, bson::type_name(element.value.type()));
+    }
+    const FieldRevision* field = find(current.revision->fields, element.key);
+    Counter counter;
+    if (field != nullptr && field->counter) {
+      counter = *field->counter;
+    } else if (const auto value = current.document->view().find(element.key)) {
+      const auto base = number_of(*value);
+      if (!base) {
+        return fail(Code::kInvalidArgument,
+                    "increment: field '{}' holds a {}; only int32, int64 and double can be incremented", element.key,
+                    bson::type_name(value->type()));
+      }
+      counter.base = *base;
+    }
+    DISTRI_TRY_VOID(check_add(counter, actor, *delta, element.key));
+    const Stamp base = field != nullptr ? field->stamp : current.revision->stamp;
+    increments.push_back({std::string(element.key), base, *delta});
   }
-  const bson::View view = *state.document;
-  if (view.empty() || view.begin()->key != "_id")
-    return fail(Code::kProtocolError, "state: _id is not the first field");
-  bson::Builder id_only;
-  id_only.append_element(*view.begin());
-  if (auto checked = db::check_document(std::move(id_only).finish()); !checked) {
-    return fail(Code::kProtocolError, "state: {}", checked.error().message);
-  }
-  std::vector<std::string_view> names;
-  for (const bson::Element& element : view) names.push_back(element.key);
-  std::sort(names.begin(), names.end());
-  if (std::adjacent_find(names.begin(), names.end()) != names.end())
-    return fail(Code::kProtocolError, "state: a field occurs twice");
-  DISTRI_TRY_VOID(check_fields(state));
-  const std::vector<Slot> slots = slots_of(view, state.revision.fields);
-  if (!std::is_sorted(slots.begin(), slots.end(), in_order) || slots.front().ordinal != 0) {
-    return fail(Code::kProtocolError, "state: the fields are out of order");
-  }
-  return {};
+  return increments;
 }
 
 }  // namespace distri::replication

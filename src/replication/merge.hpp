@@ -24,6 +24,8 @@
 #include <optional>
 
 #include "distri/bson/document.hpp"
+#include "distri/replication/counter.hpp"
+#include "distri/replication/losers.hpp"
 #include "distri/replication/op.hpp"
 
 namespace distri::replication {
@@ -57,6 +59,9 @@ struct CollectionStamps {
   };
   Event created;
   Event dropped;
+  // The greatest stamp of a tombstone that was removed: new generations exceed it, so that nobody who still has the
+  // tombstone takes them for older than the delete.
+  Stamp purged;
 
   void merge(const CollectionStamps& other);
   // Created since it was last dropped.
@@ -64,15 +69,28 @@ struct CollectionStamps {
   bool operator==(const CollectionStamps&) const = default;
 };
 
-// What a document op makes of the current state; nullopt: it changes nothing. Not for collection ops.
+// What a document op makes of the current state; nullopt: it changes nothing. Not for collection ops and kResolve.
+// `seen`: what the op's writer had seen. Into `losers` goes what was lost to it unseen, or it itself when it lost:
+// delivery is causal, so whoever wrote what it loses to had not seen it.
+std::optional<State> apply(StateRef current, Op op, const Dot& dot, const Seen& seen, Losers& losers);
 std::optional<State> apply(StateRef current, Op op, const Dot& dot);
+// An op that can have no effect, because of `winner`.
+void lose(StateRef current, const Op& op, const Dot& dot, const Dot& winner, Losers& losers);
 
-// The join; nullopt: `current` stays as it is.
+// The join; nullopt: `current` stays as it is. `mine`, `theirs`: what the holders of the two states have seen.
+std::optional<State> merge(StateRef current, State other, const Seen& mine, const Seen& theirs, Losers& losers);
 std::optional<State> merge(StateRef current, State other);
 State merged(State a, State b);
 
 // The greatest stamp in it: what a write that replaces it must exceed.
 Stamp newest_stamp(const db::Revision& revision);
+
+// For the writer of increments: what to add to which base, from {field: number, ...}. Precondition: `current` has a
+// document. kInvalidArgument: a delta or a field that is not int32, int64 or double, or a sum beyond 64 bits.
+Result<std::vector<Increment>> plan_increments(StateRef current, bson::View deltas, const ActorId& actor);
+
+// The vector covers every write that the register shows.
+bool is_covered(const db::FieldRevision& field, const VersionVector& vector);
 
 // A state from outside: registers sorted and newer than the generation, ordinals and field order as above, `_id` first
 // and usable. kProtocolError.

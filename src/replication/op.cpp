@@ -5,14 +5,17 @@
 
 #include "distri/bson/compare.hpp"
 #include "distri/db/collection.hpp"
+#include "distri/replication/counter.hpp"
 #include "distri/replication/op_codec.hpp"
 
 namespace distri::replication {
 
 namespace {
 
-// Kind, stamp, collection length and one character of its name: no op is smaller.
-constexpr std::size_t kOpBytesMin = 1 + 8 + 2;
+// In the kind's byte: a request id follows.
+constexpr std::uint8_t kRequestFlag = 0x80;
+// Kind, stamp and the length of the collection's name: no op is smaller.
+constexpr std::size_t kOpBytesMin = 1 + 8 + 1;
 
 Result<bson::Document> read_document(wire::Reader& in, std::string_view what) {
   const BytesView bytes = in.bytes32();
@@ -54,7 +57,57 @@ Result<> read_update(wire::Reader& in, Op& op) {
   return {};
 }
 
+Result<> read_increment(wire::Reader& in, Op& op) {
+  // Name, base, kind and bits of the delta.
+  constexpr std::size_t kIncrementBytesMin = 4 + 8 + ActorId::kSize + 1 + 8;
+  op.key = in.bytes32();
+  op.target.hlc = in.u64();
+  op.target.actor = in.id<ActorId>();
+  const std::uint32_t count = in.u32();
+  if (!in.ok() || op.key.empty() || count == 0 || count > in.remaining() / kIncrementBytesMin)
+    return fail(Code::kProtocolError, "op: an increment ends early, or has no key or no field");
+  if (op.stamp <= op.target)
+    return fail(Code::kProtocolError, "op: an increment is not newer than the generation it names");
+  bson::Builder fields;
+  op.increments.reserve(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Increment increment;
+    increment.field = in.bytes32();
+    increment.base.hlc = in.u64();
+    increment.base.actor = in.id<ActorId>();
+    DISTRI_TRY(increment.delta, decode_number(in));
+    if (increment.delta.kind == Number::Kind::kNone) return fail(Code::kProtocolError, "op: an increment by nothing");
+    if (op.stamp <= increment.base || increment.base < op.target) {
+      return fail(Code::kProtocolError, "op: the base of field '{}' does not lie between generation and increment",
+                  increment.field);
+    }
+    if (increment.field.find('\0') != std::string::npos)
+      return fail(Code::kProtocolError, "op: the name of an incremented field holds a zero byte");
+    fields.append_null(increment.field);
+    op.increments.push_back(std::move(increment));
+  }
+  const bson::Document names = std::move(fields).finish();
+  if (!bson::validate(names.bytes())) return fail(Code::kProtocolError, "op: the name of a field is not UTF-8");
+  if (auto checked = check_increment_fields(names); !checked)
+    return fail(Code::kProtocolError, "op: {}", checked.error().message);
+  return {};
+}
+
+Result<> read_resolve(wire::Reader& in, Op& op) {
+  op.key = in.bytes32();
+  op.loser.actor = in.id<ActorId>();
+  op.loser.counter = in.u64();
+  if (!in.ok() || op.key.empty() || op.loser.counter == 0)
+    return fail(Code::kProtocolError, "op: the name of a resolved conflict ends early or is empty");
+  return {};
+}
+
 }  // namespace
+
+Result<> check_increment_fields(bson::View deltas) {
+  if (deltas.empty()) return fail(Code::kInvalidArgument, "increment: no field is named");
+  return check_update_fields(deltas, {});
+}
 
 Result<> check_update_fields(bson::View set, const std::vector<std::string>& unset) {
   std::vector<std::string_view> names;
@@ -79,7 +132,8 @@ Result<> check_update_fields(bson::View set, const std::vector<std::string>& uns
 }
 
 void encode(wire::Writer& out, const Op& op) {
-  out.u8(static_cast<std::uint8_t>(op.kind));
+  out.u8(static_cast<std::uint8_t>(static_cast<std::uint8_t>(op.kind) | (op.request.empty() ? 0 : kRequestFlag)));
+  if (!op.request.empty()) out.raw(op.request.view());
   out.u64(op.stamp.hlc);
   out.bytes8(op.collection);
   switch (op.kind) {
@@ -95,28 +149,69 @@ void encode(wire::Writer& out, const Op& op) {
       out.u32(static_cast<std::uint32_t>(op.unset.size()));
       for (const std::string& name : op.unset) out.bytes32(name);
       break;
+    case OpKind::kIncrement:
+      out.bytes32(op.key);
+      out.u64(op.target.hlc);
+      out.raw(op.target.actor.view());
+      out.u32(static_cast<std::uint32_t>(op.increments.size()));
+      for (const Increment& increment : op.increments) {
+        out.bytes32(increment.field);
+        out.u64(increment.base.hlc);
+        out.raw(increment.base.actor.view());
+        encode(out, increment.delta);
+      }
+      break;
+    case OpKind::kResolve:
+      out.bytes32(op.key);
+      out.raw(op.loser.actor.view());
+      out.u64(op.loser.counter);
+      break;
+    case OpKind::kFold:
+      out.raw(op.folded.actor.view());
+      out.u64(op.folded.counter);
+      break;
     case OpKind::kCreateCollection:
     case OpKind::kDropCollection:
+    case OpKind::kNote:
       break;
   }
 }
 
 Result<Op> decode_op(wire::Reader& in, const ActorId& actor) {
   Op op;
-  const std::uint8_t kind = in.u8();
+  const std::uint8_t first = in.u8();
+  const auto kind = static_cast<std::uint8_t>(first & ~kRequestFlag);
+  if ((first & kRequestFlag) != 0) {
+    op.request = in.id<RequestId>();
+    if (in.ok() && op.request.empty()) return fail(Code::kProtocolError, "op: its request id is zero");
+  }
   op.stamp = {in.u64(), actor};
   op.collection = in.bytes8();
   if (!in.ok()) return fail(Code::kProtocolError, "op: it ends early");
-  if (kind < 1 || kind > static_cast<std::uint8_t>(OpKind::kDropCollection)) {
+  if (kind < 1 || kind > static_cast<std::uint8_t>(OpKind::kNote)) {
     return fail(Code::kProtocolError, "op: unknown kind {}", kind);
   }
   op.kind = static_cast<OpKind>(kind);
   if (op.stamp.hlc == 0) return fail(Code::kProtocolError, "op: its stamp is zero");
+  if (op.kind == OpKind::kNote) {
+    if (!op.collection.empty()) return fail(Code::kProtocolError, "op: a note has a collection");
+    return op;
+  }
+  if (op.kind == OpKind::kFold) {
+    op.folded.actor = in.id<ActorId>();
+    op.folded.counter = in.u64();
+    if (!in.ok() || op.folded.counter == 0 || op.folded.actor == actor || !op.collection.empty()) {
+      return fail(Code::kProtocolError, "op: a fold names no other actor, no write or a collection");
+    }
+    return op;
+  }
   if (auto checked = db::check_collection_name(op.collection); !checked) {
     return fail(Code::kProtocolError, "op: {}", checked.error().message);
   }
   if (op.kind == OpKind::kInsert || op.kind == OpKind::kDelete) DISTRI_TRY_VOID(read_insert(in, op));
   if (op.kind == OpKind::kUpdate) DISTRI_TRY_VOID(read_update(in, op));
+  if (op.kind == OpKind::kIncrement) DISTRI_TRY_VOID(read_increment(in, op));
+  if (op.kind == OpKind::kResolve) DISTRI_TRY_VOID(read_resolve(in, op));
   return op;
 }
 

@@ -20,6 +20,19 @@ enum class OpKind : std::uint8_t {
   kDelete = 3,            // ends in a tombstone: a generation without document
   kCreateCollection = 4,  // stamped; existence is the newer of create and drop
   kDropCollection = 5,    // every generation with a stamp not above this one's is dead
+  kResolve = 6,           // the conflict `loser` of a document has been dealt with
+  kIncrement = 7,         // numbers added to fields inside the generation `target`
+  kFold = 8,              // everybody has the writes of the actor `folded` up to its counter (folds.hpp); no collection
+  kNote = 9,              // nothing: whoever holds it holds what its writer had seen; no collection
+};
+
+// Adds to the value that the field got by the write stamped `base` (of an update, or of the generation).
+struct Increment {
+  std::string field;
+  Stamp base;
+  db::Number delta;
+
+  bool operator==(const Increment&) const = default;
 };
 
 struct Op {
@@ -29,7 +42,11 @@ struct Op {
   Bytes key;                       // order_key of the _id; empty for collection ops
   bson::Document document;         // kInsert: the document; kUpdate: the fields set; kDelete: {_id}
   std::vector<std::string> unset;  // kUpdate: fields removed
-  Stamp target;                    // kUpdate: stamp of the generation it saw
+  Stamp target;                    // kUpdate, kIncrement: stamp of the generation it saw
+  std::vector<Increment> increments = {};
+  Dot loser = {};          // kResolve
+  Dot folded = {};         // kFold
+  RequestId request = {};  // the request that made it; empty: none that may be repeated
 
   bool operator==(const Op&) const = default;
 };

@@ -14,5 +14,7 @@ void encode_batch_head(wire::Writer& out, const Batch& batch, std::size_t ops);
 
 // Fields that an update may set and unset: no `_id`, no '$', none twice. kInvalidArgument.
 Result<> check_update_fields(bson::View set, const std::vector<std::string>& unset);
+// The same for what an increment adds to (its values are not looked at); at least one field.
+Result<> check_increment_fields(bson::View deltas);
 
 }  // namespace distri::replication

@@ -37,6 +37,9 @@ class OpLog {
   // States were adopted that cover `vector`: the ops behind them are not here.
   void raise_floor(const VersionVector& vector) { floor_.merge(vector); }
 
+  // The floor leaves out what the folds make unnecessary.
+  void use_folds(std::shared_ptr<const Folds> folds) { floor_.use_folds(std::move(folds)); }
+  void drop_folded() { floor_.drop_folded(); }
   // Into an empty log: entries will be appended from `position` on, and what `floor` covers is not here.
   void begin_at(std::uint64_t position, VersionVector floor) {
     first_position_ = position;

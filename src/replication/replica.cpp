@@ -1,5 +1,7 @@
 #include "distri/replication/replica.hpp"
 
+#include <limits>
+
 #include "distri/replication/replica_impl.hpp"
 
 namespace distri::replication {
@@ -7,10 +9,14 @@ namespace distri::replication {
 Replica::Impl::Impl(ReplicaConfig c)
     : config(std::move(c)),
       self(make_actor_id(config.node, config.incarnation)),
-      clock(config.clock_ahead_max_ms),
+      store(config.conflicts_max, config.plant),
+      clock(config.plant == Plant::kAdoptAnyClock ? std::numeric_limits<std::int64_t>::max() / 4
+                                                  : config.clock_ahead_max_ms),
       log(config.log_bytes_max),
       holdback(config.holdback_bytes_max) {
   if (config.journal) store.keep_touched();
+  vector.use_folds(folds);
+  log.use_folds(folds);
 }
 
 std::vector<CollectionSummary> Replica::Impl::summaries() const {
@@ -127,6 +133,8 @@ ReplicaCounters Replica::counters() const {
   result.held_back = impl_->holdback.size();
   result.held_back_bytes = impl_->holdback.bytes();
   result.log_bytes = impl_->log.bytes();
+  result.folds = impl_->folds->size();
+  result.tombstones = impl_->store.tombstones();
   return result;
 }
 
@@ -146,6 +154,7 @@ std::optional<std::string> Replica::check_invariants() const {
     in_log.advance(entry.actor, entry.last_counter);
   }
   if (impl.pending_ops > 0) in_log.advance(impl.self, impl.own_counter());
+  in_log.drop_folded();
   if (!(in_log == impl.vector)) return "log and vector disagree on what has been applied";
   return std::nullopt;
 }

@@ -54,6 +54,7 @@
 #include <vector>
 
 #include "distri/db/database.hpp"
+#include "distri/replication/conflicts.hpp"
 #include "distri/replication/digest.hpp"
 #include "distri/replication/op.hpp"
 #include "distri/replication/plant.hpp"
@@ -74,20 +75,27 @@ struct ReplicaConfig {
   std::int64_t gossip_ms = 1'000;
   std::int64_t pull_timeout_ms = 10'000;
   std::size_t pull_chunk_bytes = 1u << 20;
+  std::size_t staging_bytes_max = std::size_t{16} << 30;  // states taken in from a peer, before they are taken over
   std::size_t holdback_bytes_max = 64u << 20;
   std::int64_t holdback_ms_max = 60'000;  // a held-back batch is dropped then; what is still missing is pulled
   std::size_t log_bytes_max = 512u << 20;
   // A peer's stamp further ahead of our wall clock than this is not adopted into our clock (the write itself is
   // merged), and reported.
   std::int64_t clock_ahead_max_ms = 60'000;
+  // An actor that belongs to no connected member, and of which all members have had the same writes for so long, leaves
+  // the version vectors.
+  std::int64_t fold_after_ms = 600'000;
   OpLimits limits;
   // ---- Durability: changes are gathered for take_commit(), and writes count as durable when committed() says so.
   // Without, they are as durable as they get at once (memory mode).
   bool journal = false;
   std::uint32_t members = 1;               // configured size of the cluster, this node included
   std::size_t tombstones_max = 1'000'000;  // beyond, the oldest go although some member may not have seen them
-  std::size_t conflicts_max = 1'000;       // per collection; beyond, the oldest go
-  Plant plant = Plant::kNone;              // test only
+  // Nodes that went are waited for so long before tombstones go that they have not seen, also beyond `members`.
+  std::int64_t away_ms_max = 3'600'000;
+  std::size_t conflicts_max = 1'000;   // per collection; beyond, the oldest go
+  std::size_t requests_max = 100'000;  // request ids remembered
+  Plant plant = Plant::kNone;          // test only
 };
 
 // What changed since the last commit, for a journal: to be written as one atomic batch.
@@ -103,6 +111,7 @@ struct LoadReport {
   std::uint64_t collections = 0;  // dropped ones too
   std::uint64_t documents = 0;
   std::uint64_t tombstones = 0;
+  std::uint64_t folds = 0;
   std::uint64_t log_entries = 0;
   std::uint64_t conflicts = 0;
 };
@@ -116,7 +125,9 @@ enum class MessageKind : std::uint16_t {
   kState = 5,
   kLeaving = 6,
   kWantAck = 7,
-  kAck = 8
+  kAck = 8,
+  kRangeDigests = 9,
+  kRangeStates = 10
 };
 
 // A message to one peer. Payloads of the same push are shared, not copied.
@@ -169,6 +180,7 @@ struct Notice {
     kDuplicateIdentity,
     kConflict,
     kMended,
+    kTombstonesDropped,
   };
   Kind kind;
   NodeId peer;
@@ -184,10 +196,16 @@ struct ReplicaCounters {
   std::uint64_t held_back = 0;        // batches, now
   std::uint64_t held_back_bytes = 0;  // now
   std::uint64_t pulls = 0;
-  std::uint64_t states_sent = 0;  // documents and tombstones' chunks sent to peers that the log does not reach
-  std::uint64_t state_syncs = 0;  // streams of states taken over
+  std::uint64_t states_sent = 0;    // documents and tombstones' chunks sent to peers that the log does not reach
+  std::uint64_t state_syncs = 0;    // streams of states taken over
+  std::uint64_t state_resumes = 0;  // streams that went on after their link had broken
   std::uint64_t divergences = 0;
-  std::uint64_t log_bytes = 0;  // now
+  std::uint64_t mended_ranges = 0;       // that differed from a peer's and were joined
+  std::uint64_t tombstones = 0;          // now
+  std::uint64_t tombstones_removed = 0;  // seen by all members
+  std::uint64_t folds = 0;               // actors that have left the version vectors
+  std::uint64_t tombstones_dropped = 0;  // over tombstones_max, although some member may not have seen them
+  std::uint64_t log_bytes = 0;           // now
 };
 
 class Replica {
@@ -216,6 +234,25 @@ class Replica {
   // True: it existed.
   Result<bool> drop_collection(std::string_view name, std::int64_t now_ms);
 
+  // ---- Conflicts and counters (replica_conflicts.cpp).
+  // Adds the numbers of `deltas` ({field: int32, int64 or double, ...}) to fields of an existing document; a field that
+  // is not there counts as nothing. Concurrent increments all count. kNotFound. kInvalidArgument: a field or delta that
+  // is not such a number (or is `_id`, or named twice), or a sum beyond 64 bits.
+  Result<> increment(std::string_view collection, BytesView key, bson::View deltas, std::int64_t now_ms);
+  // All of it or nothing. kInvalidArgument also: a field is named by two of the three.
+  Result<> update_and_increment(std::string_view collection, BytesView key, bson::View set,
+                                const std::vector<std::string>& unset, bson::View deltas, std::int64_t now_ms);
+  // What lost to a concurrent write (losers.hpp). Pointers into it end with the next call that writes.
+  const Conflicts& conflicts() const;
+  // Conflicts that are new since the last call, oldest first; of too many the newest thousand.
+  std::vector<Conflict> take_conflict_events();
+  // Writes what was lost again, over what is there now: a document replaces, a delete deletes, fields are set (into a
+  // document of their own when there is none), increments are added. Then the conflict is gone, everywhere. kNotFound:
+  // there is no such conflict, or no document to add increments to.
+  Result<> restore_conflict(std::string_view collection, BytesView key, const Dot& loser, std::int64_t now_ms);
+  // Lets it go, everywhere. kNotFound.
+  Result<> dismiss_conflict(std::string_view collection, BytesView key, const Dot& loser, std::int64_t now_ms);
+
   // ---- Peers. Links are the owner's; a peer is known by its node id from connected to disconnected.
   void peer_connected(const NodeId& peer, std::int64_t now_ms);
   void peer_disconnected(const NodeId& peer);
@@ -226,6 +263,21 @@ class Replica {
   // Tells all connected peers that this node stops, so that they pull elsewhere. At most kLeavingTextBytesMax bytes are
   // sent.
   void announce_leaving(std::string_view reason);
+
+  // ---- Requests that may be repeated, here or at another node.
+  // Local writes carry this id from now on; empty: none.
+  void set_request(const RequestId& id);
+  // What a request's writes did that have been applied here, whoever made them; nullptr: none, or too long ago
+  // (config.requests_max). Valid until the next call.
+  struct AppliedRequest {
+    std::uint32_t inserted = 0;  // documents inserted or replaced, collections created
+    std::uint32_t updated = 0;
+    std::uint32_t deleted = 0;  // documents deleted, collections dropped
+    Bytes key;                  // of the first document
+  };
+  const AppliedRequest* find_request(const RequestId& id) const;
+  // A write of nothing. Who holds it holds all that was seen here before, writes of others too.
+  Result<> note(std::int64_t now_ms);
 
   // ---- Durability (config.journal).
   // Takes what a journal holds; only right after construction. kDataLoss: it does not fit together; the replica is not

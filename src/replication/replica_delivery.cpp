@@ -6,6 +6,14 @@ namespace {
 
 constexpr std::int64_t kClockNoticeEveryMs = 60'000;
 
+// What a planted defect puts in the place of every op of a batch.
+Op note_op(const Batch& batch) {
+  Op op;
+  op.kind = OpKind::kNote;
+  op.stamp = batch.ops.front().stamp;
+  return op;
+}
+
 }  // namespace
 
 Result<> Replica::Impl::receive(const NodeId& from, MessageKind kind, BytesView payload) {
@@ -26,6 +34,10 @@ Result<> Replica::Impl::receive(const NodeId& from, MessageKind kind, BytesView 
       return on_want_ack(from, payload);
     case MessageKind::kAck:
       return on_ack(from, payload);
+    case MessageKind::kRangeDigests:
+      return on_range_digests(from, payload);
+    case MessageKind::kRangeStates:
+      return on_range_states(from, payload);
     case MessageKind::kLeaving:
       if (payload.size() > kLeavingTextBytesMax) {
         return fail(Code::kProtocolError, "leaving: {} bytes of text, at most {} are allowed", payload.size(),
@@ -46,6 +58,7 @@ Result<> Replica::Impl::on_batch(const NodeId& from, BytesView payload) {
 }
 
 void Replica::Impl::deliver(const NodeId& from, Batch batch, std::shared_ptr<const Bytes> encoded) {
+  batch.before.use_folds(folds);
   if (batch.actor == self || batch.before.get(self) > own_counter()) {
     const std::uint64_t claimed = batch.actor == self ? batch.last_counter() : batch.before.get(self);
     if (claimed > own_counter()) report_duplicate_identity(from, claimed);
@@ -60,6 +73,7 @@ void Replica::Impl::deliver(const NodeId& from, Batch batch, std::shared_ptr<con
     drain_holdback();
     return;
   }
+  if (config.plant == Plant::kAdvanceVectorEarly) vector.advance(batch.actor, batch.last_counter());
   if (!holdback.add({std::move(batch), std::move(encoded), from, elapsed})) {
     notice(Notice::Kind::kHoldbackFull, from,
            fmt::format("a batch came early and found no room (holdback_bytes_max {}); it will be pulled",
@@ -77,14 +91,24 @@ void Replica::Impl::apply(const NodeId& from, Batch batch, std::shared_ptr<const
     if (dot.counter <= seen) continue;
     observe_clock(from, batch.ops[i].stamp);
     ++counters.remote_ops;
-    if (!store.apply(std::move(batch.ops[i]), dot)) ++counters.void_ops;
+    remember_request(batch.ops[i]);
+    if (batch.ops[i].kind == OpKind::kNote) continue;
+    if (batch.ops[i].kind == OpKind::kFold) {
+      apply_fold(batch.ops[i], dot);
+      continue;
+    }
+    if (!store.apply(std::move(batch.ops[i]), dot, Seen(batch.before, dot))) ++counters.void_ops;
   }
   vector.advance(batch.actor, last);
+  if (!idle.empty() || folds->size() > 0) vector.drop_folded();
   log.append({batch.actor, batch.first_counter, last, std::move(encoded)});
 }
 
 void Replica::Impl::drain_holdback() {
-  while (auto held = holdback.take_ready(vector)) apply(held->from, std::move(held->batch), std::move(held->encoded));
+  while (auto held = holdback.take_ready(vector)) {
+    if (config.plant == Plant::kDropHeldBatch) held->batch.ops.assign(held->batch.ops.size(), note_op(held->batch));
+    apply(held->from, std::move(held->batch), std::move(held->encoded));
+  }
 }
 
 void Replica::Impl::observe_clock(const NodeId& from, const Stamp& stamp) {

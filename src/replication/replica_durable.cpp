@@ -58,14 +58,16 @@ std::optional<Commit> Replica::take_commit() {
   Impl& impl = *impl_;
   DISTRI_CHECK(impl.config.journal);
   DISTRI_CHECK(impl.pending_ops == 0);  // end_turn() comes first
-  if (!impl.store.touched() && impl.committed_vector == impl.vector && impl.journaled_end == impl.log.end_position() &&
-      impl.journaled_first == impl.log.first_position()) {
+  if (!impl.store.touched() && impl.folds_to_journal.empty() && impl.committed_vector == impl.vector &&
+      impl.journaled_end == impl.log.end_position() && impl.journaled_first == impl.log.first_position()) {
     return std::nullopt;
   }
   Commit commit;
   commit.number = ++impl.last_commit;
   impl.store.take_changes(commit.changes);
+  impl.store.take_conflict_changes(commit.changes);
   impl.journal_log(commit.changes);
+  impl.journal_folds(commit.changes);
   Bytes head;
   wire::Writer out(head);
   out.u8(kFormat);
@@ -75,6 +77,7 @@ std::optional<Commit> Replica::take_commit() {
   out.u64(impl.log.end_position());
   out.u64(impl.store.collections_known());
   out.u64(impl.store.tombstones());
+  out.u64(impl.folds->size());
   const Bytes key(1, kHeadRecord);
   commit.changes.emplace_back(key, sealed(key, std::move(head)));
   impl.committed_vector = impl.vector;
@@ -103,12 +106,40 @@ void Replica::Impl::journal_log(std::vector<Change>& changes) {
   journaled_end = log.end_position();
 }
 
+void Replica::Impl::journal_folds(std::vector<Change>& changes) {
+  std::sort(folds_to_journal.begin(), folds_to_journal.end());
+  folds_to_journal.erase(std::unique(folds_to_journal.begin(), folds_to_journal.end()), folds_to_journal.end());
+  for (const ActorId& actor : folds_to_journal) {
+    const Fold* fold = folds->find(actor);
+    const Bytes key = kFoldRecord + Bytes(actor.view());
+    Bytes body;
+    wire::Writer out(body);
+    out.u64(fold->counter);
+    out.raw(fold->by.actor.view());
+    out.u64(fold->by.counter);
+    changes.emplace_back(key, sealed(key, std::move(body)));
+  }
+  folds_to_journal.clear();
+}
+
+Result<> Replica::Impl::load_fold(BytesView key, BytesView body) {
+  wire::Reader actor(key.substr(1));
+  wire::Reader in(body);
+  Fold fold;
+  fold.counter = in.u64();
+  fold.by.actor = in.id<ActorId>();
+  fold.by.counter = in.u64();
+  folds->add(actor.id<ActorId>(), fold);
+  if (!in.ok() || !in.at_end() || !actor.ok()) return fail(Code::kDataLoss, "the record of a folded actor is damaged");
+  return {};
+}
+
 void Replica::committed(std::uint64_t number, std::int64_t now_ms) {
   Impl& impl = *impl_;
   impl.pass_time(now_ms);
   DISTRI_CHECK(number <= impl.last_commit);
   while (!impl.in_flight.empty() && impl.in_flight.front().number <= number) {
-    impl.durable_vector.merge(impl.in_flight.front().vector);
+    impl.durable_vector = std::move(impl.in_flight.front().vector);
     impl.in_flight.pop_front();
   }
   impl.send_acks();
@@ -148,13 +179,18 @@ Result<LoadReport> Replica::load(const RecordSource& source, std::int64_t now_ms
     return fail(Code::kDataLoss, "the journal has {} collections and {} tombstones, {} and {} were written",
                 impl.store.collections_known(), impl.store.tombstones(), report.collections, report.tombstones);
   }
+  if (impl.folds->size() != report.folds) {
+    return fail(Code::kDataLoss, "the journal has {} folded actors, {} were written", impl.folds->size(), report.folds);
+  }
   if (impl.vector.get(impl.self) != 0) {
     return fail(Code::kDataLoss, "the journal holds writes of this very incarnation: it is not fresh");
   }
   // What the load itself touched is what the journal holds.
   std::vector<Change> discarded;
   impl.store.take_changes(discarded);
+  impl.store.take_conflict_changes(discarded);
   impl.committed_vector = impl.durable_vector = impl.vector;
+  impl.recall_requests();
   for (const auto& [name, documents] : impl.store.database().collections()) report.documents += documents.size();
   return report;
 }
@@ -165,8 +201,13 @@ Result<> Replica::Impl::load_record(BytesView key, BytesView value, LoadReport& 
   switch (key.front()) {
     case kCollectionRecord:
       return store.load_collection(key, *body);
+    case kConflictRecord:
+      ++report.conflicts;
+      return store.load_conflict(key, *body);
     case kStateRecord:
       return store.load_state(key, *body);
+    case kFoldRecord:
+      return load_fold(key, *body);
     case kHeadRecord:
       return load_head(*body, report);
     case kLogRecord:
@@ -184,10 +225,13 @@ Result<> Replica::Impl::load_head(BytesView body, LoadReport& report) {
   }
   DISTRI_TRY(vector, VersionVector::decode(in));
   DISTRI_TRY(VersionVector floor, VersionVector::decode(in));
+  vector.use_folds(folds);
+  floor.use_folds(folds);
   journaled_first = in.u64();
   journaled_end = in.u64();
   report.collections = in.u64();
   report.tombstones = in.u64();
+  report.folds = in.u64();
   if (!in.ok() || !in.at_end() || !vector.covers(floor) || journaled_first > journaled_end) {
     return fail(Code::kDataLoss, "the journal's head is damaged");
   }

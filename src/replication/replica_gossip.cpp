@@ -44,6 +44,8 @@ void Replica::Impl::tick() {
   seal();
   if (elapsed - last_gossip >= config.gossip_ms) {
     last_gossip = elapsed;
+    collect_tombstones();
+    propose_folds();
     if (!connected.empty()) {
       const auto payload = encoded_info();
       for (const auto& [node, peer] : connected) send(node, MessageKind::kUpdateInfo, payload);
@@ -58,15 +60,23 @@ void Replica::Impl::tick() {
 Result<> Replica::Impl::on_update_info(const NodeId& from, BytesView payload) {
   wire::Reader in(payload);
   DISTRI_TRY(UpdateInfo info, decode_update_info(in));
+  info.vector.use_folds(folds);
   if (info.node != from) {
     return fail(Code::kProtocolError, "update info: it names node {}, but came from {}", info.node.short_hex(),
                 from.short_hex());
   }
   Peer& peer = connected[from];
+  const auto known = infos.find(from);
+  if (from == config.node || (known != infos.end() && info.incarnation < known->second.incarnation)) {
+    report_copy(from, info.incarnation);
+    return {};
+  }
   if (info.vector.get(self) > own_counter()) report_duplicate_identity(from, info.vector.get(self));
   check_divergence(from, peer, info);
   peer.announced = info.vector;
+  const ActorId actor = info.actor;
   infos.insert_or_assign(from, std::move(info));
+  resume_staging(from, peer, actor);
   consider_pulls();
   return {};
 }
@@ -93,6 +103,7 @@ void Replica::Impl::check_divergence(const NodeId& from, Peer& peer, const Updat
     peer.diverged = false;
     return;
   }
+  start_mending(from, differing);
   if (peer.diverged && peer.diverged_at == vector) return;
   peer.diverged = true;
   peer.diverged_at = vector;
@@ -110,6 +121,16 @@ bool Replica::Impl::covers_but_own(const VersionVector& mine, const VersionVecto
   return true;
 }
 
+// An incarnation that goes back is no restart.
+void Replica::Impl::report_copy(const NodeId& from, std::uint64_t incarnation) {
+  Peer& peer = connected[from];
+  if (elapsed - peer.last_duplicate_notice < kDuplicateNoticeEveryMs) return;
+  peer.last_duplicate_notice = elapsed;
+  notice(Notice::Kind::kDuplicateIdentity, from,
+         fmt::format("a node with this identity runs as incarnation {} beside another: its data directory was copied",
+                     incarnation));
+}
+
 void Replica::Impl::report_duplicate_identity(const NodeId& from, std::uint64_t counter) {
   const auto found = connected.find(from);
   if (found == connected.end() || elapsed - found->second.last_duplicate_notice < kDuplicateNoticeEveryMs) return;
@@ -125,6 +146,7 @@ void Replica::peer_connected(const NodeId& node, std::int64_t now_ms) {
   impl.pass_time(now_ms);
   impl.seal();
   impl.connected.insert_or_assign(node, Impl::Peer{});
+  impl.away.erase(node);
   impl.send(node, MessageKind::kUpdateInfo, impl.encoded_info());
   // What was asked before it came.
   for (const auto& [dot, askers] : impl.wanted) impl.wants_to_send.push_back(dot);
@@ -132,7 +154,12 @@ void Replica::peer_connected(const NodeId& node, std::int64_t now_ms) {
 
 void Replica::peer_disconnected(const NodeId& node) {
   Impl& impl = *impl_;
-  impl.connected.erase(node);
+  if (const auto found = impl.connected.find(node); found != impl.connected.end()) {
+    impl.orphan_staging(node, found->second);
+    if (found->second.announced) impl.away.insert_or_assign(node, Impl::Away{*found->second.announced, impl.elapsed});
+    impl.connected.erase(found);
+  }
+  if (impl.mending && impl.mending->peer == node) impl.mending.reset();
   std::erase_if(impl.outgoing, [&node](const Outgoing& message) { return message.to == node; });
   impl.consider_pulls();
 }

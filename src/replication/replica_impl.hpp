@@ -2,9 +2,13 @@
 //
 //   replica.cpp          the facade; looking at the state; invariants
 //   replica_writes.cpp   local writes, and the batch of a turn
+//   replica_conflicts.cpp increments; restoring and dismissing what lost
 //   replica_delivery.cpp messages from peers; batches into the store
 //   replica_gossip.cpp   peers, UpdateInfo, the clock of timeouts
 //   replica_pull.cpp     pulling from logs, and streams of states: both sides
+//   replica_mend.cpp     tombstones that have done their work; finding and mending what differs
+//   replica_folds.cpp    actors that write no more
+//   replica_requests.cpp which requests have been executed, here or elsewhere
 //   replica_durable.cpp  commits for a journal, loading, who holds what durably
 #pragma once
 
@@ -28,10 +32,23 @@ struct Staging {
   VersionVector start;   // the peer's vector when the stream began: what the states at least contain
   VersionVector reach;   // the peer's vector at the last chunk: what they at most contain
   VersionVector staged;  // start and the tail so far, and what we had
-  std::vector<CollectionChunk> collections;
+  struct Part {
+    CollectionChunk chunk;
+    std::shared_ptr<const VersionVector> theirs;  // the peer's vector when it made the chunk
+  };
+  std::vector<Part> parts;
   bool chunks_done = false;
   std::vector<Holdback::Held> tail;  // batches from `start` to `reach`, in the peer's log order
   StateCursor cursor;
+  std::size_t bytes = 0;  // of the chunks and the tail as they travelled
+};
+
+// A staging whose peer has gone. It goes on if the peer comes back soon, in the same life.
+struct Orphan {
+  NodeId node;
+  ActorId actor;
+  Staging staging;
+  Elapsed since = 0;
 };
 
 // One question to a peer that has not been answered yet.
@@ -69,6 +86,10 @@ struct Replica::Impl {
                            const std::vector<std::string>& unset, std::int64_t now_ms);
   void seal();
 
+  // ---- replica_conflicts.cpp
+  Result<> increment_document(const db::Record& record, std::string_view collection, BytesView key,
+                              std::vector<Increment> increments, std::int64_t now_ms);
+
   // ---- replica_delivery.cpp
   Result<> receive(const NodeId& from, MessageKind kind, BytesView payload);
   Result<> on_batch(const NodeId& from, BytesView payload);
@@ -85,6 +106,7 @@ struct Replica::Impl {
   Result<> on_update_info(const NodeId& from, BytesView payload);
   void check_divergence(const NodeId& from, Peer& peer, const UpdateInfo& info);
   bool covers_but_own(const VersionVector& mine, const VersionVector& theirs) const;
+  void report_copy(const NodeId& from, std::uint64_t incarnation);
   void report_duplicate_identity(const NodeId& from, std::uint64_t counter);
 
   // ---- replica_pull.cpp
@@ -101,12 +123,32 @@ struct Replica::Impl {
   bool begin_staging(const NodeId& from, Peer& peer, const StateChunk& chunk);
   void commit(const NodeId& from, Peer& peer);
   bool staging() const;
+  void orphan_staging(const NodeId& node, Peer& peer);
+  void resume_staging(const NodeId& from, Peer& peer, const ActorId& actor);
+
+  // ---- replica_mend.cpp
+  void collect_tombstones();
+  void start_mending(const NodeId& peer, const std::string& collection);
+  void compare_next();
+  Result<> on_range_digests(const NodeId& from, BytesView payload);
+  Result<> on_range_states(const NodeId& from, BytesView payload);
+
+  // ---- replica_folds.cpp
+  void apply_fold(const Op& op, const Dot& dot);
+  void learn_fold(const ActorId& actor, const Fold& fold);
+  void propose_folds();
+
+  // ---- replica_requests.cpp
+  void remember_request(const Op& op);
+  void recall_requests();
 
   // ---- replica_durable.cpp
   Result<> load_record(BytesView key, BytesView value, LoadReport& report);
   Result<> load_head(BytesView body, LoadReport& report);
   Result<> load_log_entry(BytesView key, BytesView body);
+  Result<> load_fold(BytesView key, BytesView body);
   void journal_log(std::vector<Change>& changes);
+  void journal_folds(std::vector<Change>& changes);
   Result<> on_want_ack(const NodeId& from, BytesView payload);
   Result<> on_ack(const NodeId& from, BytesView payload);
   void send_wants();
@@ -126,6 +168,7 @@ struct Replica::Impl {
   ReplicaConfig config;
   ActorId self;
   Store store;
+  std::shared_ptr<Folds> folds = std::make_shared<Folds>();
   VersionVector vector;
   HybridClock clock;
   OpLog log;
@@ -161,6 +204,40 @@ struct Replica::Impl {
   std::uint64_t journaled_first = 0;  // positions of the log that the journal holds
   std::uint64_t journaled_end = 0;
   std::optional<Error> refusal;
+
+  // Nodes that were connected in this life and are not now: what they had seen when they went.
+  struct Away {
+    VersionVector vector;
+    Elapsed since;
+  };
+  absl::btree_map<NodeId, Away> away;
+
+  // ---- Mending: one collection with one peer at a time.
+  struct Mending {
+    NodeId peer;
+    std::uint64_t id = 0;
+    std::string collection;
+    Bytes from;
+    std::uint64_t ranges = 0;  // that differed
+    Elapsed since = 0;
+  };
+  std::optional<Mending> mending;
+  std::uint64_t next_mending_id = 1;
+
+  std::optional<Orphan> orphan;
+
+  // ---- Requests.
+  RequestId current_request;  // of the local writes to come
+  absl::flat_hash_map<RequestId, AppliedRequest> requests;
+  std::deque<RequestId> requests_order;
+
+  // ---- Folds.
+  struct Idle {
+    std::uint64_t counter;
+    Elapsed since;
+  };
+  absl::btree_map<ActorId, Idle> idle;    // actors that nobody connected is, and that all have the same of
+  std::vector<ActorId> folds_to_journal;  // new or changed
 
   // ---- Write concern.
   using Dots = absl::btree_map<Dot, std::uint32_t>;     // how many ask for it

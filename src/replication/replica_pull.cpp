@@ -1,6 +1,8 @@
 #include <algorithm>
 
+#include "distri/replication/journal_record.hpp"
 #include "distri/replication/replica_impl.hpp"
+#include "distri/utils/hash.hpp"
 
 namespace distri::replication {
 
@@ -12,8 +14,27 @@ constexpr int kResumesMax = 4;
 }  // namespace
 
 bool Replica::Impl::staging() const {
-  return std::any_of(connected.begin(), connected.end(),
-                     [](const auto& entry) { return entry.second.pull && entry.second.pull->staging; });
+  return orphan || std::any_of(connected.begin(), connected.end(),
+                               [](const auto& entry) { return entry.second.pull && entry.second.pull->staging; });
+}
+
+void Replica::Impl::orphan_staging(const NodeId& node, Peer& peer) {
+  if (!peer.pull || !peer.pull->staging || peer.pull->staging->parts.empty()) return;
+  const auto info = infos.find(node);
+  if (info == infos.end()) return;
+  orphan = Orphan{node, info->second.actor, std::move(*peer.pull->staging), elapsed};
+}
+
+// The sender keeps nothing of a stream, so it goes on as if the link had not broken.
+void Replica::Impl::resume_staging(const NodeId& from, Peer& peer, const ActorId& actor) {
+  if (!orphan || orphan->node != from) return;
+  if (orphan->actor == actor && !refusing()) {
+    peer.pull.emplace();
+    peer.pull->staging = std::move(orphan->staging);
+    ++counters.state_resumes;
+    send_pull(from, *peer.pull);
+  }
+  orphan.reset();
 }
 
 // Asks those peers that have what neither we have nor a pull under way will bring. Peers that are leaving or timed out
@@ -46,9 +67,9 @@ void Replica::Impl::send_pull(const NodeId& to, Pull& pull) {
   pull.since = elapsed;
   PullRequest request;
   request.id = pull.id;
-  request.vector = vector;
+  request.vector = vector.unfolded();
   if (pull.staging) {
-    request.vector = pull.staging->staged;
+    request.vector = pull.staging->staged.unfolded();
     request.states = !pull.staging->chunks_done;
     request.after = pull.staging->cursor;
   }
@@ -66,6 +87,7 @@ void Replica::Impl::end_pull(Peer& peer, bool useful) {
 }
 
 void Replica::Impl::check_timeouts() {
+  if (orphan && elapsed - orphan->since >= config.pull_timeout_ms) orphan.reset();
   for (auto& [node, peer] : connected) {
     if (!peer.pull || elapsed - peer.pull->since < config.pull_timeout_ms) continue;
     notice(Notice::Kind::kPullTimeout, node, fmt::format("no answer to a pull within {} ms", config.pull_timeout_ms));
@@ -82,7 +104,8 @@ void Replica::Impl::check_timeouts() {
 
 Result<> Replica::Impl::on_pull(const NodeId& from, BytesView payload) {
   wire::Reader in(payload);
-  DISTRI_TRY(const PullRequest request, decode_pull_request(in));
+  DISTRI_TRY(PullRequest request, decode_pull_request(in));
+  request.vector.use_folds(folds);
   if (request.vector.get(self) > own_counter()) report_duplicate_identity(from, request.vector.get(self));
   if (request.states || !log.reaches_back_to(request.vector)) {
     send_states(from, request);
@@ -104,12 +127,17 @@ void Replica::Impl::send_states(const NodeId& to, const PullRequest& request) {
   chunk.first = !request.states;
   chunk.last = scan.end;
   chunk.vector = vector;
+  // Those that the receiver may not know: who covers a fold's op knows the fold.
+  for (const auto& [actor, fold] : folds->all()) {
+    if (!request.vector.covers(fold.by)) chunk.folds.emplace_back(actor, fold);
+  }
   chunk.cursor = scan.cursor;
   Bytes payload;
   payload.reserve(scan.encoded.size() + 256 + 24 * vector.entries().size());
   wire::Writer out(payload);
   encode_state_head(out, chunk);
   out.raw(scan.encoded);
+  out.u64(checksum_64(payload));
   ++counters.states_sent;
   send(to, MessageKind::kState, std::make_shared<const Bytes>(std::move(payload)));
 }
@@ -123,7 +151,7 @@ Result<> Replica::Impl::on_pull_reply(const NodeId& from, BytesView payload) {
   Peer& peer = connected[from];
   const bool asked = peer.pull && peer.pull->id == reply.id;
   if (asked && peer.pull->staging) return stage_tail(from, peer, reply);
-  const std::uint64_t before = vector.total();
+  const std::uint64_t before = counters.remote_ops;
   for (const BytesView encoded : reply.batches) {
     wire::Reader batch_in(encoded);
     DISTRI_TRY(Batch batch, decode_batch(batch_in, config.limits));
@@ -131,7 +159,7 @@ Result<> Replica::Impl::on_pull_reply(const NodeId& from, BytesView payload) {
   }
   // An answer that comes too late is still worth its batches.
   if (!asked) return {};
-  const bool useful = vector.total() > before;
+  const bool useful = counters.remote_ops > before;
   if (useful && reply.more) {
     send_pull(from, *peer.pull);
   } else {
@@ -147,6 +175,7 @@ Result<> Replica::Impl::stage_tail(const NodeId& from, Peer& peer, const PullRep
   for (const BytesView encoded : reply.batches) {
     wire::Reader in(encoded);
     DISTRI_TRY(Batch batch, decode_batch(in, config.limits));
+    batch.before.use_folds(folds);
     if (!is_ready(batch, staging.staged) || batch.actor == self) continue;
     staging.staged.advance(batch.actor, batch.last_counter());
     staging.tail.push_back({std::move(batch), std::make_shared<const Bytes>(encoded), from, elapsed});
@@ -163,17 +192,26 @@ Result<> Replica::Impl::stage_tail(const NodeId& from, Peer& peer, const PullRep
 
 Result<> Replica::Impl::on_state(const NodeId& from, BytesView payload) {
   if (refusing()) return {};
-  wire::Reader in(payload);
+  if (payload.size() < kChecksumBytes) return fail(Code::kProtocolError, "state chunk: it ends early");
+  const BytesView body = payload.substr(0, payload.size() - kChecksumBytes);
+  if (wire::Reader(payload.substr(body.size())).u64() != checksum_64(body)) {
+    return fail(Code::kProtocolError, "state chunk: its checksum does not fit");
+  }
+  wire::Reader in(body);
   DISTRI_TRY(StateChunk chunk, decode_state_chunk(in));
   Peer& peer = connected[from];
   if (!peer.pull || peer.pull->id != chunk.id) return {};
+  for (const auto& [actor, fold] : chunk.folds) learn_fold(actor, fold);
+  chunk.vector.use_folds(folds);
   const auto known = [&chunk](const Dot& dot) { return dot.counter == 0 || chunk.vector.covers(dot); };
   for (const CollectionChunk& collection : chunk.collections) {
     bool covered = known(collection.stamps.created.dot) && known(collection.stamps.dropped.dot);
     for (const auto& [key, state] : collection.states) {
       covered = covered && known(state.revision.dot);
-      for (const auto& field : state.revision.fields) covered = covered && known(field.dot);
+      for (const auto& field : state.revision.fields) covered = covered && is_covered(field, chunk.vector);
     }
+    for (const Conflict& conflict : collection.conflicts)
+      covered = covered && known(conflict.name.loser) && known(conflict.loser.winner);
     if (!covered)
       return fail(Code::kProtocolError, "state chunk: a state holds a write that its sender's vector does not cover");
   }
@@ -187,11 +225,22 @@ Result<> Replica::Impl::on_state(const NodeId& from, BytesView payload) {
   if (!chunk.vector.covers(staging.reach) || chunk.vector.get(self) > own_counter()) {
     return fail(Code::kProtocolError, "state chunk: its vector goes back, or claims writes that we never made");
   }
-  staging.reach = std::move(chunk.vector);
+  const auto theirs = std::make_shared<const VersionVector>(std::move(chunk.vector));
+  staging.reach = *theirs;
   staging.cursor = std::move(chunk.cursor);
   staging.chunks_done = chunk.last;
-  std::move(chunk.collections.begin(), chunk.collections.end(), std::back_inserter(staging.collections));
+  for (CollectionChunk& collection : chunk.collections) staging.parts.push_back({std::move(collection), theirs});
+  if (config.plant == Plant::kVectorBeforeStates) staging.staged = staging.start = staging.reach;
+  if (config.plant == Plant::kVectorBeforeStates) staging.chunks_done = true;
   peer.pull->timeouts = 0;
+  staging.bytes += payload.size();
+  if (staging.bytes > config.staging_bytes_max) {
+    notice(Notice::Kind::kHoldbackFull, from,
+           fmt::format("its states take more than staging_bytes_max {}: they are not taken over",
+                       config.staging_bytes_max));
+    end_pull(peer, false);
+    return {};
+  }
   if (staging.chunks_done && staging.staged.covers(staging.reach)) {
     commit(from, peer);
   } else {
@@ -220,15 +269,17 @@ bool Replica::Impl::begin_staging(const NodeId& from, Peer& peer, const StateChu
 void Replica::Impl::commit(const NodeId& from, Peer& peer) {
   Staging staging = std::move(*peer.pull->staging);
   peer.pull.reset();
-  for (CollectionChunk& collection : staging.collections) {
-    for (const auto& [key, state] : collection.states) observe_clock(from, newest_stamp(state.revision));
-    store.merge(std::move(collection));
+  for (Staging::Part& part : staging.parts) {
+    for (const auto& [key, state] : part.chunk.states) observe_clock(from, newest_stamp(state.revision));
+    store.merge(std::move(part.chunk), vector, *part.theirs, Store::Absence::kDeleted);
   }
   vector.merge(staging.start);
   log.raise_floor(staging.start);
+  store.hold_conflicts();
   for (Holdback::Held& held : staging.tail) {
     if (is_ready(held.batch, vector)) apply(from, std::move(held.batch), std::move(held.encoded));
   }
+  store.release_conflicts();
   drain_holdback();
   ++counters.state_syncs;
   notice(Notice::Kind::kSyncedByState, from,

@@ -24,6 +24,7 @@ Hash256 member_hash(std::string_view collection, const bson::Document& document,
     put(field.stamp, field.dot);
     out.u32(field.ordinal);
     out.u8(field.unset ? 1 : 0);
+    if (field.counter) encode(out, *field.counter);
   }
   return blake2b_256(bytes);
 }
@@ -33,6 +34,7 @@ Store::Shelf& Store::open(std::string_view collection) {
   if (found == shelves_.end()) {
     found = shelves_.emplace(std::string(collection), std::make_unique<Shelf>()).first;
     found->second->name = collection;
+    touch(*found->second, {});
   }
   return *found->second;
 }
@@ -66,7 +68,8 @@ CollectionStamps Store::stamps(std::string_view collection) const {
 }
 
 Stamp Store::floor_of(std::string_view collection, std::string_view key) const {
-  Stamp floor = stamps(collection).dropped.stamp;
+  const CollectionStamps known = stamps(collection);
+  Stamp floor = std::max(known.dropped.stamp, known.purged);
   if (const db::Record* record = find(collection, key)) floor = std::max(floor, newest_stamp(record->revision));
   if (const auto dead = tombstone(collection, key)) floor = std::max(floor, dead->stamp);
   return floor;
@@ -75,7 +78,7 @@ Stamp Store::floor_of(std::string_view collection, std::string_view key) const {
 Stamp Store::floor_of_all(std::string_view collection) const {
   const Shelf* found = shelf(collection);
   if (found == nullptr) return {};
-  Stamp floor = std::max(found->stamps.created.stamp, found->stamps.dropped.stamp);
+  Stamp floor = std::max({found->stamps.created.stamp, found->stamps.dropped.stamp, found->stamps.purged});
   for (const auto& [key, dead] : found->tombstones) floor = std::max(floor, dead.stamp);
   if (const db::Collection* documents = database_.find(collection)) {
     for (const auto& [key, record] : documents->records()) floor = std::max(floor, newest_stamp(record.revision));
@@ -83,50 +86,52 @@ Stamp Store::floor_of_all(std::string_view collection) const {
   return floor;
 }
 
-bool Store::apply(Op op, const Dot& dot) {
+bool Store::apply(Op op, const Dot& dot, const Seen& seen) {
+  if (holding_conflicts_) settle_held(dot, seen);
   Shelf& target = open(op.collection);
   const std::string collection = op.collection;
   if (op.kind == OpKind::kCreateCollection || op.kind == OpKind::kDropCollection) {
     CollectionStamps stamps;
     (op.kind == OpKind::kCreateCollection ? stamps.created : stamps.dropped) = {op.stamp, dot};
     const CollectionStamps before = target.stamps;
-    merge_stamps(target, collection, stamps);
+    merge_stamps(target, collection, stamps, seen);
     return !(target.stamps == before);
   }
-  if (op.kind != OpKind::kUpdate && op.stamp <= target.stamps.dropped.stamp) return false;
+  if (op.kind == OpKind::kResolve) {
+    resolve({collection, op.key, op.loser});
+    return true;
+  }
   const std::string key = op.key;
   const db::Record* record = find(collection, key);
-  std::optional<State> next;
-  if (record != nullptr) {
-    next = replication::apply({&record->revision, &record->document}, std::move(op), dot);
-  } else if (const auto dead = target.tombstones.find(key); dead != target.tombstones.end()) {
-    const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
-    next = replication::apply({&revision, nullptr}, std::move(op), dot);
-  } else {
-    next = replication::apply({}, std::move(op), dot);
-  }
+  Losers losers;
+  std::optional<State> next = apply_to(target, record, std::move(op), dot, seen, losers);
+  if (!losers.empty()) keep_losers(collection, key, losers);
   if (!next) return false;
   put(target, collection, key, record, std::move(*next));
   return true;
 }
 
-void Store::merge(CollectionChunk chunk) {
-  Shelf& target = open(chunk.name);
-  merge_stamps(target, chunk.name, chunk.stamps);
-  for (auto& [key, state] : chunk.states) {
-    if (state.revision.stamp <= target.stamps.dropped.stamp) continue;
-    const db::Record* record = find(chunk.name, key);
-    std::optional<State> next;
-    if (record != nullptr) {
-      next = replication::merge({&record->revision, &record->document}, std::move(state));
-    } else if (const auto dead = target.tombstones.find(key); dead != target.tombstones.end()) {
-      const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
-      next = replication::merge({&revision, nullptr}, std::move(state));
-    } else {
-      next = std::move(state);
+std::optional<State> Store::apply_to(const Shelf& target, const db::Record* record, Op op, const Dot& dot,
+                                     const Seen& seen, Losers& losers) const {
+  if (record != nullptr) {
+    if (plant_ == Plant::kUpdateAnyGeneration && op.kind == OpKind::kUpdate) op.target = record->revision.stamp;
+    if ((op.kind == OpKind::kInsert || op.kind == OpKind::kDelete) && op.stamp <= target.stamps.dropped.stamp) {
+      lose({&record->revision, &record->document}, op, dot, record->revision.dot, losers);
+      return std::nullopt;
     }
-    if (next) put(target, chunk.name, key, record, std::move(*next));
+    return replication::apply({&record->revision, &record->document}, std::move(op), dot, seen, losers);
   }
+  if (const auto dead = target.tombstones.find(op.key); dead != target.tombstones.end()) {
+    const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
+    return replication::apply({&revision, nullptr}, std::move(op), dot, seen, losers);
+  }
+  // Below the drop, or inside a generation that is no longer here: the drop, or a delete whose tombstone is gone.
+  if (op.stamp <= target.stamps.dropped.stamp || op.kind == OpKind::kUpdate || op.kind == OpKind::kIncrement) {
+    const bool dropped = target.stamps.dropped.stamp >= (op.target == Stamp{} ? op.stamp : op.target);
+    lose({}, op, dot, dropped ? target.stamps.dropped.dot : Dot{}, losers);
+    return std::nullopt;
+  }
+  return replication::apply({}, std::move(op), dot, seen, losers);
 }
 
 void Store::put(Shelf& target, std::string_view collection, std::string_view key, const db::Record* old, State state) {
@@ -145,17 +150,18 @@ void Store::put(Shelf& target, std::string_view collection, std::string_view key
   }
 }
 
-void Store::merge_stamps(Shelf& target, const std::string& collection, const CollectionStamps& stamps) {
+void Store::merge_stamps(Shelf& target, const std::string& collection, const CollectionStamps& stamps,
+                         const Seen& seen) {
   const Stamp dropped_before = target.stamps.dropped.stamp;
   target.stamps.merge(stamps);
   touch(target, {});
-  if (target.stamps.dropped.stamp > dropped_before) bury_dead(target, collection);
+  if (target.stamps.dropped.stamp > dropped_before) bury_dead(target, collection, seen);
   settle_existence(target, collection);
 }
 
 // Removes every generation that the drop stamp kills. No tombstone is needed: the drop stamp itself keeps them from
-// coming back.
-void Store::bury_dead(Shelf& target, std::string_view collection) {
+// coming back. What the drop's writer had not seen becomes a conflict.
+void Store::bury_dead(Shelf& target, std::string_view collection, const Seen& seen) {
   const Stamp dropped = target.stamps.dropped.stamp;
   for (auto at = target.tombstones.begin(); at != target.tombstones.end();) {
     if (at->second.stamp > dropped) {
@@ -172,6 +178,9 @@ void Store::bury_dead(Shelf& target, std::string_view collection) {
     if (record.revision.stamp > dropped) continue;
     target.digest.remove(member_hash(collection, record.document, record.revision));
     touch(target, key);
+    Losers losers;
+    losers.lost_state({&record.revision, &record.document}, target.stamps.dropped.dot, nullptr, seen);
+    if (!losers.empty()) keep_losers(collection, key, losers);
     dead.push_back(key);
   }
   if (dead.size() == documents->size()) {
@@ -190,53 +199,14 @@ void Store::settle_existence(const Shelf& target, std::string_view collection) {
   }
 }
 
-Store::Scan Store::scan(const StateCursor& after, std::size_t bytes_max) const {
-  Scan result;
-  result.cursor = after;
-  wire::Writer out(result.encoded);
-  static const db::Collection::Records kNoRecords;
-  bool progress = false;
-  const auto full = [&] { return progress && result.encoded.size() >= bytes_max; };
-  for (auto at = shelves_.lower_bound(after.collection); at != shelves_.end(); ++at) {
-    if (full()) {
-      result.end = false;
-      return result;
-    }
-    const auto& [name, contents] = *at;
-    const Bytes from = name == after.collection ? after.key : Bytes();
-    const db::Collection* documents = database_.find(name);
-    const auto& records = documents == nullptr ? kNoRecords : documents->records();
-    auto record = records.upper_bound(from);
-    auto dead = contents->tombstones.upper_bound(from);
-    encode_collection_head(out, name, contents->stamps);
-    result.cursor = {name, from};
-    progress = progress || name != after.collection;
-    while (record != records.end() || dead != contents->tombstones.end()) {
-      if (full()) {
-        encode_collection_end(out);
-        result.end = false;
-        return result;
-      }
-      if (dead == contents->tombstones.end() || (record != records.end() && record->first < dead->first)) {
-        encode_state(out, record->first, {&record->second.revision, &record->second.document});
-        result.cursor.key = record->first;
-        ++record;
-      } else {
-        const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
-        encode_state(out, dead->first, {&revision, nullptr});
-        result.cursor.key = dead->first;
-        ++dead;
-      }
-      progress = true;
-    }
-    encode_collection_end(out);
-  }
-  return result;
-}
-
 std::optional<std::string> Store::check(const VersionVector& vector) const {
   for (const auto& [name, contents] : shelves_) {
     if (auto broken = check_collection(name, *contents, vector)) return broken;
+  }
+  if (auto broken = conflicts_.check()) return broken;
+  for (const auto& [name, conflict] : conflicts_.entries()) {
+    if (!vector.covers(name.loser) || !vector.covers(conflict.loser.winner))
+      return fmt::format("'{}': a conflict's dot is not covered by the vector", name.collection);
   }
   for (const auto& [name, documents] : database_.collections()) {
     if (shelf(name) == nullptr)
@@ -273,7 +243,7 @@ std::optional<std::string> Store::check_collection(const std::string& name, cons
       if (record.revision.stamp <= target.stamps.dropped.stamp)
         return fmt::format("'{}': a document is older than the drop", name);
       bool known = covered(record.revision.dot);
-      for (const db::FieldRevision& field : record.revision.fields) known = known && covered(field.dot);
+      for (const db::FieldRevision& field : record.revision.fields) known = known && is_covered(field, vector);
       if (!known) return fmt::format("'{}': a document's dot is not covered by the vector", name);
       digest.add(member_hash(name, record.document, record.revision));
     }

@@ -1,7 +1,7 @@
 // store.hpp: everything a replica holds, as states by collection and key: what ops become once they are applied.
 //
 // The live documents are in a db::Database, for reading; tombstones, the collections' stamps and the digests are beside
-// it. Tombstones are kept for ever in this first form.
+// it. Tombstones stay until the owner says that they have done their work (purge_tombstones()).
 //
 // Invariants:
 //   (1) a key has a live document or a tombstone, not both; no generation is at or below its collection's drop stamp.
@@ -19,9 +19,11 @@
 #include <vector>
 
 #include "distri/db/database.hpp"
+#include "distri/replication/conflicts.hpp"
 #include "distri/replication/digest.hpp"
 #include "distri/replication/merge.hpp"
 #include "distri/replication/messages.hpp"
+#include "distri/replication/plant.hpp"
 
 namespace distri::replication {
 
@@ -32,9 +34,52 @@ class Store {
     Dot dot;
   };
 
-  // True: it took effect; false: it was void.
-  bool apply(Op op, const Dot& dot);
-  void merge(CollectionChunk chunk);
+  explicit Store(std::size_t conflicts_max = 1'000, Plant plant = Plant::kNone)
+      : conflicts_(conflicts_max), plant_(plant) {}
+
+  // True: it took effect; false: it was void. `seen`: what its writer had seen; a local writer has seen everything.
+  bool apply(Op op, const Dot& dot, const Seen& seen = Seen());
+  // What a document means that is here, lies in a chunk's range and is not in the chunk.
+  enum class Absence {
+    // The sender has deleted it, if its vector covers the document (the covered-dot rule): a stream of states.
+    kDeleted,
+    // Both have seen the same writes, so one side lost it. Deleted, if that side has removed tombstones that may have
+    // been its; else damage, and it is kept. For mending.
+    kDoubtful,
+  };
+  // Joins a peer's states. `mine`: our vector before; `theirs`: the peer's when it made the chunk.
+  void merge(CollectionChunk chunk, const VersionVector& mine, const VersionVector& theirs, Absence absence);
+
+  // A stretch of a collection's live documents, for comparing with a peer.
+  struct Range {
+    std::string to;  // the last key; meaningless with to_end
+    bool to_end = true;
+    std::uint64_t documents = 0;
+    Digest digest;
+  };
+  // At most `documents_max` documents after `from`.
+  Range range(std::string_view collection, std::string_view from, std::size_t documents_max) const;
+  Range range_to(std::string_view collection, std::string_view from, std::string_view to, bool to_end) const;
+  // Its states, as a collection of a StateChunk.
+  void encode_range(wire::Writer& out, std::string_view collection, std::string_view from, std::string_view to,
+                    bool to_end) const;
+
+  // ---- Conflicts (store_conflicts.cpp): what lost in apply() and merge().
+  const Conflicts& conflicts() const { return conflicts_; }
+  // Those that are new since the last call, oldest first; of too many the newest kNewConflictsMax.
+  std::vector<Conflict> take_new_conflicts() { return std::exchange(new_conflicts_, {}); }
+  static constexpr std::size_t kNewConflictsMax = 1'000;
+  // While ops are applied that may precede the states that are here already (the tail of a stream of states), what they
+  // lose to may be a write that had seen them. So losers are held until the last op, and forgotten when the op that
+  // they lost to turns out to have seen them.
+  void hold_conflicts() { holding_conflicts_ = true; }
+  void release_conflicts();
+
+  // Removes tombstones that are `done`; looks at no more than `examined_max`, and goes on from there the next time.
+  // New generations in those collections exceed what was removed.
+  std::size_t purge_tombstones(const std::function<bool(const Tombstone&)>& done, std::size_t examined_max);
+  // The greatest stamp among the `count` oldest tombstones.
+  Stamp stamp_of_oldest_tombstones(std::size_t count) const;
 
   const db::Database& database() const { return database_; }
   const db::Record* find(std::string_view collection, std::string_view key) const;
@@ -58,14 +103,20 @@ class Store {
   Scan scan(const StateCursor& after, std::size_t bytes_max) const;
 
   // ---- For a journal (store_journal.cpp). From keep_touched() on, what changes is remembered for take_changes().
-  void keep_touched() { keeping_touched_ = true; }
-  bool touched() const { return !touched_.empty(); }
+  void keep_touched() {
+    keeping_touched_ = true;
+    conflicts_.keep_touched();
+  }
+  bool touched() const { return !touched_.empty() || !conflicts_.touched().empty(); }
   // Records of everything that changed since the last call: one for each document or tombstone (kStateRecord), one for
   // each collection's head (kCollectionRecord). Each value ends in its checksum.
   void take_changes(std::vector<std::pair<Bytes, std::optional<Bytes>>>& changes);
   // Takes such records into an empty store, heads before states. `body` is the value without its checksum. kDataLoss.
   Result<> load_collection(BytesView key, BytesView body);
   Result<> load_state(BytesView key, BytesView body);
+  // The same for conflicts (kConflictRecord), which the heads do not count.
+  void take_conflict_changes(std::vector<std::pair<Bytes, std::optional<Bytes>>>& changes);
+  Result<> load_conflict(BytesView key, BytesView body);
   // Collections ever known, and tombstones.
   std::size_t collections_known() const { return shelves_.size(); }
   std::size_t tombstones() const;
@@ -76,10 +127,11 @@ class Store {
   std::optional<std::string> check(const VersionVector& vector) const;
 
  private:
+  using Tombstones = absl::btree_map<std::string, Tombstone, std::less<>>;
   struct Shelf {
     std::string name;
     CollectionStamps stamps;
-    absl::btree_map<std::string, Tombstone, std::less<>> tombstones;
+    Tombstones tombstones;
     Digest digest;
   };
 
@@ -89,15 +141,30 @@ class Store {
   }
   const Shelf* shelf(std::string_view collection) const;
   void put(Shelf& shelf, std::string_view collection, std::string_view key, const db::Record* old, State state);
-  void merge_stamps(Shelf& shelf, const std::string& collection, const CollectionStamps& stamps);
-  void bury_dead(Shelf& shelf, std::string_view collection);
+  void merge_stamps(Shelf& shelf, const std::string& collection, const CollectionStamps& stamps, const Seen& seen);
+  void bury_dead(Shelf& shelf, std::string_view collection, const Seen& seen);
   void settle_existence(const Shelf& shelf, std::string_view collection);
+  void forget_absent(Shelf& target, const CollectionChunk& chunk, const std::function<bool(const db::Revision&)>& gone,
+                     const Seen& seen);
+  std::optional<State> apply_to(const Shelf& target, const db::Record* record, Op op, const Dot& dot, const Seen& seen,
+                                Losers& losers) const;
+  void keep_losers(std::string_view collection, std::string_view key, Losers& losers);
+  void keep_conflict(Conflict conflict);
+  void settle_held(const Dot& dot, const Seen& seen);
+  void resolve(const ConflictName& name);
+  static std::optional<State> settle_damage(const db::Record& record, const State& other);
   std::optional<std::string> check_collection(const std::string& name, const Shelf& shelf,
                                               const VersionVector& vector) const;
 
   db::Database database_;
   // By pointer: a shelf stays where it is while others are added.
   absl::btree_map<std::string, std::unique_ptr<Shelf>, std::less<>> shelves_;
+  StateCursor purge_cursor_;
+  Conflicts conflicts_;
+  std::vector<Conflict> new_conflicts_;
+  bool holding_conflicts_ = false;
+  absl::btree_map<Dot, std::vector<Conflict>> held_conflicts_;  // by winner
+  Plant plant_;
   bool keeping_touched_ = false;
   std::vector<std::pair<const Shelf*, std::string>> touched_;  // an empty key: the head
   // While loading: what the heads promise.

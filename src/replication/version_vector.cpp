@@ -7,6 +7,8 @@ namespace distri::replication {
 namespace {
 
 constexpr std::size_t kEntryBytes = ActorId::kSize + 8;
+// Folds are followed so far; Folds::shorten() keeps honest chains at a few steps.
+constexpr int kFoldChainMax = 100;
 
 auto position(auto& entries, const ActorId& actor) {
   return std::lower_bound(
@@ -16,13 +18,47 @@ auto position(auto& entries, const ActorId& actor) {
 
 }  // namespace
 
-std::uint64_t VersionVector::get(const ActorId& actor) const {
+std::uint64_t VersionVector::entry(const ActorId& actor) const {
   const auto at = position(entries_, actor);
   return at != entries_.end() && at->first == actor ? at->second : 0;
 }
 
+std::uint64_t VersionVector::get(const ActorId& actor) const {
+  return folds_ == nullptr || folds_->size() == 0 ? entry(actor) : std::max(entry(actor), folded(actor));
+}
+
+// A fold's own op may be of an actor that has been folded since.
+std::uint64_t VersionVector::folded(const ActorId& actor) const {
+  const Fold* fold = folds_->find(actor);
+  if (fold == nullptr) return 0;
+  Dot by = fold->by;
+  for (int i = 0; i < kFoldChainMax; ++i) {
+    if (entry(by.actor) >= by.counter) return fold->counter;
+    const Fold* next = folds_->find(by.actor);
+    if (next == nullptr || next->counter < by.counter) return 0;
+    by = next->by;
+  }
+  return 0;
+}
+
+void VersionVector::drop_folded() {
+  if (folds_ == nullptr) return;
+  std::erase_if(entries_, [this](const Entry& entry) {
+    const Fold* fold = folds_->find(entry.first);
+    return fold != nullptr && entry.second <= fold->counter && fold->by.actor != entry.first && covers(fold->by);
+  });
+}
+
+VersionVector VersionVector::unfolded() const {
+  VersionVector result = *this;
+  result.folds_ = nullptr;
+  if (folds_ == nullptr) return result;
+  for (const auto& [actor, fold] : folds_->all()) result.advance(actor, folded(actor));
+  return result;
+}
+
 void VersionVector::advance(const ActorId& actor, std::uint64_t counter) {
-  if (counter == 0) return;
+  if (counter == 0 || (folds_ != nullptr && folds_->size() > 0 && folded(actor) >= counter)) return;
   const auto at = position(entries_, actor);
   if (at == entries_.end() || at->first != actor) {
     entries_.insert(at, {actor, counter});
@@ -35,13 +71,19 @@ bool VersionVector::covers(const VersionVector& other) const {
   auto mine = entries_.begin();
   for (const auto& [actor, counter] : other.entries_) {
     while (mine != entries_.end() && mine->first < actor) ++mine;
-    if (mine == entries_.end() || mine->first != actor || mine->second < counter) return false;
+    if (mine != entries_.end() && mine->first == actor && mine->second >= counter) continue;
+    if (folds_ == nullptr || folded(actor) < counter) return false;
   }
   return true;
 }
 
 void VersionVector::merge(const VersionVector& other) {
   if (covers(other)) return;
+  if (folds_ != nullptr && folds_->size() > 0) {
+    for (const auto& [actor, counter] : other.entries_) advance(actor, counter);
+    drop_folded();
+    return;
+  }
   std::vector<Entry> merged;
   merged.reserve(entries_.size() + other.entries_.size());
   auto a = entries_.begin();

@@ -1,15 +1,19 @@
 // version_vector.hpp: which writes have been seen: actor -> highest contiguous counter.
 //
 // Because the counters of an actor are dense and writes are applied in causal order, one number per actor says it all.
-// Kept sorted by actor, so that equal vectors are equal byte for byte. Threads: values.
+// Kept sorted by actor, so that equal vectors are equal byte for byte.
+//
+// A replica gives the vectors that it works with its folds (folds.hpp): a folded actor has no entry, but get() and
+// covers() know of it. Folds do not travel with a vector. Threads: values.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "distri/db/revision.hpp"
+#include "distri/replication/folds.hpp"
 #include "distri/wire/primitives.hpp"
 
 namespace distri::replication {
@@ -34,7 +38,13 @@ class VersionVector {
   // Sum of all counters: number of writes seen.
   std::uint64_t total() const;
   const std::vector<Entry>& entries() const { return entries_; }
-  bool operator==(const VersionVector&) const = default;
+  bool operator==(const VersionVector& other) const { return entries_ == other.entries_; }
+
+  void use_folds(std::shared_ptr<const Folds> folds) { folds_ = std::move(folds); }
+  // Removes the entries that the folds make unnecessary.
+  void drop_folded();
+  // With an entry for every actor that it covers, for somebody who may not know the folds.
+  VersionVector unfolded() const;
 
   void encode(wire::Writer& out) const;
   static Result<VersionVector> decode(wire::Reader& in);
@@ -42,7 +52,11 @@ class VersionVector {
   std::string to_string() const;
 
  private:
+  std::uint64_t entry(const ActorId& actor) const;
+  std::uint64_t folded(const ActorId& actor) const;
+
   std::vector<Entry> entries_;
+  std::shared_ptr<const Folds> folds_;
 };
 
 }  // namespace distri::replication

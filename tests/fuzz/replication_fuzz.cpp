@@ -1,5 +1,6 @@
 // Whatever a peer sends, in whatever order: the replica stays sound. Input: records of kind (1 byte, of MessageKind or
-// not), sender (1 byte), length (2 bytes, little-endian), payload; kind 250 and above let time pass or write locally.
+// not), sender (1 byte), length (2 bytes, little-endian), payload; kinds from 250 have no length and payload: 250
+// writes a document, 251 increments, 252 restores or dismisses a conflict, 253 and above let time pass.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -38,6 +39,28 @@ void fill(Replica& replica, std::int64_t now) {
   replica.end_turn(now);
 }
 
+// An error is fine: a lost document from a stranger may be one that nobody may store.
+void settle_conflict(Replica& replica, std::uint8_t choice, std::int64_t now) {
+  if (replica.conflicts().size() == 0) return;
+  const replication::ConflictName name = replica.conflicts().entries().begin()->first;
+  if (choice % 2 == 0) {
+    (void)replica.restore_conflict(name.collection, name.key, name.loser, now);
+  } else {
+    (void)replica.dismiss_conflict(name.collection, name.key, name.loser, now);
+  }
+}
+
+// Every conflict survives the trip through bytes.
+void check_conflicts(const Replica& replica) {
+  replica.conflicts().for_each([](const replication::Conflict& conflict) {
+    Bytes bytes;
+    wire::Writer out(bytes);
+    encode(out, conflict);
+    wire::Reader in(bytes);
+    if (replication::decode_conflict(in) != Result<replication::Conflict>(conflict)) std::abort();
+  });
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -56,7 +79,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (kind >= 253) {
       now += sender * 100;
       replica.tick(now);
-    } else if (kind >= 250) {
+    } else if (kind == 252) {
+      settle_conflict(replica, sender, now);
+    } else if (kind == 251) {
+      bson::Builder deltas;
+      deltas.append_int32("n", 1).append_double("m", sender);
+      (void)replica.increment("c", bson::order_key(document(sender % 4).view().begin()->value),
+                              std::move(deltas).finish(), now);
+    } else if (kind == 250) {
       (void)replica.upsert_fields("c", document(sender), now);
     } else {
       (void)replica.receive(node(static_cast<std::uint8_t>(1 + sender % kPeers)), static_cast<MessageKind>(kind),
@@ -65,7 +95,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     replica.end_turn(now);
     (void)replica.take_outgoing();
     (void)replica.take_notices();
+    (void)replica.take_conflict_events();
   }
+  check_conflicts(replica);
   if (const auto broken = replica.check_invariants()) {
     std::fprintf(stderr, "%s\n", broken->c_str());
     std::abort();

@@ -1,99 +1,175 @@
+#include "checkers.hpp"
+
 #include <algorithm>
 
-#include "cluster.hpp"
+#include "distri/bson/json.hpp"
+#include "promises.hpp"
 
 namespace distri::sim {
 
 using replication::OpKind;
+using replication::Replica;
 
-// Cheap enough to be done all the time.
-void Cluster::check_step(std::size_t index) {
-  const replication::Replica& replica = *nodes_[index].replica;
-  if (auto broken = replica.check_invariants()) fail(fmt::format("node {}: {}", index, *broken));
-  if (replica.counters().held_back_bytes > config_.holdback_bytes_max)
-    fail(fmt::format("node {}: the hold-back is too large", index));
-}
+namespace {
 
-// Two nodes that have seen the same writes hold the same documents, at every moment.
-void Cluster::check_meeting(std::size_t a, std::size_t b) {
-  if (!nodes_[a].replica || !nodes_[b].replica) return;
-  const replication::Replica& one = *nodes_[a].replica;
-  const replication::Replica& other = *nodes_[b].replica;
-  if (one.vector() == other.vector() && !(one.database_digest() == other.database_digest())) {
-    fail(fmt::format("nodes {} and {} have seen the same writes and hold different documents", a, b));
+// The budget is enforced at every tick, not at every write.
+constexpr std::size_t kTombstonesBetweenTicks = 200;
+
+// Promise 5: no document shows whose end this node has seen.
+void check_resurrection(World& world, std::size_t i) {
+  const Replica& replica = *world.machine(i).replica;
+  for (const auto& [name, documents] : replica.database().collections()) {
+    for (const auto& [key, record] : documents.records()) {
+      const History::Write* generation = world.history().find(record.revision.dot);
+      if (generation == nullptr) {
+        return world.fail(fmt::format("{}: a document of '{}' was written by {}, which nobody made",
+                                      world.machine(i).name, name, to_string(record.revision.dot)));
+      }
+      if (const auto* end = world.history().superseded(*generation, {}, replica.vector())) {
+        return world.fail(fmt::format("{}: document {} of '{}' is back that write {} ended", world.machine(i).name,
+                                      to_string(record.revision.dot), name, to_string(end->dot)));
+      }
+    }
   }
 }
 
-bool Cluster::agreed() const {
-  const replication::VersionVector& vector = nodes_.front().replica->vector();
-  return std::all_of(nodes_.begin(), nodes_.end(), [&](const Node& node) {
-    return !node.paused && node.waiting.empty() && node.replica->vector() == vector && !node.replica->syncing_states();
-  });
-}
-
-void Cluster::check_end() {
-  const replication::Digest digest = nodes_.front().replica->database_digest();
-  for (std::size_t i = 0; i < nodes_.size() && !failure_; ++i) {
-    if (!(nodes_[i].replica->database_digest() == digest))
-      fail(fmt::format("node {}: its digest differs in the end", i));
-    check_step(i);
-    check_against_model(i);
+// Increments of one actor to one field are one sum, named by the last of them.
+bool stands_for(const Replica& replica, const NaiveModel::Lost& lost) {
+  for (const replication::Conflict* conflict :
+       replica.conflicts().list({lost.collection, lost.key, std::nullopt, SIZE_MAX})) {
+    const Dot& loser = conflict->name.loser;
+    if (loser.actor == lost.dot.actor && loser.counter >= lost.dot.counter &&
+        conflict->loser.increments.view().find(lost.increment)) {
+      return true;
+    }
   }
-  if (!failure_) check_acknowledged();
-  log_.line("{} end {} writes, vector {}, digest {}", now_, model_.entries().size(),
-            nodes_.front().replica->vector().to_string(), digest.hex());
+  return false;
 }
 
-// Byte for byte what brute force over all ops makes of them.
-void Cluster::check_against_model(std::size_t index) {
-  const replication::Replica& replica = *nodes_[index].replica;
+// All that was done to one document, for whoever reads the log of a failure.
+void tell_story(World& world, const std::string& collection, const Bytes& key, const VersionVector& seen) {
+  auto writes = world.history().of(collection, key);
+  const auto& drops = world.history().drops(collection);
+  writes.insert(writes.end(), drops.begin(), drops.end());
+  for (const History::Write* write : writes) {
+    std::string saw;
+    for (const History::Write* other : writes) {
+      if (other != write && write->saw(other->dot)) saw += " " + to_string(other->dot);
+    }
+    world.log().line("  {}{} kind {} stamp {} target {} content {} loser {} saw{}", to_string(write->dot),
+                     seen.covers(write->dot) ? "" : " (not here)", static_cast<int>(write->op.kind),
+                     write->op.stamp.hlc, write->op.target.hlc, bson::to_json(write->op.document),
+                     to_string(write->op.loser), saw);
+  }
+}
+
+void check_conflict_bounds(World& world, std::size_t i) {
+  const replication::Conflicts& conflicts = world.machine(i).replica->conflicts();
+  if (auto broken = conflicts.check()) world.fail(fmt::format("{}: {}", world.machine(i).name, *broken));
+  std::map<std::string, std::size_t> sizes;
+  conflicts.for_each([&](const replication::Conflict& conflict) { ++sizes[conflict.name.collection]; });
+  for (const auto& [name, size] : sizes) {
+    if (size > world.options().config.conflicts_max)
+      world.fail(fmt::format("{}: '{}' has {} conflicts", world.machine(i).name, name, size));
+  }
+}
+
+// Every node that has seen the same writes keeps the same losers: those that the naive model names.
+void check_losers(World& world, std::size_t i) {
+  if (world.evicted()) return;
+  const Replica& replica = *world.machine(i).replica;
+  for (const NaiveModel::Lost& lost : world.history().model().lost(replica.vector())) {
+    if (replica.conflicts().find({lost.collection, lost.key, lost.dot}) != nullptr) continue;
+    const History::Write* write = world.history().find(lost.dot);
+    if (write == nullptr || world.history().has_twin(*write)) continue;
+    if (!lost.increment.empty() && stands_for(replica, lost)) continue;
+    tell_story(world, lost.collection, lost.key, replica.vector());
+    return world.fail(fmt::format("{}: write {} to '{}' lost to one that had not seen it, and is no conflict",
+                                  world.machine(i).name, to_string(lost.dot), lost.collection));
+  }
+}
+
+}  // namespace
+
+void check_step(World& world, std::size_t i) {
+  const Machine& machine = world.machine(i);
+  if (!machine.replica) return;
+  if (auto broken = machine.replica->check_invariants()) world.fail(fmt::format("{}: {}", machine.name, *broken));
+  const replication::ReplicaCounters counters = machine.replica->counters();
+  const replication::ReplicaConfig& config = world.options().config;
+  if (counters.held_back_bytes > config.holdback_bytes_max)
+    world.fail(fmt::format("{}: the hold-back is too large", machine.name));
+  if (counters.tombstones > config.tombstones_max + kTombstonesBetweenTicks)
+    world.fail(fmt::format("{}: it keeps {} tombstones", machine.name, counters.tombstones));
+  check_conflict_bounds(world, i);
+  check_resurrection(world, i);
+}
+
+void check_meeting(World& world, std::size_t a, std::size_t b) {
+  if (!world.machine(a).replica || !world.machine(b).replica) return;
+  const Replica& one = *world.machine(a).replica;
+  const Replica& other = *world.machine(b).replica;
+  if (one.vector() == other.vector() && !(one.database_digest() == other.database_digest()) && !world.over_budget()) {
+    world.fail(fmt::format("{} and {} have seen the same writes and hold different documents", world.machine(a).name,
+                           world.machine(b).name));
+  }
+}
+
+bool agreed(const World& world) {
+  const VersionVector* vector = nullptr;
+  std::optional<replication::Digest> digest;
+  for (std::size_t i = 0; i < world.size(); ++i) {
+    const Machine& machine = world.machine(i);
+    if (machine.gone) continue;
+    if (!machine.replica || machine.paused || !machine.waiting.empty() || machine.replica->syncing_states() ||
+        !machine.unwritten.empty() || !machine.unsynced.empty() || !machine.awaited.empty()) {
+      return false;
+    }
+    if (vector != nullptr && !(machine.replica->vector() == *vector)) return false;
+    // Mending is part of it.
+    if (world.over_budget() && digest && !(*digest == machine.replica->database_digest())) return false;
+    digest = machine.replica->database_digest();
+    vector = &machine.replica->vector();
+  }
+  return true;
+}
+
+// What a delete whose tombstone was dropped makes of an older write that it had not seen depends on who kept the
+// tombstone; that all hold the same is checked all the same.
+void check_against_model(World& world, std::size_t i) {
+  if (world.over_budget()) return;
+  const Replica& replica = *world.machine(i).replica;
   NaiveModel::Collections held;
   for (const auto& [name, documents] : replica.database().collections()) {
     NaiveModel::Documents& copy = held[name];
     for (const auto& [key, record] : documents.records()) copy.emplace(key, record.document.bytes());
   }
-  const NaiveModel::Collections expected = model_.result(replica.vector());
+  const NaiveModel::Collections expected = world.history().model().result(replica.vector());
   if (held == expected) return;
+  const std::string& who = world.machine(i).name;
   for (const auto& [name, documents] : expected) {
-    if (!held.contains(name)) return fail(fmt::format("node {}: collection '{}' is missing", index, name));
+    if (!held.contains(name)) return world.fail(fmt::format("{}: collection '{}' is missing", who, name));
     if (held[name] != documents)
-      return fail(fmt::format("node {}: the documents of '{}' are not what the writes make of them", index, name));
+      return world.fail(fmt::format("{}: the documents of '{}' are not what the writes make of them", who, name));
   }
-  fail(fmt::format("node {}: it has collections that should not exist", index));
+  world.fail(fmt::format("{}: it has collections that should not exist", who));
 }
 
-// No write that was acknowledged by a node that never lost its memory is gone: every node has seen it, and it shows or
-// gave way to a newer one.
-void Cluster::check_acknowledged() {
-  const replication::Replica& replica = *nodes_.front().replica;
-  for (const Acked& acked : acked_) {
-    if (nodes_[acked.node].ever_crashed) continue;
-    const auto entry = std::find_if(model_.entries().begin(), model_.entries().end(),
-                                    [&](const auto& e) { return e.dot == acked.dot; });
-    const auto found = entry == model_.entries().end() ? std::nullopt : entry->op.document.view().find("serial");
-    if (!found || found->as_int64() != acked.serial)
-      return fail(fmt::format("write {} was acknowledged, but never made", acked.serial));
-    if (!replica.vector().covers(acked.dot))
-      return fail(fmt::format("write {} was acknowledged, but is not everywhere", acked.serial));
-    const replication::Op& op = entry->op;
-    const bool superseded = std::any_of(model_.entries().begin(), model_.entries().end(), [&](const auto& other) {
-      if (other.op.collection != op.collection || other.op.stamp <= op.stamp || !replica.vector().covers(other.dot))
-        return false;
-      return other.op.kind == OpKind::kDropCollection ||
-             (other.op.kind != OpKind::kCreateCollection && other.op.key == op.key);
-    });
-    if (superseded) continue;
-    const db::Collection* documents = replica.database().find(op.collection);
-    const db::Record* record = documents == nullptr ? nullptr : documents->find(op.key);
-    const auto shown = record == nullptr ? std::nullopt : record->document.view().find("serial");
-    const bool visible = shown && shown->as_int64() == acked.serial;
-    // An update that ran into a concurrent replacement of the whole document is void, even if its own stamp is the
-    // newer one.
-    const bool replaced = op.kind == OpKind::kUpdate && (record == nullptr || record->revision.stamp != op.target);
-    if (!visible && !replaced)
-      return fail(
-          fmt::format("write {} was acknowledged and is the newest of its document, but does not show", acked.serial));
+void check_end(World& world) {
+  std::optional<std::size_t> first;
+  for (std::size_t i = 0; i < world.size() && !world.failure(); ++i) {
+    if (world.machine(i).gone) continue;
+    if (first) check_meeting(world, *first, i);
+    if (!first) first = i;
+    check_step(world, i);
+    check_against_model(world, i);
+    if (!world.failure()) check_losers(world, i);
   }
+  if (world.failure() || !first) return;
+  check_promises(world, *first);
+  const Replica& replica = *world.machine(*first).replica;
+  world.log().line("{} end {} writes, {} promises, vector {}, digest {}", world.now(), world.history().writes().size(),
+                   world.promises().size(), replica.vector().to_string(), replica.database_digest().hex());
 }
 
 }  // namespace distri::sim

@@ -5,26 +5,39 @@
 #pragma once
 
 #include <array>
-#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "distri/utils/random.hpp"
 
 namespace distri::sim {
 
 enum class Fault {
-  kDrop,           // single messages vanish while the link stays
-  kBreak,          // links break, with all that is on them, and come back
-  kDuplicate,      // messages arrive twice
-  kReorder,        // messages overtake each other
-  kPartition,      // the nodes fall into two halves
-  kOneWay,         // one direction of a link loses everything
-  kPause,          // a node stands still; its mail waits
-  kClockSkew,      // clocks run apart by seconds
-  kClockJump,      // a clock leaps to 1970, a year ahead, or by minutes
-  kCrash,          // a node loses its memory and starts again as a new incarnation
-  kSmallLog,       // logs reach back only a little: states must be sent
-  kSmallHoldback,  // little room for early batches
+  kDrop,            // single messages vanish while the link stays
+  kBreak,           // links break, with all that is on them, and come back
+  kDuplicate,       // messages arrive twice
+  kReorder,         // messages overtake each other
+  kPartition,       // the nodes fall into two halves
+  kBridge,          // two halves that only one node can reach both of
+  kOneWay,          // one direction of a link loses everything
+  kSlowLink,        // some links take up to two seconds
+  kPause,           // a node stands still; its mail waits
+  kClockSkew,       // clocks run apart by seconds
+  kClockJump,       // a clock leaps to 1970, a year ahead, or by minutes
+  kCrash,           // a node loses its memory and what its disk had not synced, and starts again
+  kCrashAtWrite,    // the same between taking a commit, writing, syncing and reporting it
+  kLostFsync,       // for a while a disk says that it synced and did not; then it crashes
+  kBitFlip,         // one bit of what a stopped node stored turns over
+  kDiskFull,        // a disk takes nothing for a while
+  kSlowSync,        // a sync takes up to 300 ms
+  kRestoredBackup,  // a node starts again from an older copy of its data directory
+  kReplace,         // a node is gone for good; a new one takes its place
+  kJoin,            // one more node than before
+  kLongOutage,      // a node is cut off while much happens
+  kSmallLog,        // logs reach back only a little: states must be sent
+  kSmallHoldback,   // little room for early batches
+  kSmallBudgets,    // few tombstones and few conflicts are kept
   kLargeDocuments,
 };
 
@@ -32,38 +45,56 @@ struct FaultName {
   Fault fault;
   std::string_view name;
 };
-inline constexpr std::array<FaultName, 13> kFaultNames{{
+inline constexpr std::array<FaultName, 25> kFaultNames{{
     {Fault::kDrop, "drop"},
     {Fault::kBreak, "break"},
     {Fault::kDuplicate, "duplicate"},
     {Fault::kReorder, "reorder"},
     {Fault::kPartition, "partition"},
+    {Fault::kBridge, "bridge"},
     {Fault::kOneWay, "one-way"},
+    {Fault::kSlowLink, "slow-link"},
     {Fault::kPause, "pause"},
     {Fault::kClockSkew, "clock-skew"},
     {Fault::kClockJump, "clock-jump"},
     {Fault::kCrash, "crash"},
+    {Fault::kCrashAtWrite, "crash-at-write"},
+    {Fault::kLostFsync, "lost-fsync"},
+    {Fault::kBitFlip, "bit-flip"},
+    {Fault::kDiskFull, "disk-full"},
+    {Fault::kSlowSync, "slow-sync"},
+    {Fault::kRestoredBackup, "restored-backup"},
+    {Fault::kReplace, "replace"},
+    {Fault::kJoin, "join"},
+    {Fault::kLongOutage, "long-outage"},
     {Fault::kSmallLog, "small-log"},
     {Fault::kSmallHoldback, "small-holdback"},
+    {Fault::kSmallBudgets, "small-budgets"},
     {Fault::kLargeDocuments, "large-documents"},
 }};
 
 class FaultSet {
  public:
-  // `forced`: exactly that one.
-  FaultSet(Random& random, std::optional<Fault> forced) {
+  FaultSet() = default;  // nothing goes wrong
+  // `forced`: exactly these, unless there are none.
+  FaultSet(Random& random, const std::vector<Fault>& forced) {
+    for (const FaultName& entry : kFaultNames) on_[static_cast<std::size_t>(entry.fault)] = random.chance(0.5);
+    if (forced.empty()) return;
+    on_.fill(false);
+    for (const Fault fault : forced) on_[static_cast<std::size_t>(fault)] = true;
+  }
+  // "drop,crash", for people and for --fault.
+  std::string to_string() const {
+    std::string names;
     for (const FaultName& entry : kFaultNames) {
-      const bool drawn = random.chance(0.5);
-      on_[static_cast<std::size_t>(entry.fault)] = forced ? entry.fault == *forced : drawn;
+      if (has(entry.fault)) names.append(names.empty() ? "" : ",").append(entry.name);
     }
+    return names;
   }
   bool has(Fault fault) const { return on_[static_cast<std::size_t>(fault)]; }
 
  private:
   std::array<bool, kFaultNames.size()> on_{};
 };
-
-// Defects that the simulator itself brings in between the replicas, to prove that the checkers see them.
-enum class Plant { kNone, kCorruptDocument, kLoseOp, kLoseWrite };
 
 }  // namespace distri::sim

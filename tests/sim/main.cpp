@@ -1,31 +1,28 @@
-// distri-sim: clusters of real replicas in a simulated world, one per seed.
+// distri-sim: clusters of real replicas in a simulated world: one per seed, or one that follows a script.
 #include <charconv>
-#include <chrono>
 #include <cstdio>
 #include <cxxopts.hpp>
-#include <memory>
+#include <variant>
 
-#include "cluster.hpp"
+#include "commands.hpp"
 
 namespace {
 
 using namespace distri;
 using namespace distri::sim;
 
-struct Arguments {
-  std::uint64_t first_seed = 1;
-  std::uint64_t last_seed = 1;
-  ClusterOptions cluster;
-  std::string fault;
-  std::string plant;
+struct ScenarioCommand {
+  std::vector<std::string> files;
   std::string log_file;
-  std::string json_file;
 };
+struct Help {};
+using Command = std::variant<Help, SeedsCommand, PlantsCommand, ScenarioCommand>;
 
-std::string known_faults() {
-  std::string names;
-  for (const FaultName& entry : kFaultNames) names += (names.empty() ? "" : ", ") + std::string(entry.name);
-  return names;
+template <class Names>
+std::string list(const Names& names) {
+  std::string text;
+  for (const auto& entry : names) text += (text.empty() ? "" : ", ") + std::string(entry.name);
+  return text;
 }
 
 Result<std::uint64_t> parse_number(std::string_view text) {
@@ -37,135 +34,130 @@ Result<std::uint64_t> parse_number(std::string_view text) {
   return value;
 }
 
-Result<> parse_seeds(std::string_view text, Arguments& arguments) {
+Result<> parse_seeds(std::string_view text, SeedsCommand& command) {
   const std::size_t dots = text.find("..");
-  DISTRI_TRY(arguments.first_seed, parse_number(text.substr(0, dots)));
-  arguments.last_seed = arguments.first_seed;
+  DISTRI_TRY(command.first_seed, parse_number(text.substr(0, dots)));
+  command.last_seed = command.first_seed;
   if (dots != std::string_view::npos) {
-    DISTRI_TRY(arguments.last_seed, parse_number(text.substr(dots + 2)));
+    DISTRI_TRY(command.last_seed, parse_number(text.substr(dots + 2)));
   }
-  if (arguments.last_seed < arguments.first_seed)
+  if (command.last_seed < command.first_seed)
     return fail(Code::kInvalidArgument, "--seeds: {} is an empty range", text);
   return {};
 }
 
-Result<> parse_plant(Arguments& arguments) {
-  if (arguments.plant.empty()) return {};
-  for (const auto& [name, plant] : {std::pair("corrupt-document", Plant::kCorruptDocument),
-                                    std::pair("lose-op", Plant::kLoseOp), std::pair("lose-write", Plant::kLoseWrite)}) {
-    if (arguments.plant == name) arguments.cluster.plant = plant;
+template <class Names>
+Result<typename Names::value_type> named(std::string_view option, const std::string& name, const Names& names) {
+  for (const auto& entry : names) {
+    if (entry.name == name) return entry;
   }
-  if (arguments.cluster.plant != Plant::kNone) return {};
-  return fail(Code::kInvalidArgument, "--plant: unknown defect '{}'; known are corrupt-document, lose-op, lose-write",
-              arguments.plant);
+  return fail(Code::kInvalidArgument, "{}: unknown name '{}'; known are {}", option, name, list(names));
 }
 
-Result<> parse_fault(Arguments& arguments) {
-  if (arguments.fault.empty()) return {};
-  for (const FaultName& entry : kFaultNames) {
-    if (entry.name == arguments.fault) arguments.cluster.fault = entry.fault;
-  }
-  if (!arguments.cluster.fault)
-    return fail(Code::kInvalidArgument, "--fault: unknown fault '{}'; known are {}", arguments.fault, known_faults());
-  return {};
-}
-
-// nullopt: help was asked for and has been printed.
-Result<std::optional<Arguments>> parse(int argc, char** argv) {
+cxxopts::Options options() {
   cxxopts::Options options("distri-sim",
                            "Runs simulated clusters, one per seed, under faults; checks that they converge.");
   // clang-format off
   options.add_options()
     ("seeds", "seeds to run, A..B or one", cxxopts::value<std::string>())
-    ("nodes", "nodes per cluster, 2 to 100", cxxopts::value<std::size_t>()->default_value("5"))
+    ("nodes", "nodes per cluster, 2 to 100 (default: drawn, mostly 3 to 7)", cxxopts::value<std::size_t>())
     ("ops", "writes per cluster, about", cxxopts::value<std::size_t>()->default_value("1000"))
-    ("fault", "exactly this fault instead of a drawn mixture: " + known_faults(), cxxopts::value<std::string>()->default_value(""))
-    ("plant", "bring in a defect: corrupt-document, lose-op, lose-write", cxxopts::value<std::string>()->default_value(""))
+    ("fault", "exactly these faults (a,b,...) instead of a drawn mixture: " + list(kFaultNames), cxxopts::value<std::string>()->default_value(""))
+    ("plant", "bring in a defect: " + list(kDefectNames), cxxopts::value<std::string>()->default_value(""))
+    ("plants", "for each defect (or those of --plant) the number of seeds until it is caught")
+    ("rounds", "with --plants: from so many different first seeds", cxxopts::value<std::uint64_t>()->default_value("5"))
+    ("seeds-max", "with --plants: give up after so many seeds", cxxopts::value<std::uint64_t>()->default_value("200"))
+    ("scenario", "run scripts: --scenario FILE FILE ...")
     ("log", "write what happens to this file", cxxopts::value<std::string>()->default_value(""))
     ("json", "write the figures to this file", cxxopts::value<std::string>()->default_value(""))
+    ("files", "", cxxopts::value<std::vector<std::string>>())
     ("h,help", "this text");
   // clang-format on
+  options.parse_positional("files");
+  return options;
+}
+
+Result<Command> parse_plants(const cxxopts::ParseResult& parsed) {
+  PlantsCommand command;
+  const auto name = parsed["plant"].as<std::string>();
+  if (!name.empty()) {
+    DISTRI_TRY_VOID(named("--plant", name, kDefectNames));
+    command.names.push_back(name);
+  }
+  if (parsed.count("seeds") != 0) {
+    SeedsCommand seeds;
+    DISTRI_TRY_VOID(parse_seeds(parsed["seeds"].as<std::string>(), seeds));
+    command.first_seed = seeds.first_seed;
+  }
+  command.rounds = std::max<std::uint64_t>(1, parsed["rounds"].as<std::uint64_t>());
+  command.seeds_max = std::max<std::uint64_t>(1, parsed["seeds-max"].as<std::uint64_t>());
+  command.ops = parsed["ops"].as<std::size_t>();
+  command.json_file = parsed["json"].as<std::string>();
+  return command;
+}
+
+Result<Command> parse_swarm(const cxxopts::ParseResult& parsed) {
+  if (parsed.count("seeds") == 0) return fail(Code::kInvalidArgument, "--seeds A..B is missing; see --help");
+  SeedsCommand command;
+  DISTRI_TRY_VOID(parse_seeds(parsed["seeds"].as<std::string>(), command));
+  if (parsed.count("nodes") != 0) {
+    command.swarm.nodes = parsed["nodes"].as<std::size_t>();
+    if (command.swarm.nodes < 2 || command.swarm.nodes > 100)
+      return fail(Code::kInvalidArgument, "--nodes: {} is not in 2 to 100", command.swarm.nodes);
+  }
+  command.swarm.ops = parsed["ops"].as<std::size_t>();
+  command.fault = parsed["fault"].as<std::string>();
+  command.plant = parsed["plant"].as<std::string>();
+  command.log_file = parsed["log"].as<std::string>();
+  command.json_file = parsed["json"].as<std::string>();
+  for (std::size_t from = 0; from < command.fault.size();) {
+    const std::size_t comma = std::min(command.fault.find(',', from), command.fault.size());
+    DISTRI_TRY(const FaultName fault, named("--fault", command.fault.substr(from, comma - from), kFaultNames));
+    command.swarm.faults.push_back(fault.fault);
+    from = comma + 1;
+  }
+  if (!command.plant.empty()) {
+    DISTRI_TRY(const DefectName plant, named("--plant", command.plant, kDefectNames));
+    command.swarm.defect = plant.defect;
+  }
+  return command;
+}
+
+Result<Command> parse(int argc, char** argv) {
   try {
-    const auto parsed = options.parse(argc, argv);
+    auto known = options();
+    const auto parsed = known.parse(argc, argv);
     if (parsed.count("help") != 0) {
-      std::fputs(options.help().c_str(), stdout);
-      return std::nullopt;
+      std::fputs(known.help().c_str(), stdout);
+      return Help();
     }
-    if (!parsed.unmatched().empty())
-      return fail(Code::kInvalidArgument, "unknown argument '{}'; see --help", parsed.unmatched().front());
-    if (parsed.count("seeds") == 0) return fail(Code::kInvalidArgument, "--seeds A..B is missing; see --help");
-    Arguments arguments;
-    DISTRI_TRY_VOID(parse_seeds(parsed["seeds"].as<std::string>(), arguments));
-    arguments.cluster.nodes = parsed["nodes"].as<std::size_t>();
-    arguments.cluster.ops = parsed["ops"].as<std::size_t>();
-    arguments.fault = parsed["fault"].as<std::string>();
-    arguments.plant = parsed["plant"].as<std::string>();
-    arguments.log_file = parsed["log"].as<std::string>();
-    arguments.json_file = parsed["json"].as<std::string>();
-    if (arguments.cluster.nodes < 2 || arguments.cluster.nodes > 100) {
-      return fail(Code::kInvalidArgument, "--nodes: {} is not in 2 to 100", arguments.cluster.nodes);
+    std::vector<std::string> files;
+    if (parsed.count("files") != 0) files = parsed["files"].as<std::vector<std::string>>();
+    if (parsed.count("scenario") != 0) {
+      if (files.empty()) return fail(Code::kInvalidArgument, "--scenario: no file is named; see --help");
+      return ScenarioCommand{files, parsed["log"].as<std::string>()};
     }
-    DISTRI_TRY_VOID(parse_fault(arguments));
-    DISTRI_TRY_VOID(parse_plant(arguments));
-    return arguments;
+    if (!files.empty()) return fail(Code::kInvalidArgument, "unknown argument '{}'; see --help", files.front());
+    if (parsed.count("plants") != 0) return parse_plants(parsed);
+    return parse_swarm(parsed);
   } catch (const cxxopts::exceptions::exception& error) {
     return fail(Code::kInvalidArgument, "{}; see --help", error.what());
   }
 }
 
-using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
-
-Result<File> open_file(const std::string& name) {
-  File file(name.empty() ? nullptr : std::fopen(name.c_str(), "w"), &std::fclose);
-  if (!name.empty() && !file) return fail(Code::kInvalidArgument, "cannot write to '{}'", name);
-  return file;
-}
-
-std::string replay_command(const Arguments& arguments, std::uint64_t seed) {
-  std::string command =
-      fmt::format("distri-sim --seeds {} --nodes {} --ops {}", seed, arguments.cluster.nodes, arguments.cluster.ops);
-  if (!arguments.fault.empty()) command += " --fault " + arguments.fault;
-  if (!arguments.plant.empty()) command += " --plant " + arguments.plant;
-  return command;
-}
-
-Result<int> run(const Arguments& arguments) {
-  DISTRI_TRY(const File log_file, open_file(arguments.log_file));
-  DISTRI_TRY(const File json_file, open_file(arguments.json_file));
-  EventLog log(log_file.get());
-  std::vector<std::uint64_t> failed;
-  Millis simulated_ms = 0;
-  std::uint64_t runs = 0;
-  const auto started = std::chrono::steady_clock::now();
-  for (std::uint64_t seed = arguments.first_seed; seed <= arguments.last_seed; ++seed, ++runs) {
-    ClusterOptions options = arguments.cluster;
-    options.seed = seed;
-    log.line("seed {}", seed);
-    Cluster cluster(options, log);
-    const auto failure = cluster.run();
-    simulated_ms += cluster.simulated_ms();
-    if (!failure) continue;
-    failed.push_back(seed);
-    fmt::print("seed {} failed: {}; replay: {}\n", seed, *failure, replay_command(arguments, seed));
-    std::fflush(stdout);
-  }
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  const double simulated = static_cast<double>(simulated_ms) / 1000;
-  fmt::print("{} seeds, {} failed, {:.0f} simulated seconds in {:.1f} s, log hash {:016x}\n", runs, failed.size(),
-             simulated, seconds, log.hash());
-  if (json_file) {
-    fmt::print(json_file.get(), "{{\"seeds\":{},\"failed\":[{}],\"simulated_seconds\":{:.3f},\"seconds\":{:.3f}}}\n",
-               runs, fmt::join(failed, ","), simulated, seconds);
-  }
-  return failed.empty() ? 0 : 1;
+Result<int> run(const Command& command) {
+  if (const auto* seeds = std::get_if<SeedsCommand>(&command)) return run_seeds(*seeds);
+  if (const auto* plants = std::get_if<PlantsCommand>(&command)) return run_plants(*plants);
+  if (const auto* scenario = std::get_if<ScenarioCommand>(&command))
+    return run_scenarios(scenario->files, scenario->log_file);
+  return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  auto arguments = parse(argc, argv);
-  if (arguments && !*arguments) return 0;
-  const Result<int> code = arguments ? run(**arguments) : Result<int>(fail(arguments.error()));
+  const auto command = parse(argc, argv);
+  const Result<int> code = command ? run(*command) : Result<int>(fail(command.error()));
   if (code) return *code;
   fmt::print(stderr, "distri-sim: {}\n", code.error().message);
   return 2;

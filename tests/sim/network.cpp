@@ -18,7 +18,7 @@ std::vector<Millis> Network::arrivals(std::size_t from, std::size_t to, Millis n
   const int copies = random_.chance(duplicate_) ? 2 : 1;
   Millis& last = last_arrival_[from * nodes_ + to];
   for (int i = 0; i < copies; ++i) {
-    Millis arrival = now + at(from, to).latency_ms + static_cast<Millis>(random_.below(5));
+    Millis arrival = now + at(from, to).latency_ms + at(from, to).slow_ms + static_cast<Millis>(random_.below(5));
     if (reorder_) {
       arrival += static_cast<Millis>(random_.below(200));
     } else {
@@ -36,7 +36,10 @@ void Network::set_up(std::size_t a, std::size_t b, bool up) {
 }
 
 void Network::heal() {
-  for (Link& link : links_) link.blocked = false;
+  for (Link& link : links_) {
+    link.blocked = false;
+    link.slow_ms = 0;
+  }
   std::fill(swallowed_.begin(), swallowed_.end(), false);
   drop_ = duplicate_ = 0;
   reorder_ = false;

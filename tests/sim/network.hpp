@@ -1,5 +1,5 @@
 // network.hpp: simulated links between nodes: latency, order, loss, partitions. Decides the fate of each message; holds
-// none itself.
+// none itself. Links are numbered for as many nodes as there will ever be.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +35,7 @@ class Network {
     bool blocked = false;
     std::uint64_t epoch = 0;
     Millis latency_ms = 1;
+    Millis slow_ms = 0;  // on top, while faults last
   };
   Link& at(std::size_t a, std::size_t b) { return links_[std::min(a, b) * nodes_ + std::max(a, b)]; }
   const Link& at(std::size_t a, std::size_t b) const { return links_[std::min(a, b) * nodes_ + std::max(a, b)]; }

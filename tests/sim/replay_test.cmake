@@ -1,6 +1,6 @@
 # The same seeds twice: the logs must be equal byte for byte, and not empty.
 foreach(run 1 2)
-  execute_process(COMMAND ${SIM} --seeds 41..44 --nodes 5 --log ${FOLDER}/replay_${run}.log RESULT_VARIABLE code OUTPUT_QUIET)
+  execute_process(COMMAND ${SIM} --seeds 41..52 --log ${FOLDER}/replay_${run}.log RESULT_VARIABLE code OUTPUT_QUIET)
   if(NOT code EQUAL 0)
     message(FATAL_ERROR "run ${run} ended with ${code}")
   endif()

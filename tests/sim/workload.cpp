@@ -1,11 +1,12 @@
 #include <algorithm>
 #include <array>
 
-#include "cluster.hpp"
 #include "distri/bson/compare.hpp"
-#include "distri/replication/op_log.hpp"
+#include "swarm.hpp"
 
 namespace distri::sim {
+
+using replication::Replica;
 
 namespace {
 
@@ -13,6 +14,10 @@ namespace {
 constexpr std::array<std::string_view, 3> kCollections{"apples", "birds", "cars"};
 constexpr std::uint64_t kIds = 8;
 constexpr std::uint64_t kFields = 6;
+constexpr std::size_t kTallies = 3;
+constexpr Millis kWriteTimeoutMs = 2'000;
+// Turned away so often, a client whose writes may be lost begins a new session.
+constexpr int kTurnedAwayMax = 20;
 
 std::string field_name(Random& random) {
   return fmt::format("f{}", random.below(kFields));
@@ -28,77 +33,150 @@ void append_id(bson::Builder& builder, Random& random) {
   }
 }
 
+bson::Document tally_id(std::size_t tally) {
+  bson::Builder builder;
+  builder.append_int32("_id", static_cast<std::int32_t>(tally));
+  return std::move(builder).finish();
+}
+
 }  // namespace
 
-void Cluster::client_turn() {
+void Swarm::client_turn() {
   if (turns_left_ == 0) return;
   --turns_left_;
-  const std::size_t index = random_.below(nodes_.size());
-  Node& node = nodes_[index];
-  if (node.replica && !node.paused) client_write(node, index);
-  schedule(1 + static_cast<Millis>(random_.below(2 * static_cast<std::uint64_t>(turn_gap_ms_))),
-           [this] { client_turn(); });
+  Client& client = clients_[random_.below(clients_.size())];
+  if (random_.below(4) == 0) client.home = any_machine();
+  if (running(client.home)) {
+    if (random_.below(3) == 0) client_read(client.home, client);
+    client_write(client.home, client);
+    if (random_.below(12) == 0 && running(client.home)) settle_conflict(client.home);
+  }
+  world_.schedule(1 + static_cast<Millis>(random_.below(2 * static_cast<std::uint64_t>(turn_gap_ms_))),
+                  [this] { client_turn(); });
+}
+
+void Swarm::client_read(std::size_t i, Client& client) {
+  if (client.outcome && *client.outcome == Outcome::kOk) client.session.wrote(client.waiting_for);
+  client.outcome.reset();
+  const Replica& replica = *world_.machine(i).replica;
+  if (!client.session.served_by(replica)) {
+    if (++client.turned_away < kTurnedAwayMax || !crashed_) return;
+    client.session.forget();
+  }
+  client.turned_away = 0;
+  if (auto wrong = client.session.read(replica)) world_.fail(fmt::format("{}: {}", world_.machine(i).name, *wrong));
 }
 
 // One to three writes in one turn of the node's loop.
-void Cluster::client_write(Node& node, std::size_t index) {
-  const std::uint64_t position = node.replica->log().end_position();
-  const std::uint64_t writes = 1 + random_.below(3);
-  for (std::uint64_t i = 0; i < writes; ++i) {
+void Swarm::client_write(std::size_t i, Client& client) {
+  std::vector<World::Write> writes;
+  const std::uint64_t count = 1 + random_.below(3);
+  for (std::uint64_t n = 0; n < count; ++n) {
     const std::int64_t serial = next_serial_++;
-    const std::uint64_t before = node.replica->vector().get(node.replica->actor());
-    const bool lose = options_.plant == Plant::kLoseWrite && !planted_ && now_ > 1'000;
-    bool acked = false;
-    if (lose) {
-      // The planted defect of the service: it says yes and does nothing.
-      planted_ = acked = true;
-    } else if (auto result = random_write(node, serial, acked); !result) {
-      log_.line("{} n{} write {}: {}", now_, index, serial, to_string(result.error()));
-      continue;
-    }
-    const std::uint64_t counter = lose ? before + 1 : node.replica->vector().get(node.replica->actor());
-    log_.line("{} n{} write {} is {}", now_, index, serial, counter);
-    if (acked) acked_.push_back({index, {node.replica->actor(), counter}, serial});
+    writes.push_back([this, i, serial, &client](Replica& replica, Millis now) -> Result<> {
+      const Dot before = replica.newest_own_dot();
+      Dot dot = before;
+      bool carries = true;
+      if (options_.defect.owner == OwnerPlant::kLoseWrite && !world_.planted() && world_.now() > 1'000) {
+        // The planted defect of the service: it says yes and does nothing.
+        world_.set_planted();
+        ++dot.counter;
+      } else {
+        DISTRI_TRY(carries, random_write(replica, now, serial));
+        dot = replica.newest_own_dot();
+        if (dot == before) return {};
+      }
+      const std::uint32_t members = world_.options().config.members;
+      const std::uint64_t draw = random_.below(20);
+      const std::uint32_t holders = draw < 15 ? 1 : draw < 19 ? members / 2 + 1 : members;
+      log_.line("{} {} write {} is {}, w={}", world_.now(), world_.machine(i).name, serial, dot.counter, holders);
+      client.outcome = world_.await(i, dot, holders, kWriteTimeoutMs, carries ? serial : -1);
+      client.waiting_for = dot;
+      return {};
+    });
   }
-  node.replica->end_turn(wall(node));
-  record_new_batches(node, position);
-  flush(index);
+  if (auto done = world_.turn(i, writes); !done && done.error().code == Code::kInternal)
+    world_.fail(fmt::format("{}: {}", world_.machine(i).name, done.error().message));
 }
 
-// Sets `acked` when a document now holds `serial`.
-Result<> Cluster::random_write(Node& node, std::int64_t serial, bool& acked) {
-  replication::Replica& replica = *node.replica;
-  const Millis now = wall(node);
+void Swarm::first_tallies() {
+  std::vector<World::Write> inserts;
+  for (std::size_t tally = 0; tally < kTallies; ++tally) {
+    inserts.push_back([tally](Replica& replica, Millis now) {
+      bson::Builder zero;
+      zero.append_int32("n", 0);
+      return replica.insert("tallies", bson::merge_fields(tally_id(tally), std::move(zero).finish()), now);
+    });
+  }
+  world_.turn(0, inserts);
+}
+
+// In a tally (its sum is checked), or in any field of any document.
+Result<bool> Swarm::random_increment(Replica& replica, Millis now, std::string_view collection,
+                                     const bson::Document& document) {
+  const std::int64_t delta = static_cast<std::int64_t>(random_.below(2'001)) - 1'000;
+  bson::Builder deltas;
+  if (random_.chance(0.5)) {
+    const std::size_t tally = random_.below(kTallies);
+    deltas.append_int64("n", delta);
+    const Bytes key = bson::order_key(tally_id(tally).view().begin()->value);
+    DISTRI_TRY_VOID(replica.increment("tallies", key, std::move(deltas).finish(), now));
+    added_.push_back({replica.newest_own_dot(), tally, delta});
+    return false;
+  }
+  deltas.append_int64(field_name(random_), delta);
+  const Bytes key = bson::order_key(document.view().begin()->value);
+  DISTRI_TRY_VOID(replica.increment(collection, key, std::move(deltas).finish(), now));
+  return false;
+}
+
+// Somebody looks through the conflicts and restores or dismisses one.
+void Swarm::settle_conflict(std::size_t i) {
+  const auto conflicts = world_.machine(i).replica->conflicts().list({});
+  if (conflicts.empty()) return;
+  const replication::ConflictName name = conflicts[random_.below(conflicts.size())]->name;
+  const bool restore = random_.chance(0.5);
+  world_.turn(i, {[&](Replica& replica, Millis now) {
+                return restore ? replica.restore_conflict(name.collection, name.key, name.loser, now)
+                               : replica.dismiss_conflict(name.collection, name.key, name.loser, now);
+              }});
+}
+
+// Every document and every update carries `serial`.
+Result<bool> Swarm::random_write(Replica& replica, Millis now, std::int64_t serial) {
   const std::string_view collection = kCollections[random_.below(kCollections.size())];
   const std::uint64_t kind = random_.below(100);
   if (kind < 2) {
     DISTRI_TRY_VOID(replica.drop_collection(collection, now));
-    return {};
+    return false;
   }
   if (kind < 5) {
     DISTRI_TRY_VOID(replica.create_collection(collection, now));
-    return {};
+    return false;
   }
   const bson::Document document = random_document(serial);
   const Bytes key = bson::order_key(document.view().begin()->value);
   if (kind < 17) {
     DISTRI_TRY_VOID(replica.remove(collection, key, now));
-    return {};
+    return false;
   }
-  acked = true;
-  if (kind < 45) return replica.insert(collection, document, now);
-  if (kind < 55) return replica.replace(collection, document, now);
-  if (kind < 75) {
+  if (kind < 27) return random_increment(replica, now, collection, document);
+  if (kind < 50) {
+    DISTRI_TRY_VOID(replica.insert(collection, document, now));
+  } else if (kind < 60) {
+    DISTRI_TRY_VOID(replica.replace(collection, document, now));
+  } else if (kind < 75) {
     DISTRI_TRY_VOID(replica.upsert_fields(collection, document, now));
-    return {};
+  } else {
+    std::vector<std::string> unset;
+    const std::string candidate = field_name(random_);
+    if (random_.chance(0.6) && !document.view().find(candidate)) unset.push_back(candidate);
+    DISTRI_TRY_VOID(replica.update(collection, key, document, unset, now));
   }
-  std::vector<std::string> unset;
-  const std::string candidate = field_name(random_);
-  if (random_.chance(0.6) && !document.view().find(candidate)) unset.push_back(candidate);
-  return replica.update(collection, key, document, unset, now);
+  return true;
 }
 
-bson::Document Cluster::random_document(std::int64_t serial) {
+bson::Document Swarm::random_document(std::int64_t serial) {
   bson::Builder builder;
   append_id(builder, random_);
   std::vector<std::string> names;
@@ -119,20 +197,34 @@ bson::Document Cluster::random_document(std::int64_t serial) {
   return std::move(builder).finish();
 }
 
-void Cluster::record_new_batches(const Node& node, std::uint64_t from_position) {
-  const replication::OpLog& log = node.replica->log();
-  for (std::uint64_t position = from_position; position < log.end_position(); ++position) {
-    if (position < log.first_position()) {
-      fail("a batch left the log in the turn that wrote it");
-      return;
+// In the end every node serves every session, unless something that a client saw was lost with a crash.
+void Swarm::check_sessions() {
+  for (const Client& client : clients_) {
+    for (std::size_t i = 0; i < world_.size() && !crashed_; ++i) {
+      if (!client.session.served_by(*world_.machine(i).replica))
+        world_.fail(
+            fmt::format("{}: it turns a session away after everything has come to rest", world_.machine(i).name));
     }
-    wire::Reader in(*log.at(position).batch);
-    const auto batch = replication::decode_batch(in, config_.limits);
-    if (!batch) {
-      fail(fmt::format("a node's own batch cannot be read: {}", batch.error().message));
-      return;
-    }
-    model_.add(*batch);
+  }
+}
+
+// All increments that everybody has count, each once, and no others.
+void Swarm::check_tallies() {
+  const Replica& replica = *world_.machine(0).replica;
+  std::array<std::int64_t, kTallies> sums{};
+  for (const Added& added : added_) {
+    if (replica.vector().covers(added.dot)) sums[added.tally] += added.delta;
+  }
+  const db::Collection* tallies = replica.database().find("tallies");
+  if (tallies == nullptr) return;
+  std::size_t tally = 0;
+  for (const auto& [key, record] : tallies->records()) {
+    const auto n = record.document.view().find("n");
+    const std::int64_t shown = n->type() == bson::Type::kInt32 ? n->as_int32() : n->as_int64();
+    const std::int64_t expected = sums[static_cast<std::size_t>(record.document.view().begin()->value.as_int32())];
+    if (shown != expected)
+      return world_.fail(fmt::format("tally {} shows {}, but the increments add up to {}", tally, shown, expected));
+    ++tally;
   }
 }
 

@@ -36,7 +36,18 @@ Batch sample_batch() {
   remove.document = doc(3);
   Op drop = create;
   drop.kind = OpKind::kDropCollection;
-  batch.ops = {create, insert, update, remove, drop};
+  Op increment = insert;
+  increment.kind = OpKind::kIncrement;
+  increment.stamp = {13, actor};
+  increment.target = {10, actor};
+  increment.document = {};
+  increment.increments = {{"b", {11, actor}, {db::Number::Kind::kInt64, 1LL << 40}},
+                          {"c", {10, actor}, {db::Number::Kind::kDouble, 0, -0.5}}};
+  Op resolve = create;
+  resolve.kind = OpKind::kResolve;
+  resolve.key = insert.key;
+  resolve.loser = {actor_id(3), 8};
+  batch.ops = {create, insert, update, remove, drop, increment, resolve};
   return batch;
 }
 
@@ -86,7 +97,9 @@ TEST_CASE("a batch that breaks a rule is refused with the rule's name") {
   refused([](Batch& b) { b.before.advance(b.actor, 5); }, "after itself");
   refused([](Batch& b) { b.ops[0].stamp.hlc = 0; }, "stamp");
   refused([](Batch& b) { b.ops[0].collection = "system.x"; }, "op:");
-  refused([](Batch& b) { b.ops[0].kind = static_cast<OpKind>(9); }, "kind");
+  refused([](Batch& b) { b.ops[0].kind = static_cast<OpKind>(10); }, "kind");
+  refused([](Batch& b) { b.ops[0].kind = OpKind::kNote; }, "note");
+  refused([](Batch& b) { b.ops[0].kind = OpKind::kFold; }, "fold");
   refused([](Batch& b) { b.ops[1].document = fields_only({{"a", 1}}); }, "document");
   refused([](Batch& b) { b.ops[1].document = bson::Document::trusted("broken"); }, "document");
   refused([](Batch& b) { b.ops[2].target.hlc = 11; }, "newer");
@@ -95,6 +108,20 @@ TEST_CASE("a batch that breaks a rule is refused with the rule's name") {
   refused([](Batch& b) { b.ops[2].document = doc(3); }, "_id");
   refused([](Batch& b) { b.ops[2].key.clear(); }, "key");
   refused([](Batch& b) { b.ops[3].document = doc(3, {{"a", 1}}); }, "delete");
+  refused([](Batch& b) { b.ops[5].increments.clear(); }, "increment");
+  refused([](Batch& b) { b.ops[5].key.clear(); }, "key");
+  refused([](Batch& b) { b.ops[5].target.hlc = 13; }, "newer");
+  refused([](Batch& b) { b.ops[5].increments[0].base.hlc = 13; }, "base");
+  refused([](Batch& b) { b.ops[5].increments[0].base.hlc = 9; }, "base");
+  refused([](Batch& b) { b.ops[5].increments[0].field = "_id"; }, "_id");
+  refused([](Batch& b) { b.ops[5].increments[0].field = "c"; }, "twice");
+  refused([](Batch& b) { b.ops[5].increments[0].field = "$x"; }, "'$'");
+  refused([](Batch& b) { b.ops[5].increments[0].field = std::string("a\0b", 3); }, "zero byte");
+  refused([](Batch& b) { b.ops[5].increments[0].field = "\xff"; }, "UTF-8");
+  refused([](Batch& b) { b.ops[5].increments[0].delta = {}; }, "nothing");
+  refused([](Batch& b) { b.ops[5].increments[0].delta.kind = static_cast<db::Number::Kind>(4); }, "kind");
+  refused([](Batch& b) { b.ops[6].key.clear(); }, "conflict");
+  refused([](Batch& b) { b.ops[6].loser.counter = 0; }, "conflict");
 }
 
 TEST_CASE("a version vector keeps the highest counter of each actor and knows what it covers") {

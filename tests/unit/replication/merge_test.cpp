@@ -3,6 +3,7 @@
 #include "distri/replication/merge.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "distri/replication/store.hpp"
@@ -29,13 +30,62 @@ struct History {
   std::vector<Event> events;
 };
 
+// Numbers of all types at the edges where adding is hard.
+void append_number(bson::Builder& builder, Random& random, const std::string& name) {
+  using Int32 = std::numeric_limits<std::int32_t>;
+  using Int64 = std::numeric_limits<std::int64_t>;
+  using Double = std::numeric_limits<double>;
+  const std::int32_t small[] = {0, 1, -1, 7, Int32::max(), Int32::min()};
+  const std::int64_t large[] = {0, 1, -1, Int64::max(), Int64::min(), Int64::max() / 2, 1LL << 53};
+  const double real[] = {0.0,
+                         -0.0,
+                         0.1,
+                         -2.5,
+                         1e308,
+                         -1e308,
+                         Double::infinity(),
+                         -Double::infinity(),
+                         Double::quiet_NaN(),
+                         Double::denorm_min()};
+  switch (random.below(8)) {
+    case 0:
+      builder.append_double(name, real[random.below(std::size(real))]);
+      break;
+    case 1:
+    case 2:
+      builder.append_int64(name, large[random.below(std::size(large))]);
+      break;
+    default:
+      builder.append_int32(name, small[random.below(std::size(small))]);
+  }
+}
+
 bson::Document random_fields(Random& random, int value, bool with_id) {
   bson::Builder builder;
   if (with_id) builder.append_int32("_id", 1);
   std::vector<std::string> names{"a", "b", "c", "d", "e"};
   std::shuffle(names.begin(), names.end(), random);
   names.resize(1 + random.below(3));
-  for (const std::string& name : names) builder.append_int32(name, value);
+  for (const std::string& name : names) {
+    switch (random.below(4)) {
+      case 0:
+        append_number(builder, random, name);
+        break;
+      case 1:
+        builder.append_string(name, std::to_string(value));
+        break;
+      default:
+        builder.append_int32(name, value);
+    }
+  }
+  return std::move(builder).finish();
+}
+
+bson::Document random_deltas(Random& random) {
+  bson::Builder builder;
+  for (const char* name : {"a", "b", "c", "g"}) {
+    if (random.below(3) == 0) append_number(builder, random, name);
+  }
   return std::move(builder).finish();
 }
 
@@ -54,7 +104,17 @@ Op random_op(Random& random, const Writer& writer, const ActorId& actor, int val
   // Clocks are wild: a stamp is only sure to exceed what it replaces.
   op.stamp = {floor + 1 + random.below(6), actor};
   const bool live = writer.state.document.has_value();
-  const std::uint64_t kind = random.below(10);
+  const std::uint64_t kind = random.below(14);
+  if (live && kind >= 8) {
+    const bson::Document deltas = random_deltas(random);
+    auto increments = plan_increments(ref(writer.state), deltas, actor);
+    if (increments && !increments->empty()) {
+      op.kind = OpKind::kIncrement;
+      op.target = writer.state.revision.stamp;
+      op.increments = std::move(*increments);
+      return op;
+    }
+  }
   if (!live || kind < 2) {
     op.kind = OpKind::kInsert;
     op.document = random_fields(random, value, true);
@@ -124,7 +184,12 @@ State apply_all(const History& history, const std::vector<std::size_t>& order) {
   return state;
 }
 
-Bytes brute_force(const History& history) {
+struct Expected {
+  Bytes document;
+  sim::NaiveModel::Counters counters;
+};
+
+Expected brute_force(const History& history) {
   sim::NaiveModel model;
   VersionVector all;
   for (const auto& event : history.events) {
@@ -133,7 +198,29 @@ Bytes brute_force(const History& history) {
   }
   const auto result = model.result(all);
   if (result.empty() || result.at("c").empty()) return {};
-  return result.at("c").at(kKey);
+  return {result.at("c").at(kKey), model.counters("c", kKey, all)};
+}
+
+sim::NaiveModel::Counters counters_of(const State& state) {
+  sim::NaiveModel::Counters result;
+  for (const auto& field : state.revision.fields) {
+    if (!field.counter) continue;
+    for (const CounterPart& part : field.counter->parts)
+      result[field.name][part.actor] = {part.first, part.counter, part.sum.integer, part.sum.real};
+  }
+  return result;
+}
+
+bool same(const sim::NaiveModel::Counters& a, const sim::NaiveModel::Counters& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+    return x.first == y.first &&
+           std::equal(
+               x.second.begin(), x.second.end(), y.second.begin(), y.second.end(), [](const auto& p, const auto& q) {
+                 const bool nan = p.second.reals != p.second.reals && q.second.reals != q.second.reals;
+                 return p.first == q.first && p.second.first == q.second.first && p.second.last == q.second.last &&
+                        p.second.integers == q.second.integers && (nan || p.second.reals == q.second.reals);
+               });
+  });
 }
 
 }  // namespace
@@ -144,7 +231,9 @@ TEST_CASE("every causal order of the same ops gives the same state, and the one 
     const History history = random_history(random, 2 + random.below(12));
     const State first = apply_all(history, causal_order(random, history));
     for (int other = 0; other < 3; ++other) REQUIRE(apply_all(history, causal_order(random, history)) == first);
-    REQUIRE((first.document ? first.document->bytes() : Bytes()) == brute_force(history));
+    const Expected expected = brute_force(history);
+    REQUIRE((first.document ? first.document->bytes() : Bytes()) == expected.document);
+    REQUIRE(same(counters_of(first), expected.counters));
     const auto valid = check_state(first);
     REQUIRE_MESSAGE(valid.has_value(), (valid ? "" : valid.error().message));
   }
@@ -171,6 +260,16 @@ TEST_CASE("merging states of causally closed parts in any tree gives what applyi
       other = merged(std::move(other), std::move(last));
     }
     REQUIRE(states.front() == whole);
+    // Through bytes and back.
+    if (!whole.never_written()) {
+      Bytes bytes;
+      wire::Writer out(bytes);
+      encode_state(out, kKey, ref(whole));
+      wire::Reader in(bytes);
+      const auto back = decode_state(in);
+      REQUIRE(back.has_value());
+      REQUIRE(back->second == whole);
+    }
     REQUIRE(merged(whole, whole) == whole);
     // Ops that a state contains already change nothing more.
     for (const std::size_t i : causal_order(random, history)) {

@@ -1,0 +1,172 @@
+#include "distri/replication/losers.hpp"
+
+#include <algorithm>
+
+#include "distri/replication/counter.hpp"
+#include "distri/replication/merge.hpp"
+
+namespace distri::replication {
+
+namespace {
+
+bool same_value(const bson::Element* a, const bson::Element* b) {
+  if (a == nullptr || b == nullptr) return a == b;
+  return a->value.type() == b->value.type() && a->value.raw() == b->value.raw();
+}
+
+bson::Document with(bson::View fields, const bson::Element& element) {
+  bson::Builder one;
+  one.append_element(element);
+  return bson::merge_fields(fields, std::move(one).finish());
+}
+
+// Sums of fields that both increment; what cannot be summed is taken over.
+bson::Document joined_increments(bson::View a, bson::View b) {
+  bson::Document result(a);
+  for (const bson::Element& element : b) {
+    const auto mine = a.find(element.key);
+    const auto left = mine ? number_of(*mine) : std::nullopt;
+    const auto right = number_of(element.value);
+    if (!left || !right) {
+      result = with(result, element);
+      continue;
+    }
+    Counter sum{*left, {}};
+    add(sum, {{}, 1}, *right);
+    result = bson::merge_fields(result, element_of(element.key, value_of(sum)));
+  }
+  return result;
+}
+
+// The dots in a register that `seen` does not cover.
+bool has_unseen(const db::FieldRevision& field, const Seen& seen) {
+  if (!seen.covers(field.dot)) return true;
+  if (!field.counter) return false;
+  return std::any_of(field.counter->parts.begin(), field.counter->parts.end(),
+                     [&](const CounterPart& part) { return !seen.covers(Dot{part.actor, part.counter}); });
+}
+
+}  // namespace
+
+std::string_view conflict_kind_name(ConflictKind kind) {
+  switch (kind) {
+    case ConflictKind::kDocument:
+      return "document";
+    case ConflictKind::kDelete:
+      return "delete";
+    case ConflictKind::kFields:
+      return "fields";
+    case ConflictKind::kIncrement:
+      return "increment";
+  }
+  return "unknown";
+}
+
+void Loser::join(Loser other) {
+  if (kind == ConflictKind::kDocument || kind == ConflictKind::kDelete) return;
+  if (other.kind == ConflictKind::kDocument || other.kind == ConflictKind::kDelete) {
+    *this = std::move(other);
+    return;
+  }
+  if (other.kind == ConflictKind::kFields) kind = ConflictKind::kFields;
+  content = bson::merge_fields(content, other.content);
+  for (std::string& name : other.unset) {
+    if (std::find(unset.begin(), unset.end(), name) == unset.end()) unset.push_back(std::move(name));
+  }
+  // A field that one loss knows by value and the other by increment keeps the value.
+  bson::Builder builder;
+  const bson::Document both = bson::merge_fields(increments, other.increments);
+  for (const bson::Element& element : both.view()) {
+    if (!content.view().find(element.key)) builder.append_element(element);
+  }
+  increments = std::move(builder).finish();
+}
+
+Loser& Losers::open(const Dot& dot, const Stamp& stamp, const Dot& winner) {
+  for (Loser& loser : losers_) {
+    if (loser.dot == dot && loser.kind != ConflictKind::kDocument && loser.kind != ConflictKind::kDelete) return loser;
+  }
+  losers_.push_back({ConflictKind::kIncrement, dot, stamp, winner, {}, {}, {}});
+  return losers_.back();
+}
+
+void Losers::lost_field(const Dot& dot, const Stamp& stamp, const Dot& winner, std::string_view name,
+                        const bson::Element* element) {
+  Loser& loser = open(dot, stamp, winner);
+  loser.kind = ConflictKind::kFields;
+  if (element != nullptr) {
+    loser.content = with(loser.content, *element);
+  } else {
+    loser.unset.emplace_back(name);
+  }
+}
+
+void Losers::lost_increment(const Dot& dot, const Stamp& base, const Dot& winner, std::string_view name,
+                            const db::Number& delta) {
+  if (delta.kind != Number::Kind::kDouble && delta.integer == 0) return;
+  Loser& loser = open(dot, base, winner);
+  loser.increments = joined_increments(loser.increments, element_of(name, delta));
+}
+
+void Losers::lost_document(ConflictKind kind, const Dot& dot, const Stamp& stamp, const Dot& winner,
+                           bson::Document content) {
+  losers_.push_back({kind, dot, stamp, winner, std::move(content), {}, {}});
+}
+
+void Losers::lost_register(const db::FieldRevision& field, const bson::Element* element, const Dot& winner,
+                           const bson::Element* winner_element, const Seen& seen) {
+  if (!field.counter) {
+    if (!seen.covers(field.dot) && !same_value(element, winner_element))
+      lost_field(field.dot, field.stamp, winner, field.name, element);
+    return;
+  }
+  const Counter& counter = *field.counter;
+  if (!seen.covers(field.dot)) {
+    const bson::Document base = element_of(field.name, counter.base);
+    const bool missing = counter.base.kind == Number::Kind::kNone;
+    const auto old = base.view().find_element(field.name);
+    lost_field(field.dot, field.stamp, winner, field.name, missing ? nullptr : &*old);
+  }
+  for (const CounterPart& part : counter.parts) {
+    const Dot dot{part.actor, part.counter};
+    if (seen.covers(dot)) continue;
+    if (!seen.covers(Dot{part.actor, part.first})) {
+      Counter alone{{}, {part}};
+      lost_increment(dot, field.stamp, winner, field.name, value_of(alone));
+    } else if (element != nullptr) {
+      // The winner had seen some of its increments: what is missing cannot be told apart, so the value is kept.
+      lost_field(dot, field.stamp, winner, field.name, element);
+    }
+  }
+}
+
+void Losers::lost_state(StateRef loser, const Dot& winner, const bson::Document* document, const Seen& seen) {
+  if (seen.everything()) return;
+  const db::Revision& revision = *loser.revision;
+  if (loser.document == nullptr) {
+    if (document == nullptr || seen.covers(revision.dot)) return;
+    bson::Builder id_only;
+    id_only.append_element(*document->view().begin());
+    lost_document(ConflictKind::kDelete, revision.dot, revision.stamp, winner, std::move(id_only).finish());
+    return;
+  }
+  if (document != nullptr && *document == *loser.document) return;
+  const bool generation_unseen = !seen.covers(revision.dot);
+  if (generation_unseen) lost_document(ConflictKind::kDocument, revision.dot, revision.stamp, winner, *loser.document);
+  const std::size_t before = losers_.size();
+  for (const db::FieldRevision& field : revision.fields) {
+    if (!has_unseen(field, seen)) continue;
+    const auto element = loser.document->view().find_element(field.name);
+    const auto other = document != nullptr ? document->view().find_element(field.name) : std::nullopt;
+    // In a document that is gone as a whole an unset field is no loss.
+    if (!element && document == nullptr) continue;
+    lost_register(field, element ? &*element : nullptr, winner, other ? &*other : nullptr, seen);
+  }
+  if (document != nullptr || generation_unseen || losers_.size() == before) return;
+  Loser& newest = *std::max_element(
+      losers_.begin() + static_cast<std::ptrdiff_t>(before), losers_.end(),
+      [](const Loser& a, const Loser& b) { return std::tie(a.stamp, a.dot) < std::tie(b.stamp, b.dot); });
+  newest = {ConflictKind::kDocument, newest.dot, newest.stamp, winner, *loser.document, {}, {}};
+}
+
+}  // namespace distri::replication

@@ -1,0 +1,167 @@
+#include "distri/bson/compare.hpp"
+#include "distri/replication/op_codec.hpp"
+#include "distri/replication/replica_impl.hpp"
+
+namespace distri::replication {
+
+namespace {
+
+// {_id: value} for the value that has this key; nullopt for the rarer types. Equal ids have equal keys, so 1 may stand
+// for 1.0.
+std::optional<bson::Document> id_of_key(BytesView key) {
+  const auto document = [key](auto append) -> std::optional<bson::Document> {
+    bson::Builder builder;
+    append(builder);
+    bson::Document result = std::move(builder).finish();
+    if (bson::order_key(result.view().begin()->value) != key) return std::nullopt;
+    return result;
+  };
+  if (key.size() < 2) return std::nullopt;
+  const BytesView payload = key.substr(1);
+  if (payload.size() == 12) {
+    if (auto id = document([&](bson::Builder& b) { b.append_object_id("_id", payload); })) return id;
+  }
+  if (payload.size() == 9) {
+    std::uint64_t bits = 0;
+    for (const char byte : payload.substr(0, 8)) bits = bits << 8 | static_cast<unsigned char>(byte);
+    const auto number = std::bit_cast<double>((bits >> 63) != 0 ? bits ^ (1ULL << 63) : ~bits);
+    if (number >= -0x1.0p53 && number <= 0x1.0p53 && number == static_cast<double>(static_cast<std::int64_t>(number))) {
+      const auto whole = static_cast<std::int64_t>(number);
+      const bool small = whole == static_cast<std::int32_t>(whole);
+      if (auto id = document([&](bson::Builder& b) {
+            small ? b.append_int32("_id", static_cast<std::int32_t>(whole)) : b.append_int64("_id", whole);
+          }))
+        return id;
+    } else if (auto id = document([&](bson::Builder& b) { b.append_double("_id", number); })) {
+      return id;
+    }
+  }
+  // Text: 00 FF stands for a zero byte, 00 01 ends it.
+  std::string text;
+  for (std::size_t i = 0; i + 2 < payload.size(); ++i) {
+    text.push_back(payload[i]);
+    if (payload[i] == '\0') ++i;
+  }
+  const auto id = document([&](bson::Builder& b) { b.append_string("_id", text); });
+  return id && bson::validate(id->bytes()) ? id : std::nullopt;
+}
+
+std::unexpected<Error> no_document(std::string_view collection) {
+  return fail(Code::kNotFound, "collection '{}' has no document with that _id", collection);
+}
+
+std::unexpected<Error> no_conflict(std::string_view collection) {
+  return fail(Code::kNotFound, "collection '{}' has no such conflict (any more)", collection);
+}
+
+// The same writes as sets of the sums: what a counter must not be.
+bson::Document sums(const bson::Document& document, const std::vector<Increment>& increments) {
+  bson::Document set;
+  for (const Increment& increment : increments) {
+    Counter counter;
+    if (const auto value = document.view().find(increment.field)) counter.base = *number_of(*value);
+    add(counter, Dot{{}, 1}, increment.delta);
+    set = bson::merge_fields(set, element_of(increment.field, value_of(counter)));
+  }
+  return set;
+}
+
+}  // namespace
+
+Result<> Replica::Impl::increment_document(const db::Record& record, std::string_view collection, BytesView key,
+                                           std::vector<Increment> increments, std::int64_t now_ms) {
+  Op op;
+  op.kind = OpKind::kIncrement;
+  op.collection = collection;
+  op.key = key;
+  op.target = record.revision.stamp;
+  if (config.plant == Plant::kIncrementAsSet) {
+    op.kind = OpKind::kUpdate;
+    op.document = sums(record.document, increments);
+  } else {
+    op.increments = std::move(increments);
+  }
+  DISTRI_TRY(op.stamp, next_stamp(newest_stamp(record.revision), now_ms));
+  return write(std::move(op));
+}
+
+Result<> Replica::increment(std::string_view collection, BytesView key, bson::View deltas, std::int64_t now_ms) {
+  return update_and_increment(collection, key, {}, {}, deltas, now_ms);
+}
+
+Result<> Replica::update_and_increment(std::string_view collection, BytesView key, bson::View set,
+                                       const std::vector<std::string>& unset, bson::View deltas, std::int64_t now_ms) {
+  Impl& impl = *impl_;
+  const bool updates = !set.empty() || !unset.empty();
+  if (deltas.empty() && updates) return update(collection, key, set, unset, now_ms);
+  DISTRI_TRY_VOID(db::check_collection_name(collection));
+  // All checks come first: the two ops are written together or not at all.
+  DISTRI_TRY_VOID(check_increment_fields(deltas));
+  const db::Record* record = impl.store.find(collection, key);
+  if (record == nullptr) return no_document(collection);
+  bson::Builder all(set.bytes().size() + deltas.bytes().size());
+  for (const bson::Element& element : set) {
+    if (element.key != "_id") all.append_element(element);
+  }
+  for (const bson::Element& element : deltas) all.append_element(element);
+  const bson::Document named = std::move(all).finish();
+  DISTRI_TRY_VOID(check_update_fields(named, unset));
+  // At most this much larger; a document near the limit is not worth building it twice.
+  const std::size_t bytes = record->document.bytes().size() + named.bytes().size() + 8 * deltas.count();
+  if (bytes > bson::kDocumentBytesMax)
+    return fail(Code::kTooLarge, "the updated document may exceed {} bytes", bson::kDocumentBytesMax);
+  DISTRI_TRY(auto increments, plan_increments({&record->revision, &record->document}, deltas, impl.self));
+  if (updates) {
+    DISTRI_TRY_VOID(update(collection, key, set, unset, now_ms));
+    record = impl.store.find(collection, key);
+  }
+  return impl.increment_document(*record, collection, key, std::move(increments), now_ms);
+}
+
+const Conflicts& Replica::conflicts() const {
+  return impl_->store.conflicts();
+}
+
+std::vector<Conflict> Replica::take_conflict_events() {
+  return impl_->store.take_new_conflicts();
+}
+
+Result<> Replica::restore_conflict(std::string_view collection, BytesView key, const Dot& loser, std::int64_t now_ms) {
+  const Conflict* found = impl_->store.conflicts().find({std::string(collection), Bytes(key), loser});
+  if (found == nullptr) return no_conflict(collection);
+  const Loser lost = found->loser;
+  switch (lost.kind) {
+    case ConflictKind::kDocument:
+      DISTRI_TRY_VOID(replace(collection, lost.content, now_ms));
+      break;
+    case ConflictKind::kDelete:
+      DISTRI_TRY_VOID(remove(collection, key, now_ms));
+      break;
+    case ConflictKind::kFields:
+    case ConflictKind::kIncrement:
+      if (impl_->store.find(collection, key) != nullptr) {
+        DISTRI_TRY_VOID(update_and_increment(collection, key, lost.content, lost.unset, lost.increments, now_ms));
+      } else {
+        const auto id = id_of_key(key);
+        if (lost.content.view().empty() || !id) return no_document(collection);
+        const bson::Document fields = bson::merge_fields(lost.content, lost.increments);
+        DISTRI_TRY_VOID(insert(collection, bson::merge_fields(*id, fields), now_ms));
+      }
+      break;
+  }
+  return dismiss_conflict(collection, key, loser, now_ms);
+}
+
+Result<> Replica::dismiss_conflict(std::string_view collection, BytesView key, const Dot& loser, std::int64_t now_ms) {
+  if (impl_->store.conflicts().find({std::string(collection), Bytes(key), loser}) == nullptr)
+    return no_conflict(collection);
+  Op op;
+  op.kind = OpKind::kResolve;
+  op.collection = collection;
+  op.key = key;
+  op.loser = loser;
+  DISTRI_TRY(op.stamp, impl_->next_stamp({}, now_ms));
+  return impl_->write(std::move(op));
+}
+
+}  // namespace distri::replication

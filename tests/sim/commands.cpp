@@ -1,0 +1,168 @@
+#include "commands.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <sstream>
+
+#include "scenario.hpp"
+
+namespace distri::sim {
+
+namespace {
+
+using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+
+Result<File> open_file(const std::string& name) {
+  File file(name.empty() ? nullptr : std::fopen(name.c_str(), "w"), &std::fclose);
+  if (!name.empty() && !file) return distri::fail(Code::kInvalidArgument, "cannot write to '{}'", name);
+  return file;
+}
+
+double seconds_since(std::chrono::steady_clock::time_point started) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+}
+
+std::string replay_command(const SeedsCommand& command, std::uint64_t seed) {
+  std::string text = fmt::format("distri-sim --seeds {} --ops {}", seed, command.swarm.ops);
+  if (command.swarm.nodes != 0) text += fmt::format(" --nodes {}", command.swarm.nodes);
+  if (!command.fault.empty()) text += " --fault " + command.fault;
+  if (!command.plant.empty()) text += " --plant " + command.plant;
+  return text;
+}
+
+// A failure without the names, numbers and places that differ from seed to seed: which checker spoke.
+std::string kind_of(const std::string& failure) {
+  std::istringstream words(failure);
+  std::string result;
+  for (std::string word; words >> word;) {
+    if (word.ends_with(':') && word.size() <= 4 && result.empty()) continue;  // the node's name
+    if (std::any_of(word.begin(), word.end(), [](unsigned char c) { return std::isdigit(c) != 0; }) ||
+        word.front() == '\'' || word.size() <= 1) {
+      word = "..";
+    }
+    result += (result.empty() ? "" : " ") + word;
+  }
+  return result.substr(0, 90);
+}
+
+struct Caught {
+  std::vector<std::uint64_t> seeds;  // how many each round took
+  std::map<std::string, int> by;
+  std::uint64_t missed = 0;
+};
+
+Caught catch_plant(const DefectName& plant, const PlantsCommand& command) {
+  Caught caught;
+  EventLog log(nullptr);
+  for (std::uint64_t round = 0; round < command.rounds; ++round) {
+    std::optional<std::string> failure;
+    std::uint64_t tried = 0;
+    while (!failure && tried < command.seeds_max) {
+      SwarmOptions options;
+      options.seed = command.first_seed + round * 100'000 + tried++;
+      options.ops = command.ops;
+      options.defect = plant.defect;
+      failure = Swarm(options, log).run();
+      // The control: a seed that fails without the defect says nothing about it.
+      options.defect = {};
+      if (failure && Swarm(options, log).run()) failure.reset();
+    }
+    if (failure) {
+      caught.seeds.push_back(tried);
+      ++caught.by[kind_of(*failure)];
+    } else {
+      ++caught.missed;
+      caught.seeds.push_back(command.seeds_max + 1);
+    }
+  }
+  std::sort(caught.seeds.begin(), caught.seeds.end());
+  return caught;
+}
+
+std::string most_frequent(const std::map<std::string, int>& counts) {
+  const auto most =
+      std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == counts.end() ? "nothing" : most->first;
+}
+
+}  // namespace
+
+Result<int> run_seeds(const SeedsCommand& command) {
+  DISTRI_TRY(const File log_file, open_file(command.log_file));
+  DISTRI_TRY(const File json_file, open_file(command.json_file));
+  EventLog log(log_file.get());
+  std::vector<std::uint64_t> failed;
+  Millis simulated_ms = 0;
+  std::uint64_t runs = 0;
+  const auto started = std::chrono::steady_clock::now();
+  for (std::uint64_t seed = command.first_seed; seed <= command.last_seed; ++seed, ++runs) {
+    SwarmOptions options = command.swarm;
+    options.seed = seed;
+    Swarm swarm(options, log);
+    const auto failure = swarm.run();
+    simulated_ms += swarm.simulated_ms();
+    if (!failure) continue;
+    failed.push_back(seed);
+    fmt::print("seed {} failed: {}; replay: {}\n", seed, *failure, replay_command(command, seed));
+    std::fflush(stdout);
+  }
+  const double seconds = seconds_since(started);
+  const double simulated = static_cast<double>(simulated_ms) / 1000;
+  fmt::print("{} seeds, {} failed, {:.2f} simulated hours in {:.1f} s, log hash {:016x}\n", runs, failed.size(),
+             simulated / 3600, seconds, log.hash());
+  if (json_file) {
+    fmt::print(json_file.get(), "{{\"seeds\":{},\"failed\":[{}],\"simulated_seconds\":{:.3f},\"seconds\":{:.3f}}}\n",
+               runs, fmt::join(failed, ","), simulated, seconds);
+  }
+  return failed.empty() ? 0 : 1;
+}
+
+Result<int> run_plants(const PlantsCommand& command) {
+  DISTRI_TRY(const File json_file, open_file(command.json_file));
+  std::vector<DefectName> plants;
+  for (const DefectName& plant : kDefectNames) {
+    const bool named = std::find(command.names.begin(), command.names.end(), plant.name) != command.names.end();
+    if (command.names.empty() || named) plants.push_back(plant);
+  }
+  bool all = true;
+  std::string json;
+  fmt::print("{:<24}{:>7}{:>7}{:>8}  caught by (most often)\n", "defect", "median", "most", "missed");
+  for (const DefectName& plant : plants) {
+    const Caught caught = catch_plant(plant, command);
+    const std::uint64_t median = caught.seeds[caught.seeds.size() / 2];
+    const std::string by = most_frequent(caught.by);
+    fmt::print("{:<24}{:>7}{:>7}{:>8}  {}\n", plant.name, median, caught.seeds.back(), caught.missed, by);
+    std::fflush(stdout);
+    json += fmt::format("{}{{\"name\":\"{}\",\"seeds\":[{}],\"median\":{},\"missed\":{},\"by\":\"{}\"}}",
+                        json.empty() ? "" : ",", plant.name, fmt::join(caught.seeds, ","), median, caught.missed, by);
+    all = all && caught.missed == 0;
+  }
+  if (json_file) {
+    fmt::print(json_file.get(), "{{\"rounds\":{},\"seeds_max\":{},\"plants\":[{}]}}\n", command.rounds,
+               command.seeds_max, json);
+  }
+  return all ? 0 : 1;
+}
+
+Result<int> run_scenarios(const std::vector<std::string>& files, const std::string& log_file) {
+  DISTRI_TRY(const File log_to, open_file(log_file));
+  EventLog log(log_to.get());
+  bool all = true;
+  for (const std::string& name : files) {
+    std::ifstream in(name);
+    if (!in) return distri::fail(Code::kInvalidArgument, "--scenario: cannot read '{}'", name);
+    std::stringstream text;
+    text << in.rdbuf();
+    const auto result = Scenario::run(name, text.str(), log);
+    if (!result && result.error().code == Code::kInvalidArgument) return distri::fail(result.error());
+    fmt::print("{}\n", result ? name + ": ok" : result.error().message);
+    all = all && result.has_value();
+  }
+  return all ? 0 : 1;
+}
+
+}  // namespace distri::sim

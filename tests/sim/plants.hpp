@@ -1,0 +1,55 @@
+// plants.hpp: defects that are brought in on purpose, to prove that the checkers see them, by name.
+//
+// Some sit inside the replica (replication/plant.hpp), the others in what stands around it: the owner's start and
+// storage code, the network, the service.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "distri/replication/plant.hpp"
+
+namespace distri::sim {
+
+enum class OwnerPlant {
+  kNone,
+  kSkipIncarnationBump,  // a node that starts again goes on as the actor it was
+  kAckBeforeFsync,       // the owner reports a commit as durable when it is written
+  kCorruptDocument,      // one batch says something else when it arrives
+  kLoseOp,               // one op of a batch does not arrive, the batch does
+  kLoseWrite,            // the service says yes and does nothing
+};
+
+struct Defect {
+  replication::Plant replica = replication::Plant::kNone;
+  OwnerPlant owner = OwnerPlant::kNone;
+
+  bool any() const { return replica != replication::Plant::kNone || owner != OwnerPlant::kNone; }
+};
+
+struct DefectName {
+  std::string_view name;
+  Defect defect;
+};
+
+inline constexpr std::array kDefectNames{
+    DefectName{"skip-incarnation-bump", {.owner = OwnerPlant::kSkipIncarnationBump}},
+    DefectName{"ack-before-fsync", {.owner = OwnerPlant::kAckBeforeFsync}},
+    DefectName{"corrupt-document", {.owner = OwnerPlant::kCorruptDocument}},
+    DefectName{"lose-op", {.owner = OwnerPlant::kLoseOp}},
+    DefectName{"lose-write", {.owner = OwnerPlant::kLoseWrite}},
+    DefectName{"advance-vector-early", {.replica = replication::Plant::kAdvanceVectorEarly}},
+    DefectName{"drop-held-batch", {.replica = replication::Plant::kDropHeldBatch}},
+    DefectName{"adopt-any-clock", {.replica = replication::Plant::kAdoptAnyClock}},
+    DefectName{"stamp-by-wall-clock", {.replica = replication::Plant::kStampByWallClock}},
+    DefectName{"tombstones-by-time", {.replica = replication::Plant::kTombstonesByTime}},
+    DefectName{"update-any-generation", {.replica = replication::Plant::kUpdateAnyGeneration}},
+    DefectName{"forget-conflict", {.replica = replication::Plant::kForgetConflict}},
+    DefectName{"ignore-covered-dots", {.replica = replication::Plant::kIgnoreCoveredDots}},
+    DefectName{"ack-before-durable", {.replica = replication::Plant::kAckBeforeDurable}},
+    DefectName{"ack-for-others", {.replica = replication::Plant::kAckForOthers}},
+    DefectName{"increment-as-set", {.replica = replication::Plant::kIncrementAsSet}},
+    DefectName{"vector-before-states", {.replica = replication::Plant::kVectorBeforeStates}},
+};
+
+}  // namespace distri::sim

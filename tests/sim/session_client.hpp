@@ -1,0 +1,36 @@
+// session_client.hpp: a client that moves between nodes and holds them to its session.
+//
+// It carries a token as the real client does and keeps beside it the whole truth: everything that the nodes had seen
+// when they answered it. A node that covers the token must cover the truth too: it shows the client's own writes
+// (read-your-writes), and nothing older than what it was shown before (monotonic reads). Threads: none.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "distri/replication/replica.hpp"
+#include "distri/wire/session_token.hpp"
+
+namespace distri::sim {
+
+class SessionClient {
+ public:
+  // Entries of a token; in a larger history it cannot name everything any more, and only own writes are sure.
+  static constexpr std::size_t kTokenEntriesMax = 40;
+
+  // Would that node serve it?
+  bool served_by(const replication::Replica& replica) const;
+  // What is wrong with being served by that node; its answer is taken in. Precondition: served_by().
+  std::optional<std::string> read(const replication::Replica& replica);
+  // The node said that the client's write is done.
+  void wrote(const db::Dot& dot);
+  // A new session: what it had seen is lost for good with a node's memory.
+  void forget();
+  bool empty() const { return token_.empty(); }
+
+ private:
+  wire::SessionToken token_;
+  replication::VersionVector seen_;
+};
+
+}  // namespace distri::sim

@@ -1,0 +1,96 @@
+#include "swarm.hpp"
+
+#include <algorithm>
+
+namespace distri::sim {
+
+namespace {
+
+bool needs_disk(Fault fault) {
+  switch (fault) {
+    case Fault::kCrashAtWrite:
+    case Fault::kLostFsync:
+    case Fault::kBitFlip:
+    case Fault::kDiskFull:
+    case Fault::kSlowSync:
+    case Fault::kRestoredBackup:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+WorldOptions Swarm::draw(const SwarmOptions& options, const FaultSet& faults, Random& random) {
+  WorldOptions world;
+  const std::uint64_t size = random.below(20);
+  const std::size_t drawn = size == 0 ? 2 : size == 1 ? 8 + random.below(8) : 3 + random.below(5);
+  world.nodes = options.nodes != 0 ? options.nodes : drawn;
+  world.nodes_max = world.nodes + (faults.has(Fault::kJoin) ? 1 + random.below(2) : 0);
+  const std::uint64_t mode = random.below(10);
+  world.durability = mode < 3 ? Durability::kMemory : mode < 5 ? Durability::kBatched : Durability::kSync;
+  if (std::any_of(options.faults.begin(), options.faults.end(), needs_disk)) world.durability = Durability::kSync;
+  world.sync_ms_max = faults.has(Fault::kSlowSync) ? 300 : 3;
+  world.defect = options.defect;
+  replication::ReplicaConfig& config = world.config;
+  config.gossip_ms = 200;
+  config.pull_timeout_ms = 1'000;
+  config.holdback_ms_max = 5'000;
+  config.pull_chunk_bytes = std::array<std::size_t, 3>{512, 4096, 1u << 20}[random.below(3)];
+  config.log_bytes_max = faults.has(Fault::kSmallLog) ? 2'000 + random.below(20'000) : 16u << 20;
+  config.holdback_bytes_max = faults.has(Fault::kSmallHoldback) ? 4'000 : 4u << 20;
+  config.members = static_cast<std::uint32_t>(world.nodes_max);
+  config.fold_after_ms = random.chance(0.5) ? 2'000 : 600'000;
+  if (faults.has(Fault::kSmallBudgets)) {
+    config.tombstones_max = 1 + random.below(8);
+    config.conflicts_max = 1 + random.below(8);
+  }
+  return world;
+}
+
+Swarm::Swarm(const SwarmOptions& options, EventLog& log)
+    : options_(options),
+      log_(log),
+      random_(options.seed),
+      faults_(random_, options.faults),
+      world_(draw(options, faults_, random_), faults_, random_, log),
+      clients_(4) {
+  turns_left_ = options.ops / 2;
+  turn_gap_ms_ = static_cast<Millis>(1 + random_.below(50));
+  for (std::size_t i = 0; i < world_.size(); ++i) {
+    if (faults_.has(Fault::kClockSkew))
+      world_.machine(i).clock_offset_ms = static_cast<Millis>(random_.below(40'000)) - 20'000;
+  }
+  world_.crash_point = [this](std::size_t i) {
+    return faults_.has(Fault::kCrashAtWrite) && !healed_ && random_.chance(0.002) && crash_and_restart(i);
+  };
+  world_.met = [this](std::size_t from, std::size_t to) {
+    // The replicas compare digests at every meeting themselves; in a large cluster we look at some of them only.
+    if (random_.below(world_.size()) < 7) check_meeting(world_, from, to);
+    if (random_.below(2 * world_.size()) == 0) check_step(world_, to);
+    if (random_.below(400) == 0) check_against_model(world_, to);
+  };
+}
+
+std::optional<std::string> Swarm::run() {
+  log_.line("seed {}: {} nodes, members {}, durability {}, faults {}", options_.seed, world_.size(),
+            world_.options().config.members, static_cast<int>(world_.options().durability), faults_.to_string());
+  for (std::size_t i = 0; i < world_.size(); ++i) world_.start(i);
+  world_.connect_all();
+  first_tallies();
+  world_.schedule(turn_gap_ms_, [this] { client_turn(); });
+  world_.schedule(500, [this] { disaster(); });
+  world_.run_until(3'600'000, [this] { return turns_left_ == 0; });
+  heal();
+  const Millis healed_at = world_.now();
+  if (!world_.run_until(healed_at + kLivenessMs, [this] { return agreed(world_); }))
+    world_.fail(fmt::format("no agreement within {} s after the faults ended", kLivenessMs / 1000));
+  log_.line("{} agreed {} ms after healing", world_.now(), world_.now() - healed_at);
+  if (!world_.failure()) check_end(world_);
+  if (!world_.failure()) check_sessions();
+  if (!world_.failure()) check_tallies();
+  return world_.failure();
+}
+
+}  // namespace distri::sim

@@ -1,0 +1,103 @@
+// swarm.hpp: one seed: clients that write and read, faults, then peace, then the proof.
+//
+// Phases: writes under faults; heal (faults end, machines start again, links return); then at most kLivenessMs of
+// simulated time until all nodes agree. Size, durability, budgets, faults, clocks and every client's step are drawn
+// from the seed, so a run can be repeated exactly. Single thread.
+#pragma once
+
+#include "checkers.hpp"
+#include "faults.hpp"
+#include "session_client.hpp"
+#include "world.hpp"
+
+namespace distri::sim {
+
+struct SwarmOptions {
+  std::uint64_t seed = 1;
+  std::size_t nodes = 0;  // 0: drawn
+  std::size_t ops = 1000;
+  std::vector<Fault> faults;  // empty: drawn
+  Defect defect;
+};
+
+class Swarm {
+ public:
+  static constexpr Millis kLivenessMs = 120'000;
+
+  Swarm(const SwarmOptions& options, EventLog& log);
+
+  // What is wrong; nullopt: the cluster converged and every checker is content.
+  std::optional<std::string> run();
+  Millis simulated_ms() const { return world_.now(); }
+
+ private:
+  struct Client {
+    SessionClient session;
+    std::size_t home = 0;
+    int turned_away = 0;
+    // Its last write, not yet answered.
+    Dot waiting_for;
+    std::shared_ptr<Outcome> outcome;
+  };
+
+  static WorldOptions draw(const SwarmOptions& options, const FaultSet& faults, Random& random);
+  std::size_t any_machine() { return random_.below(world_.size()); }
+  bool running(std::size_t i) const { return world_.running(i); }
+
+  // ---- workload.cpp
+  void client_turn();
+  void client_write(std::size_t i, Client& client);
+  void client_read(std::size_t i, Client& client);
+  // True: a document now holds `serial`.
+  Result<bool> random_write(replication::Replica& replica, Millis now, std::int64_t serial);
+  bson::Document random_document(std::int64_t serial);
+  void first_tallies();
+  Result<bool> random_increment(replication::Replica& replica, Millis now, std::string_view collection,
+                                const bson::Document& document);
+  void settle_conflict(std::size_t i);
+  void check_sessions();
+  void check_tallies();
+
+  // ---- disasters.cpp
+  void disaster();
+  void cut(const std::vector<int>& sides, Millis duration);
+  void partition();
+  void bridge();
+  void long_outage();
+  void one_way();
+  void pause();
+  void clock_jump();
+  void crash();
+  void lost_fsync();
+  void bit_flip();
+  void disk_full();
+  void restored_backup();
+  void replace();
+  void join();
+  void break_link();
+  bool crash_and_restart(std::size_t i);
+  void restart_later(std::size_t i);
+  void heal();
+
+  SwarmOptions options_;
+  EventLog& log_;
+  Random random_;
+  FaultSet faults_;
+  World world_;
+  std::vector<Client> clients_;
+  // What was added to the documents of the collection "tallies", which nobody does anything else to.
+  struct Added {
+    Dot dot;
+    std::size_t tally;
+    std::int64_t delta;
+  };
+  std::vector<Added> added_;
+  std::size_t turns_left_ = 0;
+  Millis turn_gap_ms_ = 1;
+  std::int64_t next_serial_ = 1;
+  std::size_t replaced_ = 0;
+  bool crashed_ = false;  // any machine, ever
+  bool healed_ = false;
+};
+
+}  // namespace distri::sim

@@ -1,0 +1,280 @@
+#include "world.hpp"
+
+#include <algorithm>
+
+#include "distri/replication/hlc.hpp"
+#include "distri/replication/op_log.hpp"
+
+namespace distri::sim {
+
+using replication::Replica;
+
+namespace {
+
+// Between two looks at a machine's clock.
+constexpr Millis kClockSlackMs = 1'000;
+
+}  // namespace
+
+World::World(const WorldOptions& options, const FaultSet& faults, Random& random, EventLog& log)
+    : options_(options), log_(log), random_(random), network_(options.nodes_max, faults, random) {
+  for (std::size_t i = 0; i < options.nodes; ++i) add_machine();
+}
+
+void World::schedule(Millis delay, std::function<void()> action) {
+  events_.push_back({now_ + delay, next_order_++, std::move(action)});
+  std::push_heap(events_.begin(), events_.end());
+}
+
+bool World::run_until(Millis end, const std::function<bool()>& done) {
+  std::uint64_t steps = 0;
+  while (!failure_ && !events_.empty() && events_.front().at <= end) {
+    if (steps++ % 16 == 0 && done()) return true;
+    std::pop_heap(events_.begin(), events_.end());
+    Event event = std::move(events_.back());
+    events_.pop_back();
+    now_ = event.at;
+    event.action();
+  }
+  if (failure_) return false;
+  if (done()) return true;
+  now_ = std::max(now_, end);
+  return false;
+}
+
+void World::fail(std::string what) {
+  if (failure_) return;
+  log_.line("{} FAILED: {}", now_, what);
+  failure_ = std::move(what);
+}
+
+std::size_t World::add_machine() {
+  const std::size_t i = machines_.size();
+  Machine& machine = machines_.emplace_back();
+  machine.name = i < 26 ? std::string(1, static_cast<char>('a' + i)) : fmt::format("n{}", i);
+  machine.id = random_.id<NodeId>();
+  if (options_.durability != Durability::kMemory) machine.disk = std::make_unique<FaultyDisk>();
+  return i;
+}
+
+std::unique_ptr<Replica> World::new_replica(std::size_t i) {
+  Machine& machine = machines_[i];
+  // Never one that was used before, on any machine: wall clocks do that for real nodes.
+  const bool reuse = options_.defect.owner == OwnerPlant::kSkipIncarnationBump && machine.incarnation != 0;
+  if (!reuse) machine.incarnation = ++next_incarnation_;
+  replication::ReplicaConfig config = options_.config;
+  config.node = machine.id;
+  config.incarnation = machine.incarnation;
+  config.address = "node-" + machine.name;
+  config.journal = machine.disk != nullptr;
+  config.plant = options_.defect.replica;
+  return std::make_unique<Replica>(config);
+}
+
+void World::start(std::size_t i) {
+  Machine& machine = machines_[i];
+  if (machine.replica || machine.gone) return;
+  ++machine.life;
+  machine.latest_wall_ms = 0;
+  machine.replica = new_replica(i);
+  machine.started = "empty";
+  if (machine.disk) load(i);
+  machine.recorded = machine.replica->vector().get(machine.replica->actor());
+  log_.line("{} {} starts {}, incarnation {}, vector {}", now_, machine.name, machine.started, machine.incarnation,
+            machine.replica->vector().to_string());
+  schedule(static_cast<Millis>(random_.below(kTickMs)), [this, i, life = machine.life] {
+    if (machines_[i].life == life) tick(i);
+  });
+}
+
+void World::schedule_on(std::size_t i, Millis delay, std::function<void()> action) {
+  schedule(delay, [this, i, life = machines_[i].life, action = std::move(action)] { run_on(i, life, action); });
+}
+
+void World::run_on(std::size_t i, std::uint64_t life, std::function<void()> action) {
+  Machine& machine = machines_[i];
+  if (machine.life != life) return;
+  if (!machine.paused) return action();
+  machine.waiting.push_back([this, i, life, action = std::move(action)] { run_on(i, life, action); });
+}
+
+void World::note_loss(std::size_t i) {
+  machines_[i].loss = ++next_order_;
+  machines_[i].safe = {};
+}
+
+void World::crash(std::size_t i) {
+  Machine& machine = machines_[i];
+  if (!machine.replica) return;
+  for (std::size_t other = 0; other < machines_.size(); ++other) {
+    if (other != i) disconnect(i, other);
+  }
+  if (machine.disk) {
+    const FaultyDisk::Crash lost = machine.disk->crash(random_);
+    const bool promised =
+        lost.synced_lost > 0 || (options_.durability == Durability::kBatched && lost.unsynced_lost > 0);
+    log_.line("{} {} crashes, loses {} unsynced and {} synced batches", now_, machine.name,
+              lost.unsynced_lost + machine.unwritten.size(), lost.synced_lost);
+    if (promised) note_loss(i);
+  } else {
+    log_.line("{} {} crashes", now_, machine.name);
+    machine.durable.merge(machine.replica->vector().unfolded());
+    note_loss(i);
+  }
+  if (machine.replica->conflicts().evicted() > 0) evicted_ = true;
+  machine.replica.reset();
+  ++machine.life;
+  machine.waiting.clear();
+  machine.paused = machine.write_due = machine.sync_due = machine.refusing = false;
+  machine.unwritten.clear();
+  machine.unsynced.clear();
+  // Its clients are not told anything any more.
+  for (auto& awaited : machine.awaited) *awaited.outcome = Outcome::kIndeterminate;
+  machine.awaited.clear();
+}
+
+void World::replace(std::size_t i) {
+  crash(i);
+  Machine& machine = machines_[i];
+  note_loss(i);
+  replaced_.push_back(std::exchange(machine.durable, {}));
+  machine.id = random_.id<NodeId>();
+  machine.incarnation = 0;
+  machine.damaged = false;
+  if (machine.disk) machine.disk = std::make_unique<FaultyDisk>();
+  log_.line("{} {} is another node from now on", now_, machine.name);
+}
+
+void World::leave(std::size_t i) {
+  crash(i);
+  machines_[i].gone = true;
+  note_loss(i);
+  log_.line("{} {} has left for good", now_, machines_[i].name);
+}
+
+void World::pause(std::size_t i) {
+  machines_[i].paused = true;
+  log_.line("{} {} pauses", now_, machines_[i].name);
+}
+
+void World::resume(std::size_t i) {
+  if (!machines_[i].paused) return;
+  machines_[i].paused = false;
+  log_.line("{} {} goes on", now_, machines_[i].name);
+  const std::uint64_t life = machines_[i].life;
+  for (auto& action : std::exchange(machines_[i].waiting, {})) {
+    if (machines_[i].life == life) action();
+  }
+}
+
+void World::tick(std::size_t i) {
+  Machine& machine = machines_[i];
+  if (!machine.replica) return;
+  if (!machine.paused) {
+    machine.replica->tick(wall(machine));
+    after_turn(i);
+  }
+  schedule(kTickMs, [this, i, life = machine.life] {
+    if (machines_[i].life == life) tick(i);
+  });
+}
+
+Result<> World::turn(std::size_t i, const std::vector<Write>& writes) {
+  Machine& machine = machines_[i];
+  Result<> result;
+  for (const Write& write : writes) {
+    result = write(*machine.replica, wall(machine));
+    if (!result) log_.line("{} {} refuses: {}", now_, machine.name, distri::to_string(result.error()));
+  }
+  after_turn(i);
+  return result;
+}
+
+void World::after_turn(std::size_t i) {
+  if (!machines_[i].replica) return;
+  machines_[i].replica->end_turn(wall(machines_[i]));
+  record(i);
+  flush(i);
+  store(i);
+  if (machines_[i].replica) settle_awaited(i);
+}
+
+// The batches that the machine has just made, into the history. They are near the end of its log.
+void World::record(std::size_t i) {
+  Machine& machine = machines_[i];
+  const replication::OpLog& log = machine.replica->log();
+  const ActorId self = machine.replica->actor();
+  const std::uint64_t made = machine.replica->vector().get(self);
+  std::vector<replication::Batch> fresh;
+  for (std::uint64_t position = log.end_position(); made > machine.recorded && position > log.first_position();) {
+    const replication::OpLog::Entry& entry = log.at(--position);
+    if (entry.actor != self) continue;
+    if (entry.first_counter <= machine.recorded) break;
+    wire::Reader in(*entry.batch);
+    auto batch = replication::decode_batch(in, options_.config.limits);
+    if (!batch) return fail(fmt::format("{}'s own batch cannot be read: {}", machine.name, batch.error().message));
+    fresh.push_back(std::move(*batch));
+  }
+  std::reverse(fresh.begin(), fresh.end());
+  machine.latest_wall_ms = std::max(machine.latest_wall_ms, wall(machine));
+  const std::uint64_t clock_max =
+      replication::HybridClock::from_ms(machine.latest_wall_ms + options_.config.clock_ahead_max_ms + kClockSlackMs);
+  for (const replication::Batch& batch : fresh) {
+    if (batch.first_counter != machine.recorded + 1) return fail("own writes are not numbered densely");
+    machine.recorded = batch.last_counter();
+    if (auto wrong = history_.add(batch, clock_max)) return fail(fmt::format("{}: {}", machine.name, *wrong));
+  }
+  if (made != machine.recorded)
+    fail(fmt::format("{}: its log ends at own write {}, its vector at {}", machine.name, machine.recorded, made));
+}
+
+std::shared_ptr<Outcome> World::await(std::size_t i, const Dot& dot, std::uint32_t holders, Millis timeout_ms,
+                                      std::int64_t serial) {
+  auto outcome = std::make_shared<Outcome>(Outcome::kWaiting);
+  if (holders > 1) machines_[i].replica->want_holders(dot);
+  machines_[i].awaited.push_back({dot, holders, now_ + timeout_ms, serial, outcome});
+  return outcome;
+}
+
+bool World::evicted() const {
+  return evicted_ || std::any_of(machines_.begin(), machines_.end(), [](const Machine& machine) {
+           return machine.replica && machine.replica->conflicts().evicted() > 0;
+         });
+}
+
+// A client is told "done": so many machines must hold the write now, or have held it when they confirmed it.
+void World::promise(std::size_t i, const Machine::Awaited& awaited) {
+  auto holders = static_cast<std::size_t>(std::count_if(
+      replaced_.begin(), replaced_.end(), [&](const VersionVector& held) { return held.covers(awaited.dot); }));
+  std::vector<std::size_t> keepers;
+  for (std::size_t other = 0; other < machines_.size(); ++other) {
+    const Machine& machine = machines_[other];
+    const bool in_memory = !machine.disk && machine.replica && machine.replica->vector().covers(awaited.dot);
+    if (in_memory || machine.durable.covers(awaited.dot)) ++holders;
+    if (in_memory || machine.safe.covers(awaited.dot)) keepers.push_back(other);
+  }
+  if (holders < awaited.holders) {
+    fail(fmt::format("{} says that {} members hold write {} durably, but only {} do", machines_[i].name,
+                     awaited.holders, sim::to_string(awaited.dot), holders));
+  }
+  promises_.push_back({awaited.dot, awaited.holders, std::move(keepers), ++next_order_, awaited.serial});
+}
+
+// Answers clients whose write has the holders it asked for, or has waited too long.
+void World::settle_awaited(std::size_t i) {
+  Machine& machine = machines_[i];
+  for (auto at = machine.awaited.begin(); at != machine.awaited.end();) {
+    const bool held = machine.replica->holders(at->dot) >= at->holders;
+    if (!held && now_ < at->deadline) {
+      ++at;
+      continue;
+    }
+    if (at->holders > 1) machine.replica->forget_holders(at->dot);
+    *at->outcome = held ? Outcome::kOk : Outcome::kIndeterminate;
+    log_.line("{} {} answers {}: {}", now_, machine.name, sim::to_string(at->dot), held ? "done" : "indeterminate");
+    if (held) promise(i, *at);
+    at = machine.awaited.erase(at);
+  }
+}
+
+}  // namespace distri::sim

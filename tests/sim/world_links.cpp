@@ -1,0 +1,142 @@
+#include <algorithm>
+
+#include "world.hpp"
+
+namespace distri::sim {
+
+using replication::MessageKind;
+using replication::Notice;
+
+// Open links of one machine to nodes of that identity (two, when it was cloned).
+std::size_t World::links_to(std::size_t from, const NodeId& id) const {
+  std::size_t count = 0;
+  for (std::size_t other = 0; other < machines_.size(); ++other) {
+    if (other != from && machines_[other].id == id && network_.up(from, other)) ++count;
+  }
+  return count;
+}
+
+void World::connect(std::size_t a, std::size_t b) {
+  if (a == b || network_.up(a, b) || network_.blocked(a, b) || !machines_[a].replica || !machines_[b].replica) return;
+  if (machines_[a].id == machines_[b].id) return;  // seen from the accepting side that is oneself
+  network_.set_up(a, b, true);
+  log_.line("{} link {} {} up", now_, machines_[a].name, machines_[b].name);
+  for (const auto& [here, there] : {std::pair(a, b), std::pair(b, a)}) {
+    if (!network_.up(a, b)) return;  // a crash in the turn
+    if (links_to(here, machines_[there].id) > 1) continue;
+    machines_[here].replica->peer_connected(machines_[there].id, wall(machines_[here]));
+    after_turn(here);
+  }
+}
+
+void World::disconnect(std::size_t a, std::size_t b) {
+  if (!network_.up(a, b)) return;
+  network_.set_up(a, b, false);
+  log_.line("{} link {} {} down", now_, machines_[a].name, machines_[b].name);
+  for (const auto& [here, there] : {std::pair(a, b), std::pair(b, a)}) {
+    if (!machines_[here].replica || links_to(here, machines_[there].id) > 0) continue;
+    machines_[here].replica->peer_disconnected(machines_[there].id);
+    // Not after_turn(): the machine may be in the middle of a crash.
+    flush(here);
+  }
+}
+
+void World::connect_all() {
+  for (std::size_t a = 0; a < machines_.size(); ++a) {
+    for (std::size_t b = a + 1; b < machines_.size(); ++b) connect(a, b);
+  }
+}
+
+void World::reconnect_later(std::size_t i) {
+  for (std::size_t other = 0; other < machines_.size(); ++other) {
+    if (other == i) continue;
+    schedule(static_cast<Millis>(20 + random_.below(500)), [this, i, other] { connect(i, other); });
+  }
+}
+
+// Sends what a node wants sent, and hears what it has to say.
+void World::flush(std::size_t i) {
+  for (const replication::Outgoing& message : machines_[i].replica->take_outgoing()) {
+    for (std::size_t to = 0; to < machines_.size(); ++to) {
+      if (to == i || !(machines_[to].id == message.to) || !network_.up(i, to)) continue;
+      send(i, to, message);
+      break;
+    }
+  }
+  take_notices(i);
+}
+
+void World::send(std::size_t from, std::size_t to, const replication::Outgoing& message) {
+  auto payload = message.kind == MessageKind::kBatch ? spoil(message.payload) : message.payload;
+  for (const Millis at : network_.arrivals(from, to, now_)) {
+    schedule(at - now_, [this, from, to, epoch = network_.epoch(from, to), kind = message.kind, payload] {
+      arrive(from, to, epoch, kind, payload);
+    });
+  }
+}
+
+void World::take_notices(std::size_t i) {
+  for (const replication::Conflict& conflict : machines_[i].replica->take_conflict_events()) {
+    log_.line("{} {} conflict in '{}': {} lost to {}", now_, machines_[i].name, conflict.name.collection,
+              sim::to_string(conflict.name.loser), sim::to_string(conflict.loser.winner));
+  }
+  for (Notice& notice : machines_[i].replica->take_notices()) {
+    log_.line("{} {} notice {}: {}", now_, machines_[i].name, static_cast<int>(notice.kind), notice.text);
+    // Only when tombstones were dropped that somebody had not seen may nodes differ for a moment, until they have
+    // mended.
+    if (notice.kind == Notice::Kind::kTombstonesDropped) over_budget_ = true;
+    const bool wrong = (notice.kind == Notice::Kind::kDivergence && !over_budget_) ||
+                       notice.kind == Notice::Kind::kBadMessage ||
+                       (notice.kind == Notice::Kind::kDuplicateIdentity && !duplicate_identity_expected);
+    if (wrong) fail(fmt::format("{}: {}", machines_[i].name, notice.text));
+    notices_.push_back({i, notice.kind, std::move(notice.text)});
+  }
+}
+
+void World::arrive(std::size_t from, std::size_t to, std::uint64_t epoch, MessageKind kind,
+                   std::shared_ptr<const Bytes> payload) {
+  Machine& machine = machines_[to];
+  if (!machine.replica || !network_.up(from, to) || network_.epoch(from, to) != epoch) return;
+  if (machine.paused) {
+    machine.waiting.push_back(
+        [this, from, to, epoch, kind, payload = std::move(payload)] { arrive(from, to, epoch, kind, payload); });
+    return;
+  }
+  log_.line("{} {} -> {} kind {} {} bytes", now_, machines_[from].name, machine.name, static_cast<int>(kind),
+            payload->size());
+  if (auto result = machine.replica->receive(machines_[from].id, kind, *payload, wall(machine)); !result) {
+    fail(fmt::format("{} refuses a message of {}: {}", machine.name, machines_[from].name, result.error().message));
+  }
+  after_turn(to);
+  if (kind == MessageKind::kUpdateInfo && met) met(from, to);
+}
+
+// The planted defects of the network: one batch, once, with valid bytes that say something else.
+std::shared_ptr<const Bytes> World::spoil(std::shared_ptr<const Bytes> payload) {
+  const bool corrupt = options_.defect.owner == OwnerPlant::kCorruptDocument;
+  if ((!corrupt && options_.defect.owner != OwnerPlant::kLoseOp) || planted_ || now_ < 1'000) return payload;
+  wire::Reader in(*payload);
+  auto batch = replication::decode_batch(in, options_.config.limits);
+  if (!batch || batch->ops.back().kind != replication::OpKind::kInsert) return payload;
+  replication::Op& op = batch->ops.back();
+  if (corrupt) {
+    bson::Builder builder;
+    builder.append_element(*op.document.view().begin());
+    builder.append_string("spoiled", "yes");
+    op.document = std::move(builder).finish();
+  } else {
+    replication::Op nothing;
+    nothing.kind = replication::OpKind::kCreateCollection;
+    nothing.collection = op.collection;
+    nothing.stamp = {1, batch->actor};
+    op = nothing;
+  }
+  Bytes spoiled;
+  wire::Writer out(spoiled);
+  replication::encode(out, *batch);
+  planted_ = true;
+  log_.line("{} planted", now_);
+  return std::make_shared<const Bytes>(std::move(spoiled));
+}
+
+}  // namespace distri::sim
