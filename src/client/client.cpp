@@ -48,6 +48,7 @@ CallSpec Client::Impl::make_spec(std::string_view service, const nlohmann::json&
   spec.deadline_ms = runtime_core.now_ms() + spec.timeout_ms;
   spec.reply_bytes_max = call_options.reply_bytes_max;
   spec.idempotent = call_options.idempotent;
+  spec.request_id = call_options.request_id;
   spec.only_node = call_options.only_node;
   if (auto encoded = encode_params(params, spec.format)) {
     spec.params = std::move(*encoded);

@@ -11,6 +11,14 @@
 // request is retried only where that is safe: the request id makes a node execute it at most once, and documents get
 // their _id from the client, so that a repeated add is the same add.
 //
+// Sessions: every reply says what it rests on, and the next request of the same Client demands at least that, on
+// whichever node it lands: a Client reads its own writes, and never reads backwards. Clients are sessions of their own.
+//
+// Writes: WriteOptions::w says how many members must hold a write before it is acknowledged. An error with
+// kIndeterminate, kDeadlineExceeded, kConnectionLost, kStorageFailed, kCancelled or kInternal leaves open whether a
+// write took effect; with every other code it did not. A write that lost to a concurrent one is not gone:
+// list_conflicts().
+//
 // Streams of bytes of any length: open_stream(). Buffered calls carry at most CallOptions::reply_bytes_max back.
 //
 // Invariants: every call ends, at the latest at its deadline (CallOptions::timeout_ms), with a reply or an Error that
@@ -51,7 +59,11 @@ struct ClientOptions {
   std::int64_t refresh_ms = 2'000;       // how old the node table may get while calls are made
   std::size_t connections_per_node = 1;  // pool size
   bool discover = true;                  // false: use only the given nodes
-  std::shared_ptr<Runtime> runtime;      // none: a runtime of its own
+  // A call that found only nodes which lack what this client has seen ends at its deadline. True: so do the next ones,
+  // until a node has it again; nothing is ever read backwards. False: the client then starts a session anew, because
+  // nodes without a disk may have lost it for good.
+  bool keep_session = false;
+  std::shared_ptr<Runtime> runtime;  // none: a runtime of its own
 };
 
 struct CallOptions {
@@ -60,6 +72,39 @@ struct CallOptions {
   bool idempotent = false;           // true: needs no request id (reads); the node keeps no memory of it
   std::optional<Address> only_node;  // ask exactly this node; no retry elsewhere
   bool bson = false;                 // params, body and reply documents are BSON instead of JSON (wire::Format)
+  // Of a request that the caller itself repeats, perhaps through another Client: executed at most once. None: a fresh
+  // one. With `idempotent` it has no meaning.
+  std::optional<RequestId> request_id;
+};
+
+// How many of the configured members must hold a write, durably as their mode says, before it is acknowledged.
+class WriteConcern {
+ public:
+  static WriteConcern one() { return WriteConcern(1); }
+  static WriteConcern members(std::uint32_t count) { return WriteConcern(count); }
+  static WriteConcern majority() { return WriteConcern("majority"); }
+  static WriteConcern all() { return WriteConcern("all"); }
+  // As the parameter "w" of the write services.
+  const nlohmann::json& parameter() const { return parameter_; }
+
+ private:
+  explicit WriteConcern(nlohmann::json parameter) : parameter_(std::move(parameter)) {}
+  nlohmann::json parameter_;
+};
+
+// timeout_ms is also the time that `w` may take: kIndeterminate when it passes.
+struct WriteOptions : CallOptions {
+  WriteOptions() = default;
+  WriteOptions(const CallOptions& options) : CallOptions(options) {}  // NOLINT: every call option is a write option
+
+  std::optional<WriteConcern> w;  // none: the node's own rule, which is 1
+};
+
+struct ConflictPage {
+  // {"id": opaque text, "collection", "_id", "kind": "document" | "delete" | "fields" | "increment", "content": {...},
+  //  "time_ms", "winner"}
+  std::vector<nlohmann::json> conflicts;
+  bool more = false;  // ask again with `after` = the last one's id
 };
 
 struct Reply {
@@ -120,13 +165,18 @@ class Client {
 
   // ---- Documents. `_id` strings, numbers or {"$oid": hex}; made here when missing.
   Result<nlohmann::json> add_document(std::string_view collection, const nlohmann::json& document,
-                                      const CallOptions& options = {});  // the _id
-  // Upsert by _id: sets the given fields. {"inserted": bool, "_id": ...}
-  Result<nlohmann::json> update_document(std::string_view collection, const nlohmann::json& fields,
-                                         const CallOptions& options = {});
+                                      const WriteOptions& options = {});  // the _id
+  // Upsert by _id: sets the given fields; or, with operators ({"_id": ..., "$set": {...}, "$unset": {...}, "$inc":
+  // {...}}), does what they say. {"inserted": bool, "_id": ...}
+  Result<nlohmann::json> update_document(std::string_view collection, const nlohmann::json& update,
+                                         const WriteOptions& options = {});
+  // Adds numbers to fields ({"likes": 1, "score": -2.5}) of the document with this _id. Concurrent increments all
+  // count.
+  Result<nlohmann::json> increment(std::string_view collection, const nlohmann::json& id, const nlohmann::json& amounts,
+                                   const WriteOptions& options = {});
   // Number deleted. An empty filter needs `all`.
   Result<std::uint64_t> delete_documents(std::string_view collection, const nlohmann::json& filter, bool all = false,
-                                         const CallOptions& options = {});
+                                         const WriteOptions& options = {});
   // All matching documents (pages are fetched behind the scenes up to `limit`; 0: all).
   Result<std::vector<nlohmann::json>> read_collection(std::string_view collection,
                                                       const nlohmann::json& filter = nullptr,
@@ -138,10 +188,17 @@ class Client {
                                    const CallOptions& options = {});
   Result<std::uint64_t> count(std::string_view collection, const nlohmann::json& filter = nullptr,
                               const CallOptions& options = {});
-  Result<bool> create_collection(std::string_view name, const CallOptions& options = {});  // true: it is new
-  Result<bool> drop_collection(std::string_view name, const CallOptions& options = {});    // true: it existed
+  Result<bool> create_collection(std::string_view name, const WriteOptions& options = {});  // true: it is new
+  Result<bool> drop_collection(std::string_view name, const WriteOptions& options = {});    // true: it existed
   Result<std::vector<nlohmann::json>> list_collections(
       const CallOptions& options = {});  // [{"name","documents","bytes"}]
+
+  // ---- Conflicts: writes that lost to concurrent ones. `after`: the id of the last one already seen.
+  Result<ConflictPage> list_conflicts(std::string_view collection, std::string_view after = {},
+                                      std::uint64_t limit = 100, const CallOptions& options = {});
+  // Writes its content again and removes it; or only removes it. kNotFound: there is no such conflict (any more).
+  Result<> restore_conflict(std::string_view collection, std::string_view id, const WriteOptions& options = {});
+  Result<> dismiss_conflict(std::string_view collection, std::string_view id, const WriteOptions& options = {});
 
  private:
   struct Impl;

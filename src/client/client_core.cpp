@@ -19,6 +19,7 @@ ClientCore::ClientCore(RuntimeCore& runtime, std::vector<Address> nodes, const C
       seeds_(std::move(nodes)),
       refresh_ms_(std::max<std::int64_t>(options.refresh_ms, 1)),
       discover_(options.discover),
+      keep_session_(options.keep_session),
       pool_(runtime, std::max<std::size_t>(options.connections_per_node, 1),
             std::max<std::int64_t>(options.dial_ms, 1)) {}
 

@@ -40,6 +40,7 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
 
   // What this client has seen, for its next requests.
   wire::SessionToken& session_token() { return session_token_; }
+  bool keep_session() const { return keep_session_; }
 
   // ---- From exchanges.
   void remove(Exchange& exchange) { active_.erase(exchange.shared_from_this()); }
@@ -56,6 +57,7 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   std::vector<Address> seeds_;
   std::int64_t refresh_ms_;
   bool discover_;
+  bool keep_session_;
   bool closed_ = false;
   bool completion_asked_ = false;
   LinkPool pool_;

@@ -8,6 +8,8 @@
 namespace distri::client {
 namespace {
 
+constexpr std::string_view kConflicts = "Conflicts";
+
 struct Answer {
   nlohmann::json document;
   Address node;
@@ -56,33 +58,51 @@ CallOptions reading(CallOptions options) {
   return options;
 }
 
+// Parameters of a write: `params` and the write concern.
+nlohmann::json writing(const WriteOptions& options, nlohmann::json params = nullptr) {
+  if (options.w) params["w"] = options.w->parameter();
+  return params;
+}
+
+Result<> resolve(Client& client, std::string_view action, std::string_view collection, std::string_view id,
+                 const WriteOptions& options) {
+  auto params = writing(options, {{"collection", collection}, {"action", action}, {"id", id}});
+  DISTRI_TRY_VOID(ask(client, kConflicts, params, nullptr, options));
+  return {};
+}
+
 }  // namespace
 
 Result<nlohmann::json> Client::add_document(std::string_view collection, const nlohmann::json& document,
-                                            const CallOptions& options) {
+                                            const WriteOptions& options) {
   const std::string service = on("AddDocument", collection);
   nlohmann::json complete = document;
   if (complete.is_object() && !complete.contains("_id")) complete["_id"] = impl_->make_id();
-  DISTRI_TRY(Answer answer, ask(*this, service, nullptr, &complete, options));
+  DISTRI_TRY(Answer answer, ask(*this, service, writing(options), &complete, options));
   if (!answer.document.contains("_id")) return no_field(service, "_id", "a value");
   return std::move(answer.document["_id"]);
 }
 
-Result<nlohmann::json> Client::update_document(std::string_view collection, const nlohmann::json& fields,
-                                               const CallOptions& options) {
-  nlohmann::json complete = fields;
+Result<nlohmann::json> Client::update_document(std::string_view collection, const nlohmann::json& update,
+                                               const WriteOptions& options) {
+  nlohmann::json complete = update;
   if (complete.is_object() && !complete.contains("_id")) complete["_id"] = impl_->make_id();
-  DISTRI_TRY(Answer answer, ask(*this, on("UpdateDocument", collection), nullptr, &complete, options));
+  DISTRI_TRY(Answer answer, ask(*this, on("UpdateDocument", collection), writing(options), &complete, options));
   return std::move(answer.document);
 }
 
+Result<nlohmann::json> Client::increment(std::string_view collection, const nlohmann::json& id,
+                                         const nlohmann::json& amounts, const WriteOptions& options) {
+  return update_document(collection, {{"_id", id}, {"$inc", amounts}}, options);
+}
+
 Result<std::uint64_t> Client::delete_documents(std::string_view collection, const nlohmann::json& filter, bool all,
-                                               const CallOptions& options) {
+                                               const WriteOptions& options) {
   nlohmann::json params = nlohmann::json::object();
   if (!filter.is_null()) params["filter"] = filter;
   if (all) params["all"] = true;
   const std::string service = on("DeleteDocument", collection);
-  DISTRI_TRY(const Answer answer, ask(*this, service, params, nullptr, options));
+  DISTRI_TRY(const Answer answer, ask(*this, service, writing(options, std::move(params)), nullptr, options));
   return number_of(answer.document, "deleted", service);
 }
 
@@ -134,21 +154,40 @@ Result<std::uint64_t> Client::count(std::string_view collection, const nlohmann:
   return number_of(answer.document, "count", service);
 }
 
-Result<bool> Client::create_collection(std::string_view name, const CallOptions& options) {
+Result<bool> Client::create_collection(std::string_view name, const WriteOptions& options) {
   const std::string service = on("CreateCollection", name);
-  DISTRI_TRY(const Answer answer, ask(*this, service, nullptr, nullptr, options));
+  DISTRI_TRY(const Answer answer, ask(*this, service, writing(options), nullptr, options));
   return bool_of(answer.document, "created", service);
 }
 
-Result<bool> Client::drop_collection(std::string_view name, const CallOptions& options) {
+Result<bool> Client::drop_collection(std::string_view name, const WriteOptions& options) {
   const std::string service = on("DropCollection", name);
-  DISTRI_TRY(const Answer answer, ask(*this, service, nullptr, nullptr, options));
+  DISTRI_TRY(const Answer answer, ask(*this, service, writing(options), nullptr, options));
   return bool_of(answer.document, "dropped", service);
 }
 
 Result<std::vector<nlohmann::json>> Client::list_collections(const CallOptions& options) {
   DISTRI_TRY(Answer answer, ask(*this, "ListCollections", nullptr, nullptr, reading(options)));
   return list_of(answer.document, "collections", "ListCollections");
+}
+
+Result<ConflictPage> Client::list_conflicts(std::string_view collection, std::string_view after, std::uint64_t limit,
+                                            const CallOptions& options) {
+  nlohmann::json params = {{"collection", collection}, {"action", "list"}, {"limit", limit}};
+  if (!after.empty()) params["after"] = after;
+  DISTRI_TRY(Answer answer, ask(*this, kConflicts, params, nullptr, reading(options)));
+  ConflictPage page;
+  DISTRI_TRY(page.conflicts, list_of(answer.document, "conflicts", kConflicts));
+  DISTRI_TRY(page.more, bool_of(answer.document, "more", kConflicts));
+  return page;
+}
+
+Result<> Client::restore_conflict(std::string_view collection, std::string_view id, const WriteOptions& options) {
+  return resolve(*this, "restore", collection, id, options);
+}
+
+Result<> Client::dismiss_conflict(std::string_view collection, std::string_view id, const WriteOptions& options) {
+  return resolve(*this, "dismiss", collection, id, options);
 }
 
 }  // namespace distri::client

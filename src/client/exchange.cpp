@@ -14,7 +14,7 @@ void Exchange::start(ClientCore& client) {
   if (client.closed()) return finish(fail(Code::kCancelled, "the client is gone"));
   if (spec_.refused) return finish(fail(*spec_.refused));
   auto& runtime = client.runtime();
-  if (!spec_.idempotent) id_ = runtime.random().id<RequestId>();
+  if (!spec_.idempotent) id_ = spec_.request_id ? *spec_.request_id : runtime.random().id<RequestId>();
   deadline_ = runtime.timers().add(spec_.deadline_ms, [self = shared_from_this()] {
     self->deadline_ = {};
     self->expire();
@@ -43,6 +43,8 @@ void Exchange::next_try() {
   if (node_ == nullptr) {
     if (tried_.empty())
       return finish(fail(Code::kInvalidArgument, "the client knows no node; give it at least one address"));
+    // No node has a good disk: waiting for one until the deadline would hide the reason.
+    if (disk_troubles_ == tried_.size()) return finish(refused_by_disks());
     return pause();
   }
   ++attempts_;
@@ -53,9 +55,15 @@ void Exchange::next_try() {
   link_->enqueue(shared_from_this());
 }
 
+Result<> Exchange::refused_by_disks() const {
+  if (unknown_outcomes_ == 0) return fail(Code::kStorageFull, "{}", last_trouble_);
+  return fail(Code::kIndeterminate, "an earlier try may have been executed; the last: {}", last_trouble_);
+}
+
 void Exchange::pause() {
   auto& runtime = client_->runtime();
   tried_.clear();
+  disk_troubles_ = 0;
   const std::int64_t shortened_ms =
       pause_ms_ - static_cast<std::int64_t>(runtime.random().below(static_cast<std::uint64_t>(pause_ms_ / 2)));
   pause_ms_ = std::min(pause_ms_ * 2, kPauseMaxMs);
@@ -91,6 +99,7 @@ void Exchange::on_reply(const wire::ReplyHead& head, BytesView body, bool end) {
   auto& runtime = client_->runtime();
   rtt_us_ = (runtime.clock().monotonic_ns() - sent_ns_) / 1'000;
   last_was_behind_ = head.status == Code::kBehind;
+  if (head.status == Code::kStorageFull || head.status == Code::kStorageFailed) return on_disk_trouble(head);
   if (head.status == Code::kBusy || head.status == Code::kUnavailable || head.status == Code::kBehind) {
     if (head.status == Code::kBusy) {
       node_->overloaded();
@@ -107,6 +116,12 @@ void Exchange::on_reply(const wire::ReplyHead& head, BytesView body, bool end) {
   reply_begun_ = true;
   received(body, false);
   if (end && !done_) reply_ended();
+}
+
+void Exchange::on_disk_trouble(const wire::ReplyHead& head) {
+  ++disk_troubles_;
+  // The node serves reads as before: it is not marked as failed.
+  try_failed(Error{head.status, std::string(head.message)}, head.status == Code::kStorageFailed);
 }
 
 void Exchange::on_data(BytesView chunk, bool end) {
@@ -169,8 +184,8 @@ void Exchange::finish(Result<> result) {
 void Exchange::expire() {
   if (done_) return;
   // No node has what we were told was written. It may be lost (a node without a disk died before it could pass it on),
-  // and waiting for it must not block this client for good.
-  if (last_was_behind_) client_->session_token().clear();
+  // and waiting for it must not block this client for good. One node that the caller insisted on proves nothing.
+  if (last_was_behind_ && only_ == nullptr && !client_->keep_session()) client_->session_token().clear();
   std::string trouble = last_trouble_;
   if (stream_ != 0) {
     trouble = node_->name + (reply_begun_ ? ": the reply is not complete" : ": the request was sent and not answered");

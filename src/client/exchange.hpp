@@ -5,9 +5,11 @@
 //              |   +------------+--- busy, unavailable, refused, connection ended
 //              +--- at once while there are nodes not tried in this round (a hinted one first), else after a pause
 //
-// Pauses grow from kPauseFirstMs to kPauseMaxMs and are shortened at random by up to half. Answers other than busy and
-// unavailable are final. A request whose connection ended after it was sent may have been executed: it goes out again
-// with the same request id and a higher attempt number.
+// Pauses grow from kPauseFirstMs to kPauseMaxMs and are shortened at random by up to half. Answers other than busy,
+// unavailable, behind and those of a disk that is full or fails are final; when every node's disk is full or fails,
+// that is the answer. A request whose connection ended after it was sent, or whose node's disk failed, may have been
+// executed: it goes out again with the same request id and a higher attempt number, and when it then fails for lack of
+// room its outcome is indeterminate.
 //
 // Invariants: finished() is called exactly once, at the latest at the deadline. After it the exchange touches nothing
 // of its client. Threads: the runtime's thread, except construction.
@@ -40,6 +42,7 @@ struct CallSpec {
   std::int64_t deadline_ms = 0;  // monotonic
   std::size_t reply_bytes_max = 0;
   bool idempotent = false;
+  std::optional<RequestId> request_id;  // none: a fresh one, unless idempotent
   std::optional<Address> only_node;
   std::optional<Address> preferred;  // gets the first try if nothing speaks against it
   int attempts_max = 0;              // 0: until the deadline
@@ -95,6 +98,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void next_try();
   void pause();
   void try_failed(const Error& error, bool maybe_executed);
+  void on_disk_trouble(const wire::ReplyHead& head);
+  Result<> refused_by_disks() const;
   void leave_link(const Error& reason);
   void reply_ended();
   void expire();
@@ -114,8 +119,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   // All tries.
   int attempts_ = 0;
-  int unknown_outcomes_ = 0;    // tries that may have been executed
-  std::vector<NodePtr> tried_;  // in this round
+  int unknown_outcomes_ = 0;       // tries that may have been executed
+  std::vector<NodePtr> tried_;     // in this round
+  std::size_t disk_troubles_ = 0;  // of those, nodes whose disk is full or fails
   NodePtr hinted_;
   NodePtr only_;
   std::int64_t pause_ms_ = kPauseFirstMs;

@@ -86,6 +86,78 @@ TEST_CASE("update, delete, count and the collections say what the node said") {
   CHECK(s.last().service == "ListCollections");
 }
 
+TEST_CASE("a write says how many members must hold it, and may bring its request id") {
+  Scripted s({{{"_id", "a"}},
+              {{"_id", "a"}, {"inserted", false}},
+              {{"deleted", 1}},
+              {{"created", true}},
+              {{"dropped", true}},
+              {{"_id", "b"}}});
+  WriteOptions options;
+  options.w = WriteConcern::majority();
+  options.request_id = RequestId::from_view("0123456789abcdef");
+  REQUIRE(s.client.add_document("photos", {{"_id", "a"}}, options).has_value());
+  CHECK(json::parse(s.last().params) == json{{"w", "majority"}});
+  CHECK(s.last().id == *options.request_id);
+  options.w = WriteConcern::all();
+  REQUIRE(s.client.update_document("photos", {{"_id", "a"}, {"n", 1}}, options).has_value());
+  CHECK(json::parse(s.last().params) == json{{"w", "all"}});
+  options.w = WriteConcern::members(2);
+  REQUIRE(s.client.delete_documents("photos", {{"n", 1}}, false, options).has_value());
+  CHECK(json::parse(s.last().params) == json{{"filter", {{"n", 1}}}, {"w", 2}});
+  REQUIRE(s.client.create_collection("photos", options).has_value());
+  CHECK(json::parse(s.last().params) == json{{"w", 2}});
+  options.w = WriteConcern::one();
+  REQUIRE(s.client.drop_collection("photos", options).has_value());
+  CHECK(json::parse(s.last().params) == json{{"w", 1}});
+  REQUIRE(s.client.add_document("photos", {{"_id", "b"}}).has_value());
+  CHECK(s.last().params.empty());
+  CHECK(s.last().id != *options.request_id);
+}
+
+TEST_CASE("increments and other operators travel beside the _id") {
+  Scripted s({{{"_id", "a"}, {"inserted", false}}, {{"_id", "a"}, {"inserted", false}}});
+  REQUIRE(s.client.increment("photos", "a", {{"likes", 1}, {"score", -2.5}}).has_value());
+  CHECK(s.last().service == "UpdateDocument<photos>");
+  CHECK(json::parse(s.last().body) == json{{"_id", "a"}, {"$inc", {{"likes", 1}, {"score", -2.5}}}});
+  const json update = {{"_id", "a"}, {"$set", {{"n", 1}}}, {"$unset", {{"m", true}}}};
+  REQUIRE(s.client.update_document("photos", update).has_value());
+  CHECK(json::parse(s.last().body) == update);
+}
+
+TEST_CASE("conflicts are listed page by page, restored and dismissed by their id") {
+  const json conflict = {
+      {"id", "x1"}, {"collection", "photos"}, {"_id", "a"}, {"kind", "fields"}, {"content", {{"n", 1}}}};
+  Scripted s({{{"conflicts", {conflict}}, {"more", true}},
+              {{"conflicts", json::array()}, {"more", false}},
+              {{"restored", true}},
+              {{"dismissed", true}},
+              {{"conflicts", json::array()}}});
+  const auto first = s.client.list_conflicts("photos");
+  REQUIRE(first.has_value());
+  CHECK(first->conflicts == std::vector<json>{conflict});
+  CHECK(first->more);
+  CHECK(s.last().service == "Conflicts");
+  CHECK(s.last().id.empty());
+  CHECK(json::parse(s.last().params) == json{{"collection", "photos"}, {"action", "list"}, {"limit", 100}});
+  const auto second = s.client.list_conflicts("photos", "x1", 7);
+  REQUIRE(second.has_value());
+  CHECK_FALSE(second->more);
+  CHECK(json::parse(s.last().params) ==
+        json{{"collection", "photos"}, {"action", "list"}, {"limit", 7}, {"after", "x1"}});
+  WriteOptions options;
+  options.w = WriteConcern::majority();
+  CHECK(s.client.restore_conflict("photos", "x1", options).has_value());
+  CHECK(json::parse(s.last().params) ==
+        json{{"collection", "photos"}, {"action", "restore"}, {"id", "x1"}, {"w", "majority"}});
+  CHECK_FALSE(s.last().id.empty());
+  CHECK(s.client.dismiss_conflict("photos", "x2").has_value());
+  CHECK(json::parse(s.last().params) == json{{"collection", "photos"}, {"action", "dismiss"}, {"id", "x2"}});
+  const auto odd = s.client.list_conflicts("photos");
+  REQUIRE_FALSE(odd.has_value());
+  CHECK(odd.error().code == Code::kProtocolError);
+}
+
 TEST_CASE("a collection is read page by page to its end, or to the limit") {
   const json first = {{"documents", {{{"_id", 1}}, {{"_id", 2}}}}, {"cursor", "c1"}};
   const json second = {{"documents", {{{"_id", 3}}, {{"_id", 4}}}}, {"cursor", "c2"}};

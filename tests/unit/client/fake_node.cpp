@@ -26,8 +26,14 @@ struct FakeNode::Peer final : net::ConnectionHandler {
 
   void on_request(std::uint32_t stream, const wire::RequestHead& head, BytesView body, bool end) override {
     Stream& record = streams_[stream];
-    record.seen =
-        Seen{head.id, head.attempt, head.deadline_ms, std::string(head.service), Bytes(head.params), {}, head.format};
+    record.seen = Seen{head.id,
+                       head.attempt,
+                       head.deadline_ms,
+                       std::string(head.service),
+                       Bytes(head.params),
+                       {},
+                       head.format,
+                       wire::SessionToken::decode(head.token).value()};
     if (head.service == "Source") {
       record.left_bytes = nlohmann::json::parse(head.params)["bytes"].get<std::uint64_t>();
       session().send_reply(stream, {}, {}, record.left_bytes == 0);
@@ -126,6 +132,8 @@ struct FakeNode::Peer final : net::ConnectionHandler {
     wire::ReplyHead head;
     head.status = action.status;
     head.hint = action.hint;
+    const Bytes token = action.token.encode();
+    head.token = token;
     if (action.status != Code::kOk) {
       head.message = action.body;
       session().send_reply(stream, head, {}, true);

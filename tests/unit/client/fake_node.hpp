@@ -17,6 +17,7 @@
 
 #include "distri/net/listener.hpp"
 #include "distri/net/loop.hpp"
+#include "distri/wire/session_token.hpp"
 
 namespace distri::client::test {
 
@@ -28,6 +29,7 @@ struct Seen {
   Bytes params;
   Bytes body;
   wire::Format format = wire::Format::kJson;
+  wire::SessionToken token = {};
 };
 
 struct Action {
@@ -37,6 +39,7 @@ struct Action {
   Bytes body;  // of the reply, or the message when status is not kOk
   std::string hint;
   std::int64_t delay_ms = 0;
+  wire::SessionToken token = {};
 };
 
 inline Action reply(Bytes body) {
