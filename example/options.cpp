@@ -16,6 +16,8 @@ using distri::Result;
 constexpr std::uint64_t kClientsMax = 100'000;
 constexpr std::uint64_t kServersMax = 64;
 constexpr std::uint64_t kWorkersMax = 1024;
+constexpr std::uint64_t kMembersMax = 10'000;
+constexpr std::uint64_t kLogBudgetMax = 1ULL << 40;
 
 // Whoever sets no key gets this one, which everybody knows: fine on one machine, a warning beyond it.
 constexpr std::string_view kDemoKeyPhrase = "distri-example: the service key of the demonstration, no secret";
@@ -47,7 +49,20 @@ cxxopts::Options describe() {
       ("timeout-s", "client, test-client-*: how long one call may take (120)", cxxopts::value<std::string>(),
        "SECONDS")                                                                                     //
       ("workers", "server: worker threads; 0: one per core (0)", cxxopts::value<std::string>(), "N")  //
-      ("insecure", "server: listen beyond loopback without keys, in a network you trust")             //
+      ("data-dir", "server: keep everything in this directory, too; without, the node starts empty each time",
+       cxxopts::value<std::string>(), "DIR")  //
+      ("durability",
+       "server: when a write is acknowledged: memory (at once), batched (written; synced every 100 ms), sync (on the "
+       "disk); sync with --data-dir, else memory",
+       cxxopts::value<std::string>(), "MODE")  //
+      ("members",
+       "server: size of the cluster, this node included, of which w=majority and w=all are counted (1 + the peers of "
+       "--ips)",
+       cxxopts::value<std::string>(), "N")  //
+      ("log-budget",
+       "server: bytes of writes kept for peers that come back; whoever was away for longer gets a snapshot (536870912)",
+       cxxopts::value<std::string>(), "BYTES")                                             //
+      ("insecure", "server: listen beyond loopback without keys, in a network you trust")  //
       ("service-key",
        "server: key of Encrypt and Decrypt, 64 hexadecimal digits, the same on all nodes; else $DISTRI_SERVICE_KEY; "
        "else a fixed demo "
@@ -63,6 +78,7 @@ cxxopts::Options describe() {
 constexpr std::string_view kExamples = R"(
 Examples:
   one node:            distri-example --mode server --ips 127.0.0.1:3000
+  one with a disk:     distri-example --mode server --ips 127.0.0.1:3000 --data-dir node0
   the second of two:   distri-example --mode server --ips 127.0.0.1:3001,127.0.0.1:3000
   three, supervised:   distri-example --mode test-servers --n 3
   their statistics:    distri-example --mode client --report --ips 127.0.0.1:3000
@@ -129,6 +145,22 @@ Result<> take_service_key(const cxxopts::ParseResult& parsed, Options& options) 
   return {};
 }
 
+Result<> take_storage(const cxxopts::ParseResult& parsed, Options& options) {
+  DISTRI_TRY(const std::uint64_t members, number(parsed, "members", 0, 1, kMembersMax));
+  options.members = static_cast<std::uint32_t>(members);
+  DISTRI_TRY(options.log_budget_bytes, number(parsed, "log-budget", options.log_budget_bytes, 1, kLogBudgetMax));
+  if (parsed.count("data-dir") > 0) {
+    options.data_dir = parsed["data-dir"].as<std::string>();
+    if (options.data_dir.empty()) return distri::fail(Code::kInvalidArgument, "--data-dir is empty; name a directory");
+  }
+  if (parsed.count("durability") > 0) {
+    const auto durability = distri::cloud::parse_durability(parsed["durability"].as<std::string>());
+    if (!durability) return distri::fail(Code::kInvalidArgument, "--durability: {}", durability.error().message);
+    options.durability = *durability;
+  }
+  return {};
+}
+
 Result<> check_mode(const Options& options) {
   const auto need_addresses = [&](std::string_view what) -> Result<> {
     if (!options.addresses.empty()) return {};
@@ -187,6 +219,7 @@ Result<Options> convert(const cxxopts::ParseResult& parsed) {
   options.start_port = static_cast<std::uint16_t>(port);
   DISTRI_TRY(const std::uint64_t workers, number(parsed, "workers", 0, 0, kWorkersMax));
   options.workers = static_cast<unsigned>(workers);
+  DISTRI_TRY_VOID(take_storage(parsed, options));
   DISTRI_TRY(const std::uint64_t timeout_s, number(parsed, "timeout-s", 120, 1, 3600));
   options.timeout_ms = static_cast<std::int64_t>(timeout_s) * 1000;
   const std::uint64_t ports = options.mode == Mode::kTestServers && options.n > 0 ? options.n : options.servers;

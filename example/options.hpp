@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "distri/cloud/durability.hpp"
 #include "distri/utils/address.hpp"
 #include "distri/utils/bytes.hpp"
 #include "distri/utils/log.hpp"
@@ -25,6 +27,10 @@ struct Options {
   std::vector<distri::Address> addresses;  // --ips
   bool insecure = false;
   unsigned workers = 0;  // 0: one per core
+  std::string data_dir;  // empty: in memory only
+  std::optional<distri::cloud::Durability> durability;
+  std::uint32_t members = 0;  // 0: 1 + the peers of --ips
+  std::uint64_t log_budget_bytes = 512u << 20;
   distri::LogLevel log_level = distri::LogLevel::kWarning;
   std::string log_level_text = "warning";  // as handed on to child processes
   distri::Bytes service_key;               // 32 bytes

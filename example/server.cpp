@@ -17,6 +17,10 @@ distri::Result<int> run_server(const Options& options) {
   std::erase(config.peers, config.listen);
   config.insecure = options.insecure;
   config.workers = options.workers;
+  config.data_dir = options.data_dir;
+  config.durability = options.durability;
+  config.members = options.members;
+  config.log_bytes_max = options.log_budget_bytes;
   config.log = distri::Log::to_stderr("node", options.log_level);
 
   distri::cloud::CloudNode node(config);

@@ -21,21 +21,11 @@ unsigned worker_count(unsigned configured) {
   return cores == 0 ? 1 : cores;
 }
 
-replication::ReplicaConfig replica_config(const NodeConfig& config, const NodeId& node, std::uint64_t incarnation,
-                                          const Address& own_address) {
-  replication::ReplicaConfig result;
-  result.node = node;
-  result.incarnation = incarnation;
-  result.address = to_string(own_address);
-  result.gossip_ms = config.gossip_ms;
-  return result;
-}
-
 }  // namespace
 
 CloudNode::Impl::Impl(NodeConfig node_config)
     : config(std::move(node_config)),
-      // A node without keys or disk is a new node with every start.
+      // A node without keys or disk is a new node with every start; a data directory has a lasting id.
       node_id(random.id<NodeId>()),
       incarnation(static_cast<std::uint64_t>(clock.wall_ms())) {}
 
@@ -43,12 +33,13 @@ CloudNode::CloudNode(NodeConfig config) : impl_(std::make_unique<Impl>(std::move
 
 CloudNode::~CloudNode() {
   if (impl_->pool) impl_->pool->stop();
+  if (impl_->storage) impl_->storage->stop();
 }
 
 Result<> CloudNode::register_service(std::string name, ServiceHandler handler) {
   DISTRI_TRY_VOID(check_service_name(name));
-  const bool taken =
-      find_document_service(name) || name == "Stats" || name == "Nodes" || name == "Echo" || name == "UpdateInfo";
+  const bool taken = find_document_service(name) || name == "Stats" || name == "Nodes" || name == "Echo" ||
+                     name == "Backup" || name == "UpdateInfo";
   if (taken || impl_->registry.contains(name))
     return fail(Code::kAlreadyExists, "the service '{}' is there already", name);
   impl_->registry.emplace(name, RegisteredService{name, std::move(handler), {}});
@@ -86,6 +77,7 @@ Result<> CloudNode::Impl::listen() {
                 "everything; listen on 127.0.0.1, or allow it on a network you trust with --insecure",
                 to_string(config.listen));
   }
+  DISTRI_TRY_VOID(open_data_directory());
   net::ConnectionOptions options;
   options.hello_ms = config.hello_ms;
   options.frame_ms = config.frame_ms;
@@ -111,12 +103,14 @@ Result<> CloudNode::Impl::run() {
   DISTRI_TRY_VOID(listen());
   started_ns = clock.monotonic_ns();
   pool = std::make_unique<WorkerPool>(worker_count(config.workers), config.queue_max);
-  replica = std::make_unique<replication::Replica>(replica_config(config, node_id, incarnation, own_address));
+  DISTRI_TRY_VOID(make_replica());
   documents = std::make_unique<DocumentServices>(*replica, clock, random, config.reply_page_bytes_max);
   peers = std::make_unique<Peers>(loop, *replica, clock, random, config.log);
-  dispatcher = std::make_unique<Dispatcher>(
-      Dispatcher::Parts{config, clock, loop, *replica, registry, *pool, *documents, [this] { return stats(); },
-                        [this] { return nodes(); }, [this] { return better_node(); }});
+  dispatcher = std::make_unique<Dispatcher>(Dispatcher::Parts{
+      config, clock, loop, *replica, registry, *pool, *documents, [this] { return stats(); },
+      [this] { return nodes(); }, [this] { return better_node(); },
+      [this](const std::string& directory, std::function<void(Result<>)> done) { backup(directory, std::move(done)); },
+      members, storage != nullptr});
 
   std::vector<std::string> services;
   for (const auto name : document_service_names()) services.emplace_back(name);
@@ -143,6 +137,7 @@ Result<> CloudNode::Impl::run() {
   if (stop_requested) begin_stop("stop() was called");
   loop.run();
   pool->stop();
+  stop_storage();
   config.log.info("node {} has stopped", node_id.short_hex());
   return {};
 }
@@ -168,7 +163,9 @@ void CloudNode::Impl::end_of_turn() {
   // Parked requests may have written.
   replica->end_turn(clock.wall_ms());
   peers->send_outgoing();
+  submit_commit();
   log_notices();
+  tell_conflicts();
   if (state == State::kStarting) become_ready_if_complete();
   if (state == State::kStopping) finish_stop_if_idle();
 }
@@ -234,6 +231,16 @@ void CloudNode::Impl::log_notices() {
     } else {
       config.log.warning("{}: {}", notice.peer.short_hex(), notice.text);
     }
+  }
+}
+
+void CloudNode::Impl::tell_conflicts() {
+  for (const auto& conflict : replica->take_conflict_events()) {
+    ++conflicts_seen;
+    config.log.info("conflict in collection '{}': a {} by actor {} lost to a concurrent write; see Conflicts",
+                    conflict.name.collection, replication::conflict_kind_name(conflict.loser.kind),
+                    conflict.name.loser.actor.short_hex());
+    if (config.on_conflict) config.on_conflict(conflict.name.collection, documents->conflict_json(conflict));
   }
 }
 

@@ -20,13 +20,20 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "distri/cloud/durability.hpp"
 #include "distri/cloud/service.hpp"
 #include "distri/utils/address.hpp"
 #include "distri/utils/log.hpp"
+
+namespace distri::storage {
+class Journal;
+}
 
 namespace distri::cloud {
 
@@ -39,7 +46,19 @@ struct NodeConfig {
   bool insecure = false;
   unsigned workers = 0;  // 0: one per core
   Log log;
+  // Called on the main thread for every write that lost to a concurrent one, as soon as it is known here: the collection,
+  // and the conflict as the service Conflicts lists it, in JSON. It must be quick; hand longer work to a thread.
+  std::function<void(std::string_view collection, std::string_view conflict)> on_conflict;
   bool handle_signals = true;  // SIGTERM and SIGINT stop the node
+
+  // ---- Durability (docs/services.md). Without a directory, everything is in memory only, and the node is a new one
+  // with each start.
+  std::string data_dir;
+  std::optional<Durability> durability;  // default: kSync with a data directory, kMemory without
+  // Configured size of the cluster with this node; what "majority" is counted of. 0: 1 + the number of `peers`.
+  std::uint32_t members = 0;
+  // For tests: opens the journal at that path, instead of RocksDB.
+  std::function<Result<std::unique_ptr<storage::Journal>>(const std::string& path)> open_journal;
 
   // ---- Limits (each is named in the error of the request that meets it).
   std::size_t connections_max = 16'000;
@@ -56,6 +75,7 @@ struct NodeConfig {
   std::int64_t write_stall_ms = 30'000;  // to take any of what we send
   std::int64_t stop_ms = 10'000;         // to finish what was accepted when stopping
   std::int64_t gossip_ms = 1'000;
+  std::size_t log_bytes_max = 512u << 20;  // of writes kept for peers that come back; beyond, they get a snapshot
 };
 
 class CloudNode {
@@ -71,9 +91,12 @@ class CloudNode {
   Result<> register_stream_service(std::string name, StreamHandler handler);
 
   // Binds the address; then address() is known and connections wait to be served by run(). Optional: run() does it too.
-  // kUnavailable: port in use; kPermissionDenied: not loopback without `insecure`.
+  // kUnavailable: port in use; kPermissionDenied: not loopback without `insecure`. The data directory:
+  // kInvalidArgument, kPermissionDenied, kStorageFailed (another process uses it), kDataLoss (its node_id is damaged),
+  // kStorageFull.
   Result<> listen();
-  // Serves until stopped. The error is listen()'s.
+  // Loads the data directory, then serves until stopped. Errors: listen()'s, and kStorageFull and kStorageFailed of the
+  // journal. Data that fails its checks is moved aside with a line in the log; the node then starts empty.
   Result<> run();
   // From any thread, also before run(); returns at once.
   void stop();

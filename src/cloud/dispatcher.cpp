@@ -1,21 +1,18 @@
 #include "distri/cloud/dispatcher.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 #include <utility>
 
 #include "distri/cloud/request_text.hpp"
 #include "distri/cloud/server_connection.hpp"
-#include "distri/utils/check.hpp"
-#include "distri/wire/session_token.hpp"
 
 namespace distri::cloud {
 namespace {
 
 // JSON text is longer than the document it stands for.
 constexpr std::size_t kDocumentBodyBytesMax = 2 * bson::kDocumentBytesMax;
-// How long a request waits here for what its caller has seen elsewhere.
-constexpr std::int64_t kParkedMs = 2'000;
 
 }  // namespace
 
@@ -32,7 +29,8 @@ struct Dispatcher::Arrival {
 Dispatcher::Dispatcher(Parts parts)
     : parts_(std::move(parts)), memory_(parts_.config.remembered_requests_max, parts_.config.remembered_bytes_max) {
   for (const auto name : document_service_names()) built_in_[std::string(name)];
-  for (const auto* name : {"Stats", "Nodes", "Echo"}) built_in_[name];
+  for (const auto* name : {"Stats", "Nodes", "Echo", "Backup"}) built_in_[name];
+  if (!parts_.journal) durable_counter_ = std::numeric_limits<std::uint64_t>::max();
 }
 
 Dispatcher::~Dispatcher() = default;
@@ -48,6 +46,7 @@ void Dispatcher::begin(ServerConnection& connection, std::uint32_t stream, const
   if (const auto it = parts_.registry.find(name->name); it != parts_.registry.end())
     return begin_registered(arrival, it->second);
   if (name->name == "Echo") return begin_echo(arrival);
+  if (name->name == "Backup") return begin_backup(arrival);
   if (name->name == "Stats" || name->name == "Nodes") {
     auto& metrics = built_in_.find(name->name)->second;
     ++metrics.received;
@@ -77,7 +76,7 @@ void Dispatcher::refuse(Arrival& arrival, const Error& error) {
 void Dispatcher::answer(Arrival& arrival, RequestMetrics& metrics, const Result<Bytes>& result) {
   ++total_.accepted;
   ++metrics.accepted;
-  const Bytes token = own_token();
+  const Bytes token = reply_token(arrival.head.token);
   wire::ReplyHead head;
   head.token = token;
   if (!result) {
@@ -114,6 +113,14 @@ bool Dispatcher::refused_for_load(Arrival& arrival, RequestMetrics& metrics) {
 }
 
 std::shared_ptr<Request> Dispatcher::open(Arrival& arrival, Request::Kind kind, RequestMetrics& metrics) {
+  const auto request = open_executed(arrival, kind, metrics);
+  request->params = arrival.head.params;
+  request->body = arrival.body;
+  charge(*request, request->params.size() + request->body.size());
+  return request;
+}
+
+std::shared_ptr<Request> Dispatcher::open_executed(Arrival& arrival, Request::Kind kind, RequestMetrics& metrics) {
   ++total_.accepted;
   ++metrics.accepted;
   auto request = std::make_shared<Request>();
@@ -124,15 +131,12 @@ std::shared_ptr<Request> Dispatcher::open(Arrival& arrival, Request::Kind kind, 
   request->format = arrival.head.format;
   request->attempt = arrival.head.attempt;
   request->target = arrival.name.target;
-  request->params = arrival.head.params;
   request->token = arrival.head.token;
-  request->body = arrival.body;
   request->metrics = &metrics;
   request->arrived_ns = arrival.arrived_ns;
   const std::int64_t asked_ms =
       arrival.head.deadline_ms == 0 ? parts_.config.default_deadline_ms : arrival.head.deadline_ms;
   request->deadline_ns = arrival.arrived_ns + std::min(asked_ms, parts_.config.deadline_max_ms) * 1'000'000;
-  charge(*request, request->params.size() + request->body.size());
   by_deadline_.emplace(request->deadline_ns, request);
   arrival.connection.add(request);
   return request;
@@ -145,10 +149,12 @@ void Dispatcher::begin_document(Arrival& arrival, DocumentService service) {
     return refuse(arrival, Error{Code::kUnavailable, "this node has just started and does not have all documents yet"});
   }
   if (refused_for_load(arrival, metrics)) return;
-  if (arrival.end && covered(arrival.head.token)) {
-    const DocumentCall call{service,      arrival.name.target, arrival.head.params,
-                            arrival.body, arrival.head.format, arrival.head.attempt};
-    return answer(arrival, metrics, run_document(call, arrival.head.id));
+  const DocumentCall call{service,      arrival.name.target, arrival.head.params,
+                          arrival.body, arrival.head.format, arrival.head.attempt};
+  if (arrival.end && covered(arrival.head.token) && !doubtful(call, arrival.head.id)) {
+    auto outcome = run_document(call, arrival.head.id);
+    if (settled(outcome)) return answer(arrival, metrics, outcome.result);
+    return hold(open_executed(arrival, Request::Kind::kDocument, metrics), std::move(outcome));
   }
   const auto request = open(arrival, Request::Kind::kDocument, metrics);
   request->document_service = service;
@@ -190,6 +196,30 @@ void Dispatcher::begin_echo(Arrival& arrival) {
       arrival.connection.connection().session().send_reply(request->stream, {}, arrival.body, false);
   request->reply_begun = true;
   arrival.connection.send_more(*request, arrival.body.substr(taken));
+}
+
+void Dispatcher::begin_backup(Arrival& arrival) {
+  auto& metrics = built_in_.find("Backup")->second;
+  ++metrics.received;
+  const auto directory = [&]() -> Result<std::string> {
+    if (!arrival.end) return fail(Code::kInvalidArgument, "Backup takes no body");
+    DISTRI_TRY(const bson::Document params, parse_document(arrival.head.params, arrival.head.format, "parameters"));
+    const auto value = params.view().find("directory");
+    if (!value || value->type() != bson::Type::kString || !value->as_string().starts_with('/')) {
+      return fail(Code::kInvalidArgument,
+                  "parameter 'directory' must be an absolute path on the node's machine, where nothing is yet");
+    }
+    return std::string(value->as_string());
+  }();
+  if (!directory) return refuse(arrival, directory.error());
+  const auto request = open_executed(arrival, Request::Kind::kBuffered, metrics);
+  request->stage = Request::Stage::kRunning;
+  parts_.backup(*directory, [this, request, path = *directory](const Result<>& result) {
+    if (!result) return finish(request, fail(result.error()));
+    bson::Builder reply;
+    reply.append_string("directory", path);
+    finish(request, render_document(std::move(reply).finish(), request->format));
+  });
 }
 
 void Dispatcher::more(const std::shared_ptr<Request>& request, BytesView chunk, bool end) {
@@ -247,32 +277,22 @@ void Dispatcher::writable(const std::shared_ptr<Request>& request) {
 
 void Dispatcher::body_complete(const std::shared_ptr<Request>& request) {
   if (request->kind == Request::Kind::kBuffered) return run_on_worker(request);
-  if (!covered(request->token)) {
+  const DocumentCall call{request->document_service, request->target, request->params, request->body,
+                          request->format,           request->attempt};
+  if (!covered(request->token) || doubtful(call, request->id)) {
     request->stage = Request::Stage::kParked;
     parked_.push_back(request);
     return;
   }
-  const DocumentCall call{request->document_service, request->target, request->params, request->body,
-                          request->format,           request->attempt};
-  finish(request, run_document(call, request->id));
-}
-
-Result<Bytes> Dispatcher::run_document(const DocumentCall& call, const RequestId& id) {
-  if (!is_write(call.service) || id.empty()) return parts_.documents.execute(call);
-  if (const auto* entry = memory_.find(id)) {
-    if (entry->finished) return entry->result;
-    return fail(Code::kInvalidArgument, "the request id {} is in use by a request that is still running", id.hex());
-  }
-  memory_.begin(id);
-  auto result = parts_.documents.execute(call);
-  std::ignore = memory_.finish(id, result);
-  return result;
+  auto outcome = run_document(call, request->id);
+  if (settled(outcome)) return finish(request, outcome.result);
+  hold(request, std::move(outcome));
 }
 
 void Dispatcher::finish(const std::shared_ptr<Request>& request, const Result<Bytes>& result) {
   if (request->stage == Request::Stage::kDone || request->stage == Request::Stage::kReplying) return;
   if (request->connection == nullptr) return close_request(request, result.has_value());
-  const Bytes token = own_token();
+  const Bytes token = reply_token(request->token);
   wire::ReplyHead head;
   head.token = token;
   std::string hint;
@@ -291,6 +311,7 @@ void Dispatcher::finish(const std::shared_ptr<Request>& request, const Result<By
 
 void Dispatcher::close_request(const std::shared_ptr<Request>& request, bool succeeded) {
   if (request->stage == Request::Stage::kDone) return;
+  stop_holding(*request);
   request->stage = Request::Stage::kDone;
   const auto [first, last] = by_deadline_.equal_range(request->deadline_ns);
   for (auto it = first; it != last; ++it) {
@@ -330,8 +351,11 @@ void Dispatcher::tick(std::int64_t now_ns) {
   give_up_parked(now_ns);
   while (!by_deadline_.empty() && by_deadline_.begin()->first <= now_ns) {
     const auto request = by_deadline_.begin()->second;
-    const Error error{Code::kDeadlineExceeded, fmt::format("the deadline of {} ms has passed",
-                                                           (request->deadline_ns - request->arrived_ns) / 1'000'000)};
+    const Error error =
+        request->stage == Request::Stage::kHeld
+            ? held_too_long(*request)
+            : Error{Code::kDeadlineExceeded, fmt::format("the deadline of {} ms has passed",
+                                                         (request->deadline_ns - request->arrived_ns) / 1'000'000)};
     if (request->id.empty()) request->abandoned->store(true, std::memory_order_relaxed);
     if (request->reply_begun || request->stage == Request::Stage::kReplying) {
       if (request->connection != nullptr) request->connection->connection().session().reset(request->stream, error);
@@ -341,46 +365,6 @@ void Dispatcher::tick(std::int64_t now_ns) {
       // A body that is still coming is dropped by the connection from here on; a reply this short always fits.
       close_request(request, false);
     }
-  }
-}
-
-void Dispatcher::end_of_turn() {
-  if (parked_.empty()) return;
-  const std::uint64_t writes = parts_.replica.vector().total();
-  std::erase_if(parked_, [](const auto& request) { return request->stage != Request::Stage::kParked; });
-  if (writes == parked_seen_writes_) return;
-  parked_seen_writes_ = writes;
-  const auto waiting = std::exchange(parked_, {});
-  for (const auto& request : waiting) {
-    request->stage = Request::Stage::kReceiving;
-    body_complete(request);
-  }
-}
-
-bool Dispatcher::covered(BytesView token) const {
-  if (token.empty()) return true;
-  const auto seen = wire::SessionToken::decode(token);
-  if (!seen) return true;
-  const auto& entries = seen->entries();
-  return std::all_of(entries.begin(), entries.end(),
-                     [&](const auto& entry) { return parts_.replica.vector().get(entry.first) >= entry.second; });
-}
-
-Bytes Dispatcher::own_token() const {
-  const auto actor = parts_.replica.actor();
-  const auto counter = parts_.replica.vector().get(actor);
-  wire::SessionToken token;
-  if (counter > 0) token.see(actor, counter);
-  return token.encode();
-}
-
-// A caller that names writes which do not arrive here is sent to another node, which may have them.
-void Dispatcher::give_up_parked(std::int64_t now_ns) {
-  const auto waiting = parked_;
-  for (const auto& request : waiting) {
-    if (request->stage != Request::Stage::kParked || now_ns - request->arrived_ns < kParkedMs * 1'000'000) continue;
-    finish(request,
-           fail(Code::kBehind, "for {} ms this node has not received a write that the caller has seen", kParkedMs));
   }
 }
 

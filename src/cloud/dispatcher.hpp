@@ -6,8 +6,9 @@
 //
 // Invariants: (1) accepted = completed + failed + in flight, for the node and for every service. (2) bytes of bodies
 // and unsent replies held for requests are counted in buffered_bytes(), bounded by NodeConfig::buffered_bytes_max. (3)
-// a request id is executed at most once while it is remembered (request_memory.hpp). Threads: the main thread; workers
-// only touch what they are handed.
+// a request id is executed at most once while it is remembered (request_memory.hpp). (4) a write is acknowledged only
+// when it is durable here and as many members hold it as the caller asked for (write_concern.hpp). Threads: the main
+// thread; workers only touch what they are handed.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +43,11 @@ class Dispatcher {
     std::function<bson::Document()> nodes;
     // "host:port" of a less loaded node, or empty.
     std::function<std::string()> better_node;
+    // Makes a backup; tells the outcome on the main thread, later or at once.
+    std::function<void(const std::string& directory, std::function<void(Result<>)> done)> backup;
+    std::uint32_t members = 1;
+    // Writes are durable later than at once: own_writes_durable() says when.
+    bool journal = false;
   };
   explicit Dispatcher(Parts parts);
   ~Dispatcher();
@@ -59,6 +65,9 @@ class Dispatcher {
   void end_of_turn();
   void tick(std::int64_t now_ns);
 
+  // This node's own writes up to this counter are durable here, as its mode says.
+  void own_writes_durable(std::uint64_t counter) { durable_counter_ = counter; }
+
   // Until this is called, document services answer kUnavailable: the node does not have the cluster's documents yet.
   void set_ready() { ready_ = true; }
   bool ready() const { return ready_; }
@@ -66,11 +75,18 @@ class Dispatcher {
   const RequestMetrics& total() const { return total_; }
   const std::map<std::string, RequestMetrics, std::less<>>& built_in_metrics() const { return built_in_; }
   std::size_t buffered_bytes() const { return buffered_bytes_; }
+  // Replies that wait for durability or for other members.
+  std::size_t held_replies() const { return held_.size(); }
   // Requests that hold something: a body, a worker, an unsent reply.
   std::size_t open_requests() const { return by_deadline_.size(); }
 
  private:
   struct Arrival;  // a request that has just come in
+  struct Outcome {
+    Result<Bytes> result;
+    std::uint64_t written = 0;  // counter of the newest own write to wait for; 0: none
+    WriteConcern concern;
+  };
 
   void refuse(Arrival& arrival, const Error& error);
   void answer(Arrival& arrival, RequestMetrics& metrics, const Result<Bytes>& result);
@@ -78,9 +94,24 @@ class Dispatcher {
   void begin_document(Arrival& arrival, DocumentService service);
   void begin_registered(Arrival& arrival, RegisteredService& service);
   void begin_echo(Arrival& arrival);
+  void begin_backup(Arrival& arrival);
   std::shared_ptr<Request> open(Arrival& arrival, Request::Kind kind, RequestMetrics& metrics);
+  // The same without its parameters and body, for a request that has been executed.
+  std::shared_ptr<Request> open_executed(Arrival& arrival, Request::Kind kind, RequestMetrics& metrics);
 
-  Result<Bytes> run_document(const DocumentCall& call, const RequestId& id);
+  // ---- Writes (dispatcher_writes.cpp).
+  Outcome run_document(const DocumentCall& call, const RequestId& id);
+  Result<> run_write(const DocumentCall& call, const RequestId& id, Outcome& outcome);
+  Result<> repeat_elsewhere(const DocumentCall& call, const RequestId& id,
+                            const replication::Replica::AppliedRequest& applied, Outcome& outcome);
+  // Enough members hold the outcome's write, this node durably among them.
+  bool settled(std::uint64_t counter, std::uint32_t needed) const;
+  bool settled(const Outcome& outcome) const;
+  void hold(const std::shared_ptr<Request>& request, Outcome outcome);
+  void stop_holding(Request& request);
+  void release_held();
+  Error held_too_long(const Request& request) const;
+
   void body_complete(const std::shared_ptr<Request>& request);
   void run_on_worker(const std::shared_ptr<Request>& request);
   void run_streamed(const std::shared_ptr<Request>& request);
@@ -93,10 +124,13 @@ class Dispatcher {
   void close_request(const std::shared_ptr<Request>& request, bool succeeded);
   void account(RequestMetrics& metrics, std::int64_t arrived_ns, bool succeeded);
   void charge(Request& request, std::size_t bytes);
+  // A repeated increment that another node, or this one before it restarted, may have executed without our having seen
+  // it: executed once more it could count twice.
+  bool doubtful(const DocumentCall& call, const RequestId& id);
   // The replica has seen everything that the token names. (Bytes that are no token name nothing.)
   bool covered(BytesView token) const;
   void give_up_parked(std::int64_t now_ns);
-  Bytes own_token() const;
+  Bytes reply_token(BytesView seen) const;
   std::string unknown_service_text(std::string_view name) const;
 
   Parts parts_;
@@ -105,6 +139,8 @@ class Dispatcher {
   std::map<std::string, RequestMetrics, std::less<>> built_in_;
   std::multimap<std::int64_t, std::shared_ptr<Request>> by_deadline_;
   std::vector<std::shared_ptr<Request>> parked_;
+  HeldReplies held_;
+  std::uint64_t durable_counter_ = 0;
   std::uint64_t parked_seen_writes_ = 0;
   std::size_t buffered_bytes_ = 0;
   bool ready_ = false;

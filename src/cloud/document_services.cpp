@@ -7,6 +7,7 @@
 
 #include "distri/bson/compare.hpp"
 #include "distri/bson/json.hpp"
+#include "distri/cloud/document_updates.hpp"
 #include "distri/cloud/request_text.hpp"
 #include "distri/db/find.hpp"
 
@@ -21,7 +22,7 @@ struct Entry {
   DocumentService service;
   bool write;
 };
-constexpr std::array<Entry, 8> kServices = {{
+constexpr std::array<Entry, 9> kServices = {{
     {"CreateCollection", DocumentService::kCreateCollection, true},
     {"DropCollection", DocumentService::kDropCollection, true},
     {"ListCollections", DocumentService::kListCollections, false},
@@ -30,6 +31,7 @@ constexpr std::array<Entry, 8> kServices = {{
     {"DeleteDocument", DocumentService::kDeleteDocument, true},
     {"ReadCollection", DocumentService::kReadCollection, false},
     {"Count", DocumentService::kCount, false},
+    {"Conflicts", DocumentService::kConflicts, true},
 }};
 
 // Refuses parameters that the service does not know, so that a typing error is not silently "everything matches".
@@ -140,6 +142,9 @@ Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
   if (call.service == DocumentService::kListCollections) {
     if (!call.collection.empty())
       return fail(Code::kInvalidArgument, "ListCollections takes no collection; write ListCollections");
+  } else if (call.service == DocumentService::kConflicts) {
+    if (!call.collection.empty())
+      return fail(Code::kInvalidArgument, "Conflicts takes its collection as a parameter; write Conflicts");
   } else if (call.collection.empty()) {
     return fail(Code::kInvalidArgument, "{0} needs a collection; write {0}<collection>", name);
   } else {
@@ -149,12 +154,12 @@ Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
 
   switch (call.service) {
     case DocumentService::kCreateCollection: {
-      DISTRI_TRY_VOID(check_params(params, name, {}));
+      DISTRI_TRY_VOID(check_params(params, name, {"w"}));
       DISTRI_TRY(const bool created, replica_.create_collection(call.collection, clock_.wall_ms()));
       return bool_reply("created", created, call.format);
     }
     case DocumentService::kDropCollection: {
-      DISTRI_TRY_VOID(check_params(params, name, {}));
+      DISTRI_TRY_VOID(check_params(params, name, {"w"}));
       DISTRI_TRY(const bool dropped, replica_.drop_collection(call.collection, clock_.wall_ms()));
       return bool_reply("dropped", dropped, call.format);
     }
@@ -162,13 +167,13 @@ Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
       DISTRI_TRY_VOID(check_params(params, name, {}));
       return list(call);
     case DocumentService::kAddDocument:
-      DISTRI_TRY_VOID(check_params(params, name, {}));
+      DISTRI_TRY_VOID(check_params(params, name, {"w"}));
       return add(call);
     case DocumentService::kUpdateDocument:
-      DISTRI_TRY_VOID(check_params(params, name, {}));
+      DISTRI_TRY_VOID(check_params(params, name, {"w"}));
       return update(call);
     case DocumentService::kDeleteDocument:
-      DISTRI_TRY_VOID(check_params(params, name, {"filter", "all"}));
+      DISTRI_TRY_VOID(check_params(params, name, {"filter", "all", "w"}));
       return remove(call, params);
     case DocumentService::kReadCollection:
       DISTRI_TRY_VOID(check_params(params, name, {"filter", "sort", "skip", "limit", "page_documents", "cursor"}));
@@ -176,6 +181,9 @@ Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
     case DocumentService::kCount:
       DISTRI_TRY_VOID(check_params(params, name, {"filter"}));
       return count(call, params);
+    case DocumentService::kConflicts:
+      DISTRI_TRY_VOID(check_params(params, name, {"collection", "action", "id", "limit", "after", "w"}));
+      return conflicts(call, params);
   }
   return fail(Code::kInternal, "document service {} is not wired", name);
 }
@@ -205,12 +213,51 @@ Result<Bytes> DocumentServices::update(const DocumentCall& call) {
   DISTRI_TRY(const bson::Document parsed, parse_document(call.body, call.format, "body"));
   if (!parsed.view().find("_id"))
     return fail(Code::kInvalidArgument, "body: UpdateDocument needs the _id of the document to update");
+  if (has_operators(parsed)) return update_by_operators(call, parsed);
   const bson::Document fields = bson::with_id_first(parsed, {});
   DISTRI_TRY(const bool inserted, replica_.upsert_fields(call.collection, fields, clock_.wall_ms()));
   bson::Builder reply;
   reply.append_value("_id", *fields.view().find("_id"));
   reply.append_bool("inserted", inserted);
   return render_document(std::move(reply).finish(), call.format);
+}
+
+Result<Bytes> DocumentServices::repeat(const DocumentCall& call,
+                                       const replication::Replica::AppliedRequest& applied) const {
+  DISTRI_TRY(const bson::Document body, parse_document(call.body, call.format, "body"));
+  const auto id = [&]() -> std::optional<bson::Document> {
+    bson::Builder result;
+    if (const auto given = body.view().find("_id")) {
+      result.append_value("_id", *given);
+      return std::move(result).finish();
+    }
+    const db::Collection* documents = replica_.database().find(call.collection);
+    const db::Record* record = documents == nullptr ? nullptr : documents->find(applied.key);
+    if (record == nullptr) return std::nullopt;
+    result.append_element(*record->document.view().begin());
+    return std::move(result).finish();
+  }();
+  switch (call.service) {
+    case DocumentService::kAddDocument:
+    case DocumentService::kUpdateDocument: {
+      if (!id) break;
+      bson::Builder reply;
+      reply.append_element(*id->view().begin());
+      if (call.service == DocumentService::kUpdateDocument) reply.append_bool("inserted", applied.inserted > 0);
+      return render_document(std::move(reply).finish(), call.format);
+    }
+    case DocumentService::kDeleteDocument:
+      return single_field_reply("deleted", applied.deleted, call.format);
+    case DocumentService::kCreateCollection:
+      return bool_reply("created", true, call.format);
+    case DocumentService::kDropCollection:
+      return bool_reply("dropped", true, call.format);
+    case DocumentService::kConflicts:
+      return bool_reply("repeated", true, call.format);
+    default:
+      break;
+  }
+  return fail(Code::kIndeterminate, "this request was executed before, by another node; its reply is not known here");
 }
 
 Result<Bytes> DocumentServices::remove(const DocumentCall& call, bson::View params) {

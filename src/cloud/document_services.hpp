@@ -26,6 +26,7 @@ enum class DocumentService {
   kDeleteDocument,
   kReadCollection,
   kCount,
+  kConflicts,
 };
 
 std::optional<DocumentService> find_document_service(std::string_view name);
@@ -47,8 +48,12 @@ class DocumentServices {
  public:
   DocumentServices(replication::Replica& replica, const Clock& clock, Random& random, std::size_t reply_page_bytes_max);
 
-  // The reply's body.
+  // The reply's body. The parameter "w" of writes is the dispatcher's (write_concern.hpp).
   Result<Bytes> execute(const DocumentCall& call);
+  // The reply to a write that was executed before, perhaps by another node. kIndeterminate: it is not known any more.
+  Result<Bytes> repeat(const DocumentCall& call, const replication::Replica::AppliedRequest& applied) const;
+  // A conflict as Conflicts lists it.
+  std::string conflict_json(const replication::Conflict& conflict) const;
 
  private:
   Result<Bytes> add(const DocumentCall& call);
@@ -57,6 +62,11 @@ class DocumentServices {
   Result<Bytes> read(const DocumentCall& call, bson::View params);
   Result<Bytes> count(const DocumentCall& call, bson::View params);
   Result<Bytes> list(const DocumentCall& call);
+  // document_updates.cpp
+  Result<Bytes> update_by_operators(const DocumentCall& call, bson::View body);
+  // conflict_service.cpp
+  Result<Bytes> conflicts(const DocumentCall& call, bson::View params);
+  Result<Bytes> list_conflicts(std::string_view collection, bson::View params, wire::Format format) const;
 
   replication::Replica& replica_;
   const Clock& clock_;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -13,7 +14,9 @@
 #include "distri/cloud/dispatcher.hpp"
 #include "distri/cloud/peers.hpp"
 #include "distri/cloud/server_connection.hpp"
+#include "distri/cloud/storage_thread.hpp"
 #include "distri/net/listener.hpp"
+#include "distri/storage/data_directory.hpp"
 
 namespace distri::cloud {
 
@@ -34,6 +37,20 @@ struct CloudNode::Impl {
   void finish_stop_if_idle();
   net::ConnectionHandler* accept(const std::shared_ptr<net::Connection>& connection);
   void log_notices();
+  void tell_conflicts();
+
+  // ---- Durability (node_storage.cpp).
+  Result<> open_data_directory();
+  // Makes the replica, with what the journal holds; starts the storage thread.
+  Result<> make_replica();
+  Result<std::unique_ptr<storage::Journal>> open_journal();
+  Result<> load_journal();
+  // What this turn changed, to the storage thread.
+  void submit_commit();
+  void commits_durable(std::uint64_t number);
+  void stop_storage();
+  void backup(const std::string& directory, std::function<void(Result<>)> done);
+  void append_storage(bson::Builder& out) const;
 
   replication::Load load() const;
   bson::Document stats();
@@ -47,8 +64,16 @@ struct CloudNode::Impl {
   std::uint64_t incarnation = 0;
   net::Loop loop;
   ServiceRegistry registry;
+  std::optional<storage::DataDirectory> data_directory;
+  Durability durability = Durability::kMemory;
+  std::uint32_t members = 1;
   // From run() on.
   std::unique_ptr<replication::Replica> replica;
+  std::unique_ptr<storage::Journal> journal;  // while it is loaded; then the storage thread's
+  std::unique_ptr<StorageThread> storage;
+  replication::LoadReport loaded;
+  // Commits that are not durable yet: number, own counter then.
+  std::deque<std::pair<std::uint64_t, std::uint64_t>> commits_in_flight;
   std::unique_ptr<DocumentServices> documents;
   std::unique_ptr<WorkerPool> pool;
   std::unique_ptr<Dispatcher> dispatcher;
@@ -62,6 +87,7 @@ struct CloudNode::Impl {
   std::int64_t started_ns = 0;
   std::int64_t stop_deadline_ns = 0;
   std::int64_t loop_lag_us = 0;
+  std::uint64_t conflicts_seen = 0;  // in this life
   bool closing = false;
 };
 

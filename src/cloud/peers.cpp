@@ -12,6 +12,9 @@ constexpr std::int64_t kRedialMaxMs = 2'000;
 // An address that was learned, not configured, and has not answered for so many tries is forgotten.
 constexpr int kLearnedTriesMax = 60;
 
+// A second node with our identity is not asked again soon.
+constexpr int kCopyFailures = 7;
+
 }  // namespace
 
 // Keeps one address dialled.
@@ -35,7 +38,7 @@ class Peers::Dialler final : public net::ConnectionHandler {
   bool forgotten() const { return !configured_ && !connection_ && failures_ > kLearnedTriesMax; }
 
   void on_hello(const wire::Hello& theirs) override {
-    if (theirs.node == peers_.hello_.node) {
+    if (theirs.node == peers_.hello_.node && theirs.incarnation == peers_.hello_.incarnation) {
       own_ = true;
       connection_->close(Error{Code::kCancelled, "this address is this node itself"});
       return;
@@ -47,7 +50,12 @@ class Peers::Dialler final : public net::ConnectionHandler {
     up_ = ever_up_ = true;
     failures_ = 0;
     node_ = theirs.node;
-    peers_.link_up(theirs, connection_, true);
+    if (auto result = peers_.link_up(theirs, connection_, true); !result) {
+      up_ = false;
+      failures_ = kCopyFailures;
+      connection_->session().goodbye(result.error());
+      connection_->close(result.error());
+    }
   }
 
   void on_message(std::uint16_t kind, BytesView payload) override {
@@ -134,15 +142,41 @@ void Peers::learn(const std::string& address) {
   dialler->dial();
 }
 
-void Peers::link_up(const wire::Hello& theirs, const std::shared_ptr<net::Connection>& link, bool dialled) {
-  if (theirs.node == hello_.node) return;  // ourselves, seen from the accepting side
+std::unexpected<Error> Peers::refuse_copy(const wire::Hello& theirs) {
+  ++identity_conflicts_;
+  Error error{Code::kAlreadyExists,
+              fmt::format("node {} runs twice (incarnations {} and another; {}): its data directory was copied; remove "
+                          "the file node_id from the copy, which makes it a node of its own, and start it again",
+                          theirs.node.short_hex(), theirs.incarnation,
+                          theirs.address.empty() ? "address unknown" : theirs.address)};
+  log_.error("{}", error.message);
+  return fail(std::move(error));
+}
+
+Result<> Peers::link_up(const wire::Hello& theirs, const std::shared_ptr<net::Connection>& link, bool dialled) {
+  if (theirs.node == hello_.node) {
+    if (theirs.incarnation != hello_.incarnation) return refuse_copy(theirs);
+    return {};  // ourselves, seen from the accepting side
+  }
+  if (const auto known = links_.find(theirs.node); known != links_.end()) {
+    const std::uint64_t current = known->second.front().incarnation;
+    if (theirs.incarnation < current) return refuse_copy(theirs);
+    if (theirs.incarnation > current) {
+      log_.info("node {} has started anew", theirs.node.short_hex());
+      const std::vector<Link> old = std::move(known->second);
+      links_.erase(known);
+      replica_.peer_disconnected(theirs.node);
+      for (const Link& each : old) each.connection->close(Error{Code::kConnectionLost, "the node has started anew"});
+    }
+  }
   auto& links = links_[theirs.node];
-  links.push_back({link, dialled});
+  links.push_back({link, dialled, theirs.incarnation});
   if (links.size() == 1) {
     log_.info("connected to node {} at {}", theirs.node.short_hex(), theirs.address);
     replica_.peer_connected(theirs.node, clock_.wall_ms());
   }
   learn(theirs.address);
+  return {};
 }
 
 void Peers::link_down(const NodeId& node, const net::Connection* link) {

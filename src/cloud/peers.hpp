@@ -4,6 +4,10 @@
 // link carries messages both ways; messages to a node go over the link that this node dialled, if there is one. A node
 // is connected while at least one link to it is up. New addresses are learned from hellos and UpdateInfos.
 //
+// A node that connects with a greater incarnation has started anew: its older links are closed. One with a smaller
+// incarnation than a link that is up, or with our own id and another incarnation, is a second node with the same data
+// directory (a copy): it is refused, which both sides log as an error, and counted.
+//
 // A push to a node whose link has not drained kPushBacklogBytesMax is dropped: gossip tells that node what it lacks,
 // and it pulls. Threads: the main thread.
 #pragma once
@@ -39,13 +43,15 @@ class Peers {
   // Closes all dialled links.
   void close();
 
-  void link_up(const wire::Hello& theirs, const std::shared_ptr<net::Connection>& link, bool dialled);
+  // kAlreadyExists: another node has that identity.
+  Result<> link_up(const wire::Hello& theirs, const std::shared_ptr<net::Connection>& link, bool dialled);
   void link_down(const NodeId& node, const net::Connection* link);
   Result<> receive(const NodeId& from, std::uint16_t kind, BytesView payload);
 
   // Sends what the replica has queued, and flushes those links.
   void send_outgoing();
 
+  std::uint64_t identity_conflicts() const { return identity_conflicts_; }
   bool connected(const NodeId& node) const { return links_.contains(node); }
   std::size_t connected_count() const { return links_.size(); }
   // Every configured address has been reached, is our own, or has refused at least once.
@@ -60,8 +66,10 @@ class Peers {
   struct Link {
     std::shared_ptr<net::Connection> connection;
     bool dialled;
+    std::uint64_t incarnation;
   };
 
+  std::unexpected<Error> refuse_copy(const wire::Hello& theirs);
   void learn(const std::string& address);
   net::Connection* best_link(const NodeId& node) const;
 
@@ -75,6 +83,7 @@ class Peers {
   absl::btree_map<std::string, std::unique_ptr<Dialler>> diallers_;  // by "host:port"
   absl::btree_map<NodeId, std::vector<Link>> links_;
   std::string own_address_;
+  std::uint64_t identity_conflicts_ = 0;
   bool leaving_ = false;
 };
 

@@ -13,6 +13,7 @@
 #include "distri/cloud/document_services.hpp"
 #include "distri/cloud/metrics.hpp"
 #include "distri/cloud/stream_pipe.hpp"
+#include "distri/cloud/write_concern.hpp"
 #include "distri/wire/messages.hpp"
 
 namespace distri::cloud {
@@ -25,6 +26,7 @@ struct Request {
   enum class Stage {
     kReceiving,  // body incomplete
     kParked,     // waits until the replica has seen what the caller has seen
+    kHeld,       // executed; waits until enough members hold what it wrote
     kRunning,    // queued for a worker or on one; or an earlier request of the same id is
     kReplying,   // reply partly sent
     kDone,
@@ -50,6 +52,10 @@ struct Request {
   std::int64_t deadline_ns = 0;
   // Set when nobody waits for the result any more.
   std::shared_ptr<std::atomic<bool>> abandoned = std::make_shared<std::atomic<bool>>(false);
+
+  Bytes held_reply;                // kHeld
+  std::uint64_t held_counter = 0;  // of this node's actor
+  WriteConcern concern;
 
   std::shared_ptr<StreamPipe> pipe;  // kStreamed
   bool reply_begun = false;          // kStreamed, kEcho

@@ -19,6 +19,8 @@ bool is_execution(const Result<Bytes>& result) {
     case Code::kBehind:
     case Code::kCancelled:
     case Code::kDeadlineExceeded:
+    case Code::kStorageFull:
+    case Code::kStorageFailed:
       return false;
     default:
       return true;
@@ -37,7 +39,8 @@ void RequestMemory::begin(const RequestId& id) {
   DISTRI_CHECK(fresh);
 }
 
-std::vector<std::shared_ptr<Request>> RequestMemory::finish(const RequestId& id, const Result<Bytes>& result) {
+std::vector<std::shared_ptr<Request>> RequestMemory::finish(const RequestId& id, const Result<Bytes>& result,
+                                                            std::uint64_t written) {
   const auto it = entries_.find(id);
   if (it == entries_.end()) return {};
   DISTRI_CHECK(!it->second.finished);
@@ -47,6 +50,7 @@ std::vector<std::shared_ptr<Request>> RequestMemory::finish(const RequestId& id,
     return waiters;
   }
   it->second.finished = true;
+  it->second.written = written;
   if (kept_bytes(result) > bytes_max_ / 8) {
     it->second.result =
         fail(Code::kIndeterminate, "this request was executed before; its reply of {} bytes was not kept",

@@ -10,6 +10,7 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <vector>
@@ -26,6 +27,7 @@ class RequestMemory {
   struct Entry {
     bool finished = false;
     Result<Bytes> result;
+    std::uint64_t written = 0;  // newest own write when it was done; a retry waits for that one, too
     std::vector<std::shared_ptr<Request>> waiters;  // while not finished
   };
 
@@ -35,9 +37,10 @@ class RequestMemory {
   Entry* find(const RequestId& id);
   // Precondition: not known yet.
   void begin(const RequestId& id);
-  // Keeps the result and hands out those who waited for it. kBusy, kUnavailable, kCancelled and kDeadlineExceeded are
-  // not results of an execution: the id is forgotten, so that a retry may execute.
-  std::vector<std::shared_ptr<Request>> finish(const RequestId& id, const Result<Bytes>& result);
+  // Keeps the result and hands out those who waited for it. kBusy, kUnavailable, kCancelled, kDeadlineExceeded and
+  // those of the disk are not results of an execution: the id is forgotten, so that a retry may execute.
+  std::vector<std::shared_ptr<Request>> finish(const RequestId& id, const Result<Bytes>& result,
+                                               std::uint64_t written = 0);
 
   std::size_t size() const { return entries_.size(); }
   std::size_t bytes() const { return bytes_; }

@@ -83,7 +83,10 @@ void ServerConnection::on_hello(const wire::Hello& theirs) {
   from_node_ = theirs.role == wire::Role::kNode;
   if (!from_node_) return;
   node_ = theirs.node;
-  peers_.link_up(theirs, connection_, false);
+  if (auto result = peers_.link_up(theirs, connection_, false); !result) {
+    connection_->session().goodbye(result.error());
+    connection_->close(result.error());
+  }
 }
 
 void ServerConnection::on_request(std::uint32_t stream, const wire::RequestHead& head, BytesView body, bool end) {

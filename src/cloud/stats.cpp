@@ -83,9 +83,22 @@ bson::Document CloudNode::Impl::stats() {
   append_number(out, "void_ops", counters.void_ops);
   append_number(out, "held_back", counters.held_back);
   append_number(out, "pulls", counters.pulls);
+  append_number(out, "state_syncs", counters.state_syncs);
+  append_number(out, "state_resumes", counters.state_resumes);
   append_number(out, "divergences", counters.divergences);
+  append_number(out, "mended_ranges", counters.mended_ranges);
   append_number(out, "log_bytes", counters.log_bytes);
+  append_number(out, "tombstones", counters.tombstones);
+  append_number(out, "tombstones_removed", counters.tombstones_removed);
+  append_number(out, "tombstones_dropped", counters.tombstones_dropped);
+  append_number(out, "folded_actors", counters.folds);
+  append_number(out, "conflicts", replica->conflicts().size());
+  append_number(out, "conflicts_seen", conflicts_seen);
+  append_number(out, "conflicts_evicted", replica->conflicts().evicted());
+  append_number(out, "identity_conflicts", peers->identity_conflicts());
   out.end();
+
+  append_storage(out);
 
   out.begin_array("peers");
   i = 0;

@@ -371,6 +371,13 @@ TEST_CASE("Three nodes converge, and a client reads its own write on another nod
     REQUIRE(added.status == Code::kOk);
     CHECK(reader.call("Count<x>", R"({"filter":{"_id":)" + id + "}}", "", {}, 0, added.token).body == R"({"count":1})");
   }
+  // Monotonic reads: the reply of a read names the writes of all three that it may have shown; those that the caller's
+  // token names already are left out.
+  REQUIRE(to_a.call("AddDocument<y>", "", R"({"_id":1})").status == Code::kOk);
+  const auto read = to_a.call("Count<x>");
+  CHECK(read.token.size() == 3 * 24);
+  CHECK(to_a.call("Count<x>", "", "", {}, 0, read.token).token.empty());
+  CHECK(to_b.call("Count<y>", "", "", {}, 0, read.token).body == R"({"count":1})");
   const auto digest = [](RawClient& client) { return json::parse(client.call("Stats").body)["digest"]; };
   eventually([&] { return digest(to_a) == digest(to_b) && digest(to_b) == digest(to_c); });
   CHECK(to_a.call("Count<x>").body == R"({"count":200})");
