@@ -3,7 +3,30 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <bit>
+
 namespace bench {
+namespace {
+
+constexpr int kBucketBits = 4;  // 16 buckets to a power of two
+
+std::uint32_t bucket_begin(std::uint32_t value) {
+  const int shift = std::max(0, static_cast<int>(std::bit_width(value)) - 1 - kBucketBits);
+  return value >> shift << shift;
+}
+
+nlohmann::json histogram(const std::vector<std::uint32_t>& sorted) {
+  nlohmann::json buckets = nlohmann::json::array();
+  for (std::size_t i = 0; i < sorted.size();) {
+    const std::uint32_t begin = bucket_begin(sorted[i]);
+    const std::size_t first = i;
+    while (i < sorted.size() && bucket_begin(sorted[i]) == begin) ++i;
+    buckets.push_back({begin, i - first});
+  }
+  return buckets;
+}
+
+}  // namespace
 
 nlohmann::json to_json(const Options& options, Figures& figures) {
   auto& samples = figures.samples_us;
@@ -20,6 +43,11 @@ nlohmann::json to_json(const Options& options, Figures& figures) {
           {"ops_per_s", figures.seconds > 0 ? static_cast<double>(samples.size()) / figures.seconds : 0.0},
           {"latency_us",
            {{"p50", at(0.5)}, {"p99", at(0.99)}, {"p999", at(0.999)}, {"max", samples.empty() ? 0U : samples.back()}}},
+          {"histogram_us", histogram(samples)},
+          {"clients", options.clients},
+          {"pipeline", options.pipeline},
+          {"nodes", options.nodes.size()},
+          {"w", options.w.empty() ? nlohmann::json() : nlohmann::json::parse(options.w)},
           {"client_cpu_share", figures.client_cpu_share}};
 }
 

@@ -20,7 +20,9 @@ struct Figures {
   std::vector<distri::Bytes> last_replies;  // one per connection (encrypt: to be decrypted after the run)
 };
 
-// {"workload","ops","errors","seconds","ops_per_s","latency_us":{"p50","p99","p999","max"},"client_cpu_share"}
+// {"workload","ops","errors","seconds","ops_per_s","latency_us":{"p50","p99","p999","max"},"histogram_us","clients",
+//  "pipeline","nodes","w","client_cpu_share"}. histogram_us: [from, samples] of every bucket that is not empty; buckets
+// are 1/16 of a power of two wide.
 nlohmann::json to_json(const Options& options, Figures& figures);
 void print(const Options& options, const nlohmann::json& figures);
 

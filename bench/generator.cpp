@@ -19,6 +19,8 @@ using distri::Result;
 constexpr std::int64_t kStallMax_ms = 30'000;
 constexpr std::uint32_t kDeadline_ms = 30'000;
 constexpr std::size_t kRepliesKept = 8;
+constexpr std::int64_t kPace_ms = 1;
+constexpr std::uint64_t kSamplesFirst = 1'000'000;  // room for them when a run is measured by time
 
 std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(
@@ -48,7 +50,7 @@ class Generator::Lane final : public distri::net::ConnectionHandler {
   }
 
   void begin() {
-    for (std::size_t i = 0; i < slots_.size() && !owner_.done_; ++i) send(i);
+    for (std::size_t i = 0; i < slots_.size() && !owner_.done_; ++i) owner_.slot_free(*this, i);
   }
   void end() {
     if (!connection_->closed()) connection_->close({Code::kCancelled, "the run is over"});
@@ -91,8 +93,7 @@ class Generator::Lane final : public distri::net::ConnectionHandler {
     owner_.lane_lost(reason);
   }
 
- private:
-  void send(std::size_t index) {
+  void send(std::size_t index, std::uint64_t started_ns) {
     Slot& slot = slots_[index];
     slot.error.clear();
     owner_.requests_.make(slot.request);
@@ -102,7 +103,7 @@ class Generator::Lane final : public distri::net::ConnectionHandler {
     head.format = owner_.options_.format;
     head.service = *slot.request.service;
     head.params = slot.request.params;
-    slot.started_ns = now_ns();
+    slot.started_ns = started_ns;
     slot.sent = 0;
     auto& session = connection_->session();
     const auto stream = session.open_request(head, slot.request.body, true, slot.sent);
@@ -111,6 +112,7 @@ class Generator::Lane final : public distri::net::ConnectionHandler {
     if (slot.sent < slot.request.body.size()) on_writable(*stream);
   }
 
+ private:
   void finish(std::uint32_t stream, BytesView reply) {
     const auto at = streams_.find(stream);
     const std::size_t index = at->second;
@@ -121,7 +123,7 @@ class Generator::Lane final : public distri::net::ConnectionHandler {
     }
     if (slot.error.empty() && slot.request.kind == Workload::kEncrypt) last_reply_.assign(reply);
     owner_.completed(slot.started_ns, slot.error);
-    if (!owner_.done_) send(index);
+    if (!owner_.done_) owner_.slot_free(*this, index);
   }
 
   Generator& owner_;
@@ -136,13 +138,14 @@ Generator::Generator(const Options& options, Requests& requests) : options_(opti
 Generator::~Generator() = default;
 
 Result<Figures> Generator::run() {
-  figures_.samples_us.reserve(options_.requests);
+  figures_.samples_us.reserve(options_.seconds > 0 ? kSamplesFirst : options_.requests);
   for (std::uint32_t i = 0; i < options_.clients; ++i) {
     lanes_.push_back(std::make_unique<Lane>(*this, options_.nodes[i % options_.nodes.size()]));
   }
   watch();
   loop_.run();
   watchdog_.cancel();
+  pacer_.cancel();
   for (const auto& lane : lanes_) {
     if (figures_.last_replies.size() < kRepliesKept && !lane->last_reply().empty())
       figures_.last_replies.push_back(lane->last_reply());
@@ -155,6 +158,32 @@ void Generator::lane_ready() {
   if (++lanes_ready_ < options_.clients) return;
   if (options_.warmup == 0) start_clock(now_ns());
   for (const auto& lane : lanes_) lane->begin();
+  if (options_.rate_per_s == 0) return;
+  pace_start_ns_ = now_ns();
+  pace();
+}
+
+void Generator::slot_free(Lane& lane, std::size_t slot) {
+  if (options_.rate_per_s == 0) return lane.send(slot, now_ns());
+  idle_.push_back({&lane, slot});
+  if (pace_start_ns_ > 0) send_due();
+}
+
+void Generator::send_due() {
+  const std::uint64_t due = (now_ns() - pace_start_ns_) * options_.rate_per_s / 1'000'000'000 + 1;
+  while (due_sent_ < due && !idle_.empty() && !done_) {
+    const Idle free = idle_.back();
+    idle_.pop_back();
+    free.lane->send(free.slot, pace_start_ns_ + due_sent_++ * 1'000'000'000 / options_.rate_per_s);
+  }
+}
+
+void Generator::pace() {
+  pacer_ = loop_.after(kPace_ms, [this] {
+    if (done_) return;
+    send_due();
+    pace();
+  });
 }
 
 void Generator::lane_lost(const Error& reason) {
@@ -189,7 +218,15 @@ void Generator::completed(std::uint64_t started_ns, const std::string& error) {
     return;
   }
   figures_.samples_us.push_back(static_cast<std::uint32_t>((now - started_ns) / 1000));
-  if (figures_.samples_us.size() < options_.requests) return;
+  if (enough(now)) finish(now);
+}
+
+bool Generator::enough(std::uint64_t now) const {
+  if (options_.seconds > 0) return now - clock_start_ns_ >= options_.seconds * 1'000'000'000ULL;
+  return figures_.samples_us.size() >= options_.requests;
+}
+
+void Generator::finish(std::uint64_t now) {
   figures_.seconds = static_cast<double>(now - clock_start_ns_) / 1e9;
   figures_.client_cpu_share = (cpu_seconds() - cpu_start_) / figures_.seconds;
   done_ = true;

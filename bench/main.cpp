@@ -27,7 +27,10 @@ void raise_descriptor_limit() {
 
 Result<bench::Figures> measure(const bench::Options& options) {
   if (options.workload == bench::Workload::kEncryptDirect) return bench::run_encrypt_direct(options);
-  const std::string collection = fmt::format("bench_{:012x}", distri::Random::from_system().next() >> 16);
+  if (options.workload == bench::Workload::kFsync) return bench::run_fsync(options);
+  const std::string collection = options.collection.empty()
+                                     ? fmt::format("bench_{:012x}", distri::Random::from_system().next() >> 16)
+                                     : options.collection;
   DISTRI_TRY_VOID(bench::prepare(options, collection));
   bench::Requests requests(options, collection);
   auto figures = bench::Generator(options, requests).run();

@@ -19,10 +19,16 @@ struct WorkloadName {
   std::uint64_t requests;
 };
 constexpr WorkloadName kWorkloads[] = {
-    {"add", Workload::kAdd, 200'000},       {"get", Workload::kGet, 200'000},
-    {"update", Workload::kUpdate, 200'000}, {"read", Workload::kRead, 20'000},
-    {"mixed", Workload::kMixed, 200'000},   {"echo", Workload::kEcho, 200'000},
-    {"encrypt", Workload::kEncrypt, 200},   {"encrypt-direct", Workload::kEncryptDirect, 200},
+    {"add", Workload::kAdd, 200'000},
+    {"get", Workload::kGet, 200'000},
+    {"update", Workload::kUpdate, 200'000},
+    {"read", Workload::kRead, 20'000},
+    {"mixed", Workload::kMixed, 200'000},
+    {"echo", Workload::kEcho, 200'000},
+    {"delete", Workload::kDelete, 0},
+    {"encrypt", Workload::kEncrypt, 200},
+    {"encrypt-direct", Workload::kEncryptDirect, 200},
+    {"fsync", Workload::kFsync, 500},
 };
 
 constexpr std::uint64_t kClientsMax = 10'000;
@@ -31,6 +37,9 @@ constexpr std::uint64_t kRequestsMax = 100'000'000;  // each keeps a 4-byte samp
 constexpr std::uint64_t kDocumentsMax = 10'000'000;
 constexpr std::uint64_t kDocBytesMin = 60;  // room for the fields that every document has
 constexpr std::uint64_t kDocBytesMax = 1u << 20;
+constexpr std::uint64_t kSecondsMax = 3'600;
+constexpr std::uint64_t kRateMax = 1'000'000;
+constexpr std::uint64_t kMembersMax = 1'000;
 
 cxxopts::Options describe() {
   cxxopts::Options options(
@@ -40,21 +49,31 @@ cxxopts::Options describe() {
   options.add_options()                                                                                     //
       ("nodes", "node addresses; connections are dealt out in turn", cxxopts::value<std::string>(), "A,B")  //
       ("workload",
-       "add | get | update | read | mixed (add and get) | echo | encrypt | encrypt-direct (no node: the same calls "
-       "in "
-       "one thread)",
-       cxxopts::value<std::string>(), "NAME")                                                                  //
-      ("clients", "connections (50)", cxxopts::value<std::string>(), "N")                                      //
-      ("pipeline", "requests in flight on each connection (1)", cxxopts::value<std::string>(), "P")            //
-      ("requests", "measured requests (200000; read 20000; encrypt 200)", cxxopts::value<std::string>(), "N")  //
+       "add | get | update | delete | read | mixed (add and get) | echo | encrypt | encrypt-direct (no node: the same "
+       "calls in one thread) | fsync (no node: a file in --directory grows by --doc-bytes, fsync, and so on)",
+       cxxopts::value<std::string>(), "NAME")                                                        //
+      ("clients", "connections (50)", cxxopts::value<std::string>(), "N")                            //
+      ("pipeline", "requests in flight on each connection (1)", cxxopts::value<std::string>(), "P")  //
+      ("requests", "measured requests (200000; read 20000; encrypt 200; delete: all)", cxxopts::value<std::string>(),
+       "N")  //
       ("warmup", "requests before them that do not count (a tenth, at least two rounds of the pipelines)",
        cxxopts::value<std::string>(),
-       "N")                                                                                                //
+       "N")                                                                                     //
+      ("seconds", "measure so long, not so many requests", cxxopts::value<std::string>(), "S")  //
+      ("rate",
+       "requests a second, all connections together: sent when they are due, and latency counts from then (none: a "
+       "reply sends the next request)",
+       cxxopts::value<std::string>(), "R")  //
+      ("w", "writes: how many members must hold one: 1, 2, ..., majority or all (what the node says)",
+       cxxopts::value<std::string>(), "W")                                                                 //
       ("doc-bytes", "size of a document, or of an echoed body (100)", cxxopts::value<std::string>(), "B")  //
-      ("documents", "documents that are there for get, update, read and mixed (10000)", cxxopts::value<std::string>(),
+      ("documents", "documents that are there for get, update, delete, read and mixed (10000)",
+       cxxopts::value<std::string>(),
        "N")                                                                                                        //
       ("format", "json | bson: how documents travel (json)", cxxopts::value<std::string>(), "FORMAT")              //
       ("image", "encrypt: the image file to send (a small one made here)", cxxopts::value<std::string>(), "FILE")  //
+      ("collection", "its name (a new one)", cxxopts::value<std::string>(), "NAME")                                //
+      ("directory", "fsync: where (here)", cxxopts::value<std::string>(), "DIR")                                   //
       ("keep", "leave the collection of the run in place")                                                         //
       ("json", "write the figures to this file", cxxopts::value<std::string>(), "FILE")                            //
       ("h,help", "this text");
@@ -65,6 +84,8 @@ constexpr std::string_view kExamples = R"(
 Examples:
   distri-bench --nodes 127.0.0.1:3000 --workload add --clients 50 --pipeline 32
   distri-bench --nodes 127.0.0.1:3000,127.0.0.1:3001 --workload get --doc-bytes 1000 --json get.json
+  distri-bench --nodes 127.0.0.1:3000,127.0.0.1:3001,127.0.0.1:3002 --workload add --w majority --seconds 10
+  distri-bench --nodes 127.0.0.1:3000 --workload mixed --rate 2000 --seconds 30
   distri-bench --nodes 127.0.0.1:3000 --workload encrypt --image photo.jpg --clients 4 --requests 100
 
 A request counts as an error when its status is not ok or its reply is not what it must be. The clock starts when the warm-up is
@@ -95,7 +116,7 @@ Result<> take_workload(const cxxopts::ParseResult& parsed, Options& options) {
   if (found == std::end(kWorkloads)) {
     return distri::fail(
         Code::kInvalidArgument,
-        "--workload '{}' is unknown; use add, get, update, read, mixed, echo, encrypt or encrypt-direct",
+        "--workload '{}' is unknown; use add, get, update, delete, read, mixed, echo, encrypt, encrypt-direct or fsync",
         options.workload_name);
   }
   options.workload = found->workload;
@@ -110,6 +131,45 @@ Result<> take_image(const cxxopts::ParseResult& parsed, Options& options) {
   std::ostringstream bytes;
   if (!in || !(bytes << in.rdbuf())) return distri::fail(Code::kInvalidArgument, "--image: cannot read '{}'", path);
   options.image = std::move(bytes).str();
+  return {};
+}
+
+Result<> take_write_concern(const cxxopts::ParseResult& parsed, Options& options) {
+  if (parsed.count("w") == 0) return {};
+  const auto text = parsed["w"].as<std::string>();
+  if (text == "majority" || text == "all") {
+    options.w = '"' + text + '"';
+    return {};
+  }
+  const auto count = number(parsed, "w", 1, 1, kMembersMax);
+  if (!count)
+    return distri::fail(Code::kInvalidArgument, "--w must be 1 to {}, majority or all, not '{}'", kMembersMax, text);
+  options.w = std::to_string(*count);
+  return {};
+}
+
+// How much, how long, how fast.
+Result<> take_amounts(const cxxopts::ParseResult& parsed, Options& options) {
+  DISTRI_TRY(const auto clients, number(parsed, "clients", 50, 1, kClientsMax));
+  DISTRI_TRY(const auto pipeline, number(parsed, "pipeline", 1, 1, kPipelineMax));
+  DISTRI_TRY(const auto seconds, number(parsed, "seconds", 0, 1, kSecondsMax));
+  DISTRI_TRY(const auto rate, number(parsed, "rate", 0, 1, kRateMax));
+  DISTRI_TRY(options.documents, number(parsed, "documents", 10'000, 100, kDocumentsMax));
+  options.clients = static_cast<std::uint32_t>(clients);
+  options.pipeline = static_cast<std::uint32_t>(pipeline);
+  options.seconds = static_cast<std::uint32_t>(seconds);
+  options.rate_per_s = static_cast<std::uint32_t>(rate);
+  if (seconds > 0 && parsed.count("requests") > 0)
+    return distri::fail(Code::kInvalidArgument, "--seconds and --requests exclude each other");
+  const bool deletes = options.workload == Workload::kDelete;
+  if (deletes) options.requests = options.documents;
+  DISTRI_TRY(options.requests,
+             number(parsed, "requests", options.requests, 1, deletes ? options.documents : kRequestsMax));
+  std::uint64_t warmup = std::max(options.requests / 10, 2 * clients * pipeline);
+  if (seconds > 0) warmup = 2 * clients * pipeline;
+  if (options.workload == Workload::kEncryptDirect || options.workload == Workload::kFsync) warmup = 1;
+  if (deletes) warmup = 0;
+  DISTRI_TRY(options.warmup, number(parsed, "warmup", warmup, 0, deletes ? 0 : kRequestsMax));
   return {};
 }
 
@@ -128,20 +188,13 @@ Result<Options> convert(const cxxopts::ParseResult& parsed) {
     auto nodes = distri::parse_addresses(parsed["nodes"].as<std::string>());
     if (!nodes) return distri::fail(Code::kInvalidArgument, "--nodes: {}", nodes.error().message);
     options.nodes = std::move(*nodes);
-  } else if (options.workload != Workload::kEncryptDirect) {
+  } else if (options.workload != Workload::kEncryptDirect && options.workload != Workload::kFsync) {
     return distri::fail(Code::kInvalidArgument, "--nodes is missing, e.g. --nodes 127.0.0.1:3000");
   }
-  DISTRI_TRY(const auto clients, number(parsed, "clients", 50, 1, kClientsMax));
-  DISTRI_TRY(const auto pipeline, number(parsed, "pipeline", 1, 1, kPipelineMax));
-  options.clients = static_cast<std::uint32_t>(clients);
-  options.pipeline = static_cast<std::uint32_t>(pipeline);
-  DISTRI_TRY(options.requests, number(parsed, "requests", options.requests, 1, kRequestsMax));
-  const std::uint64_t warmup =
-      options.workload == Workload::kEncryptDirect ? 1 : std::max(options.requests / 10, 2 * clients * pipeline);
-  DISTRI_TRY(options.warmup, number(parsed, "warmup", warmup, 0, kRequestsMax));
+  DISTRI_TRY_VOID(take_amounts(parsed, options));
+  DISTRI_TRY_VOID(take_write_concern(parsed, options));
   DISTRI_TRY(const auto doc_bytes, number(parsed, "doc-bytes", 100, kDocBytesMin, kDocBytesMax));
   options.doc_bytes = static_cast<std::uint32_t>(doc_bytes);
-  DISTRI_TRY(options.documents, number(parsed, "documents", 10'000, 100, kDocumentsMax));
   if (parsed.count("format") > 0) {
     const auto format = parsed["format"].as<std::string>();
     if (format != "json" && format != "bson")
@@ -149,9 +202,26 @@ Result<Options> convert(const cxxopts::ParseResult& parsed) {
     options.format = format == "bson" ? distri::wire::Format::kBson : distri::wire::Format::kJson;
   }
   DISTRI_TRY_VOID(take_image(parsed, options));
+  if (parsed.count("collection") > 0) options.collection = parsed["collection"].as<std::string>();
+  if (parsed.count("directory") > 0) options.directory = parsed["directory"].as<std::string>();
   options.keep = parsed.count("keep") > 0;
   if (parsed.count("json") > 0) options.json = parsed["json"].as<std::string>();
   return options;
+}
+
+// cxxopts knows names of one letter only with one dash; ours is --w.
+std::vector<std::string> with_short_w(int argc, const char* const* argv) {
+  std::vector<std::string> arguments;
+  for (int i = 0; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--w" || argument.starts_with("--w=")) {
+      arguments.emplace_back("-w");
+      if (argument.size() > 4) arguments.emplace_back(argument.substr(4));
+    } else {
+      arguments.emplace_back(argument);
+    }
+  }
+  return arguments;
 }
 
 }  // namespace
@@ -159,7 +229,10 @@ Result<Options> convert(const cxxopts::ParseResult& parsed) {
 Result<Options> parse_options(int argc, const char* const* argv) {
   try {
     auto description = describe();
-    return convert(description.parse(argc, argv));
+    const std::vector<std::string> arguments = with_short_w(argc, argv);
+    std::vector<const char*> pointers;
+    for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
+    return convert(description.parse(static_cast<int>(pointers.size()), pointers.data()));
   } catch (const cxxopts::exceptions::exception& error) {
     return distri::fail(Code::kInvalidArgument, "{}; --help shows the options", error.what());
   }
@@ -168,7 +241,10 @@ Result<Options> parse_options(int argc, const char* const* argv) {
 std::string help_text() {
   auto description = describe();
   description.set_width(130);
-  return description.help() + std::string(kExamples);
+  std::string text = description.help();
+  constexpr std::string_view kShort = "  -w W  ";
+  if (const auto at = text.find(kShort); at != std::string::npos) text.replace(at, kShort.size(), "      --w W");
+  return text + std::string(kExamples);
 }
 
 }  // namespace bench

@@ -11,23 +11,28 @@
 
 namespace bench {
 
-enum class Workload { kAdd, kGet, kUpdate, kRead, kMixed, kEcho, kEncrypt, kEncryptDirect };
+enum class Workload { kAdd, kGet, kUpdate, kDelete, kRead, kMixed, kEcho, kEncrypt, kEncryptDirect, kFsync };
 
 struct Options {
   bool help = false;
   std::vector<distri::Address> nodes;
   Workload workload = Workload::kAdd;
   std::string workload_name;
-  std::uint32_t clients = 50;  // connections
-  std::uint32_t pipeline = 1;  // requests in flight on each
-  std::uint64_t requests = 0;  // measured; 0: the workload's own default
-  std::uint64_t warmup = 0;    // before them, not measured
+  std::uint32_t clients = 50;    // connections
+  std::uint32_t pipeline = 1;    // requests in flight on each
+  std::uint64_t requests = 0;    // measured; 0: the workload's own default
+  std::uint32_t seconds = 0;     // measure so long instead; 0: `requests`
+  std::uint32_t rate_per_s = 0;  // of all clients together, sent when due and not when a reply comes; 0: closed loop
+  std::uint64_t warmup = 0;      // before them, not measured
   std::uint32_t doc_bytes = 100;
   std::uint64_t documents = 10'000;  // that are there for get, update, read and mixed
   distri::wire::Format format = distri::wire::Format::kJson;
-  distri::Bytes image;  // for encrypt
-  bool keep = false;    // the collection
-  std::string json;     // file; empty: none
+  std::string w;                // write concern as JSON: 2 or "majority"; empty: the node's own rule
+  distri::Bytes image;          // for encrypt
+  bool keep = false;            // the collection
+  std::string collection;       // its name; empty: a fresh one
+  std::string directory = ".";  // for fsync
+  std::string json;             // file; empty: none
 };
 
 distri::Result<Options> parse_options(int argc, const char* const* argv);

@@ -83,7 +83,8 @@ Result<> prepare(const Options& options, const std::string& collection) {
                           stats.error().message);
   }
   const bool reads = options.workload == Workload::kGet || options.workload == Workload::kRead ||
-                     options.workload == Workload::kMixed || options.workload == Workload::kUpdate;
+                     options.workload == Workload::kMixed || options.workload == Workload::kUpdate ||
+                     options.workload == Workload::kDelete;
   if (!reads) return {};
   DISTRI_TRY_VOID(add_documents(options, client, collection));
   return wait_until_everywhere(options, client, collection);

@@ -22,4 +22,8 @@ void clean_up(const Options& options, const std::string& collection);
 // The workload encrypt-direct: encrypt_image() in this thread, no node. kUnavailable in a build without OpenCV.
 distri::Result<Figures> run_encrypt_direct(const Options& options);
 
+// The workload fsync, the yardstick of durable writes: a file in options.directory grows by doc_bytes and is synced,
+// one after the other. kStorageFailed: what the system says.
+distri::Result<Figures> run_fsync(const Options& options);
+
 }  // namespace bench

@@ -31,6 +31,24 @@ std::size_t value_bytes(std::uint64_t number, std::uint32_t doc_bytes) {
   return doc_bytes > rest ? doc_bytes - rest : 0;
 }
 
+void append_write_concern(Builder& params, const std::string& w) {
+  if (w.empty()) return;
+  if (w.front() == '"') {
+    params.append_string("w", w.substr(1, w.size() - 2));
+  } else {
+    params.append_int32("w", std::stoi(w));
+  }
+}
+
+// The parameters of an add or update.
+Bytes write_parameters(const std::string& w, bool bson) {
+  if (w.empty()) return {};
+  if (!bson) return fmt::format(R"({{"w":{}}})", w);
+  Builder params;
+  append_write_concern(params, w);
+  return std::move(params).finish().release();
+}
+
 bool contains(BytesView text, BytesView part) {
   return text.find(part) != BytesView::npos;
 }
@@ -70,9 +88,11 @@ Requests::Requests(const Options& options, const std::string& collection)
       add_(fmt::format("AddDocument<{}>", collection)),
       read_(fmt::format("ReadCollection<{}>", collection)),
       update_(fmt::format("UpdateDocument<{}>", collection)),
+      delete_(fmt::format("DeleteDocument<{}>", collection)),
       random_(distri::Random::from_system()),
       next_number_(options.documents) {
   append_value(filler_, 1, options.doc_bytes);
+  write_params_ = write_parameters(options.w, bson_);
 }
 
 void Requests::append_id(Bytes& out, std::uint64_t number) const {
@@ -108,6 +128,8 @@ void Requests::make(Request& request) {
       return make_get(request);
     case Workload::kUpdate:
       return make_update(request);
+    case Workload::kDelete:
+      return make_delete(request);
     case Workload::kRead:
       return make_read(request);
     case Workload::kEncrypt:
@@ -125,6 +147,7 @@ void Requests::make_add(Request& request) {
   request.service = &add_;
   request.number = next_number_++;
   request.id = random_.id<distri::RequestId>();
+  request.params = write_params_;
   append_document(request.body, request.number);
 }
 
@@ -146,6 +169,7 @@ void Requests::make_update(Request& request) {
   request.service = &update_;
   request.number = random_.below(options_.documents);
   request.id = random_.id<distri::RequestId>();
+  request.params = write_params_;
   const auto n = static_cast<std::int32_t>(random_.below(1'000'000));
   if (!bson_) {
     fmt::format_to(std::back_inserter(request.body), R"({{"_id":"k{:010}","n":{}}})", request.number, n);
@@ -156,6 +180,24 @@ void Requests::make_update(Request& request) {
   Builder fields;
   fields.append_string("_id", id).append_int32("n", n);
   request.body = std::move(fields).finish().release();
+}
+
+// One after another: each document once.
+void Requests::make_delete(Request& request) {
+  request.service = &delete_;
+  request.number = next_deleted_++;
+  request.id = random_.id<distri::RequestId>();
+  if (!bson_) {
+    fmt::format_to(std::back_inserter(request.params), R"({{"filter":{{"_id":"k{:010}"}}{}{}}})", request.number,
+                   options_.w.empty() ? "" : R"(,"w":)", options_.w);
+    return;
+  }
+  Bytes id;
+  append_id(id, request.number);
+  Builder params;
+  params.begin_object("filter").append_string("_id", id).end();
+  append_write_concern(params, options_.w);
+  request.params = std::move(params).finish().release();
 }
 
 void Requests::make_read(Request& request) {
@@ -184,6 +226,8 @@ bool Requests::right(const Request& request, BytesView reply) {
       append_id(expected_, request.number);
       return contains(reply, expected_) &&
              contains(reply, bson_ ? BytesView("\x08inserted\0\0", 11) : BytesView("\"inserted\":false"));
+    case Workload::kDelete:
+      return contains(reply, bson_ ? BytesView("deleted\0\1\0\0\0", 12) : BytesView("\"deleted\":1}"));
     case Workload::kGet:
       append_document(expected_, request.number);
       return contains(reply, expected_) && reply.size() <= expected_.size() + kEnvelopeBytesMax;

@@ -38,13 +38,16 @@ class Requests {
   void make_add(Request& request);
   void make_get(Request& request);
   void make_update(Request& request);
+  void make_delete(Request& request);
   void make_read(Request& request);
 
   const Options& options_;
   bool bson_;
-  std::string add_, read_, update_, echo_ = "Echo", encrypt_ = "Encrypt";
+  std::string add_, read_, update_, delete_, echo_ = "Echo", encrypt_ = "Encrypt";
   distri::Random random_;
   std::uint64_t next_number_;
+  std::uint64_t next_deleted_ = 0;
+  distri::Bytes write_params_;  // the write concern
   std::uint64_t mixed_ = 0;
   distri::Bytes filler_;
   distri::Bytes expected_;  // reused

@@ -4,7 +4,7 @@ distri_program(json_check SOURCES ${CMAKE_CURRENT_LIST_DIR}/programs/json_check.
 
 set(distri_program_tests "")
 if(TARGET distri-example AND TARGET distri-bench)
-  list(APPEND distri_program_tests usage server db bench)
+  list(APPEND distri_program_tests usage server db bench cluster_bench)
   if(DISTRI_HAVE_IMAGES)
     list(APPEND distri_program_tests images)
   endif()

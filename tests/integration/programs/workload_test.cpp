@@ -36,6 +36,30 @@ TEST_CASE("the reply to an add must name the document's id") {
   CHECK_FALSE(requests.right(request, ""));
 }
 
+TEST_CASE("a write concern travels as the parameter w of adds, updates and deletes") {
+  for (const char* w : {"2", "\"majority\""}) {
+    for (const Workload workload : {Workload::kAdd, Workload::kUpdate}) {
+      Options options = options_for(workload);
+      options.w = w;
+      Requests requests(options, "things");
+      Request request;
+      requests.make(request);
+      CHECK(request.params == R"({"w":)" + std::string(w) + "}");
+    }
+  }
+  Options options = options_for(Workload::kDelete);
+  options.w = "\"all\"";
+  Requests requests(options, "things");
+  Request request;
+  requests.make(request);
+  CHECK(*request.service == "DeleteDocument<things>");
+  CHECK(request.params == R"({"filter":{"_id":"k0000000000"},"w":"all"})");
+  requests.make(request);
+  CHECK(request.params == R"({"filter":{"_id":"k0000000001"},"w":"all"})");
+  CHECK(requests.right(request, R"({"deleted":1})"));
+  CHECK_FALSE(requests.right(request, R"({"deleted":0})"));
+}
+
 TEST_CASE("the reply to a get must hold exactly the document, unchanged") {
   const Options options = options_for(Workload::kGet);
   Requests requests(options, "things");
