@@ -13,7 +13,7 @@ namespace {
 // How long a request waits here for what its caller has seen elsewhere.
 constexpr std::int64_t kParkedMs = 2'000;
 // Fewer than fit into a request's token, so that a caller can keep what it had and add these.
-constexpr std::size_t kReplyTokenEntriesMax = 40;
+constexpr std::size_t kReplyTokenEntriesMax = 200;
 
 }  // namespace
 

@@ -4,7 +4,7 @@
 //
 //   c  name                    head of a collection: its stamps, number of documents and digest
 //   d  u8 length, name, key    state of one document or tombstone
-//   f  actor                   a folded actor: counter and the op that folded it
+//   f  actor                   a folded actor: counters and the ops that folded it
 //   h                          head: format, version vector, floor and first position of the log
 //   l  u64 position (big end)  one entry of the op log
 //   x  u8 length, name, id     a conflict

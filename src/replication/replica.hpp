@@ -73,6 +73,7 @@ struct ReplicaConfig {
   std::uint64_t incarnation = 1;  // fresh for every start without complete local state
   std::string address;            // announced in UpdateInfo
   std::int64_t gossip_ms = 1'000;
+  std::int64_t full_info_ms = 30'000;  // a peer that has our newest UpdateInfo gets heartbeats in between
   std::int64_t pull_timeout_ms = 10'000;
   std::size_t pull_chunk_bytes = 1u << 20;
   std::size_t staging_bytes_max = std::size_t{16} << 30;  // states taken in from a peer, before they are taken over
@@ -84,7 +85,7 @@ struct ReplicaConfig {
   std::int64_t clock_ahead_max_ms = 60'000;
   // An actor that belongs to no connected member, and of which all members have had the same writes for so long, leaves
   // the version vectors.
-  std::int64_t fold_after_ms = 600'000;
+  std::int64_t fold_after_ms = 60'000;
   OpLimits limits;
   // ---- Durability: changes are gathered for take_commit(), and writes count as durable when committed() says so.
   // Without, they are as durable as they get at once (memory mode).
@@ -127,7 +128,9 @@ enum class MessageKind : std::uint16_t {
   kWantAck = 7,
   kAck = 8,
   kRangeDigests = 9,
-  kRangeStates = 10
+  kRangeStates = 10,
+  kHeartbeat = 11,
+  kWantInfo = 12
 };
 
 // A message to one peer. Payloads of the same push are shared, not copied.
@@ -206,6 +209,8 @@ struct ReplicaCounters {
   std::uint64_t folds = 0;               // actors that have left the version vectors
   std::uint64_t tombstones_dropped = 0;  // over tombstones_max, although some member may not have seen them
   std::uint64_t log_bytes = 0;           // now
+  std::uint64_t infos_sent = 0;
+  std::uint64_t heartbeats_sent = 0;
 };
 
 class Replica {

@@ -38,6 +38,12 @@ Result<> Replica::Impl::receive(const NodeId& from, MessageKind kind, BytesView 
       return on_range_digests(from, payload);
     case MessageKind::kRangeStates:
       return on_range_states(from, payload);
+    case MessageKind::kHeartbeat:
+      return on_heartbeat(from, payload);
+    case MessageKind::kWantInfo:
+      if (!payload.empty()) return fail(Code::kProtocolError, "want info: it is not empty");
+      send_info(from, connected[from]);
+      return {};
     case MessageKind::kLeaving:
       if (payload.size() > kLeavingTextBytesMax) {
         return fail(Code::kProtocolError, "leaving: {} bytes of text, at most {} are allowed", payload.size(),

@@ -110,13 +110,14 @@ void Replica::Impl::journal_folds(std::vector<Change>& changes) {
   std::sort(folds_to_journal.begin(), folds_to_journal.end());
   folds_to_journal.erase(std::unique(folds_to_journal.begin(), folds_to_journal.end()), folds_to_journal.end());
   for (const ActorId& actor : folds_to_journal) {
-    const Fold* fold = folds->find(actor);
     const Bytes key = kFoldRecord + Bytes(actor.view());
     Bytes body;
     wire::Writer out(body);
-    out.u64(fold->counter);
-    out.raw(fold->by.actor.view());
-    out.u64(fold->by.counter);
+    for (const Fold& fold : *folds->find(actor)) {
+      out.u64(fold.counter);
+      out.raw(fold.by.actor.view());
+      out.u64(fold.by.counter);
+    }
     changes.emplace_back(key, sealed(key, std::move(body)));
   }
   folds_to_journal.clear();
@@ -125,11 +126,14 @@ void Replica::Impl::journal_folds(std::vector<Change>& changes) {
 Result<> Replica::Impl::load_fold(BytesView key, BytesView body) {
   wire::Reader actor(key.substr(1));
   wire::Reader in(body);
-  Fold fold;
-  fold.counter = in.u64();
-  fold.by.actor = in.id<ActorId>();
-  fold.by.counter = in.u64();
-  folds->add(actor.id<ActorId>(), fold);
+  const auto id = actor.id<ActorId>();
+  do {
+    Fold fold;
+    fold.counter = in.u64();
+    fold.by.actor = in.id<ActorId>();
+    fold.by.counter = in.u64();
+    folds->add(id, fold);
+  } while (in.ok() && !in.at_end());
   if (!in.ok() || !in.at_end() || !actor.ok()) return fail(Code::kDataLoss, "the record of a folded actor is damaged");
   return {};
 }

@@ -13,16 +13,7 @@ constexpr std::size_t kFoldsMax = 64;
 
 void Replica::Impl::apply_fold(const Op& op, const Dot& dot) {
   const Fold fold{op.folded.counter, dot};
-  if (const Fold* known = folds->find(op.folded.actor); known != nullptr && !vector.covers(known->by)) {
-    // Heard of with a stream of states that broke off; its op may never come.
-    folds->replace(op.folded.actor, fold);
-    folds_to_journal.push_back(op.folded.actor);
-  }
   learn_fold(op.folded.actor, fold);
-  if (folds->find(op.folded.actor)->counter < fold.counter) {
-    folds->replace(op.folded.actor, fold);
-    folds_to_journal.push_back(op.folded.actor);
-  }
   const std::vector<ActorId> changed = folds->shorten(op.folded.actor, fold);
   folds_to_journal.insert(folds_to_journal.end(), changed.begin(), changed.end());
   idle.erase(op.folded.actor);
@@ -50,8 +41,7 @@ void Replica::Impl::propose_folds() {
                        });
     const bool same = std::all_of(connected.begin(), connected.end(),
                                   [&](const auto& entry) { return entry.second.announced->get(actor) == counter; });
-    const Fold* folded = folds->find(actor);
-    if (alive || !same || (folded != nullptr && vector.covers(folded->by))) continue;
+    if (alive || !same) continue;
     const auto before = idle.find(actor);
     const Elapsed since = before != idle.end() && before->second.counter == counter ? before->second.since : elapsed;
     still.emplace(actor, Idle{counter, since});

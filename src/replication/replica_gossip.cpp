@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "distri/replication/replica_impl.hpp"
+#include "distri/utils/hash.hpp"
 
 namespace distri::replication {
 
@@ -33,11 +34,70 @@ UpdateInfo Replica::Impl::own_info() const {
   return info;
 }
 
-std::shared_ptr<const Bytes> Replica::Impl::encoded_info() const {
+namespace {
+
+Bytes encoded(const UpdateInfo& info) {
   Bytes payload;
   wire::Writer out(payload);
-  encode(out, own_info());
-  return std::make_shared<const Bytes>(std::move(payload));
+  encode(out, info);
+  return payload;
+}
+
+// Of everything but the load, which is never the same twice.
+std::uint64_t checksum_of(UpdateInfo info) {
+  info.load = {};
+  return checksum_64(encoded(info));
+}
+
+}  // namespace
+
+void Replica::Impl::send_info(const NodeId& to, Peer& peer) {
+  const UpdateInfo info = own_info();
+  peer.info_sent = checksum_of(info);
+  peer.info_sent_at = elapsed;
+  ++counters.infos_sent;
+  send(to, MessageKind::kUpdateInfo, std::make_shared<const Bytes>(encoded(info)));
+}
+
+// Who has our newest UpdateInfo is only told that it is still true, and how loaded we are. A peer that missed it asks.
+void Replica::Impl::gossip() {
+  if (connected.empty()) return;
+  const UpdateInfo info = own_info();
+  const std::uint64_t checksum = checksum_of(info);
+  const auto full = std::make_shared<const Bytes>(encoded(info));
+  Bytes payload;
+  wire::Writer out(payload);
+  out.u64(checksum);
+  for (const std::uint32_t part : {load.queued, load.running, load.workers, load.loop_lag_us}) out.u32(part);
+  const auto heartbeat = std::make_shared<const Bytes>(std::move(payload));
+  for (auto& [node, peer] : connected) {
+    if (peer.info_sent == checksum && elapsed - peer.info_sent_at < config.full_info_ms) {
+      ++counters.heartbeats_sent;
+      send(node, MessageKind::kHeartbeat, heartbeat);
+      continue;
+    }
+    peer.info_sent = checksum;
+    peer.info_sent_at = elapsed;
+    ++counters.infos_sent;
+    send(node, MessageKind::kUpdateInfo, full);
+  }
+}
+
+Result<> Replica::Impl::on_heartbeat(const NodeId& from, BytesView payload) {
+  wire::Reader in(payload);
+  const std::uint64_t checksum = in.u64();
+  Load theirs;
+  for (std::uint32_t* part : {&theirs.queued, &theirs.running, &theirs.workers, &theirs.loop_lag_us}) *part = in.u32();
+  if (!in.ok() || !in.at_end()) return fail(Code::kProtocolError, "heartbeat: wrong length");
+  Peer& peer = connected[from];
+  const auto known = infos.find(from);
+  if (known == infos.end() || peer.info_received != checksum) {
+    send(from, MessageKind::kWantInfo, std::make_shared<const Bytes>());
+    return {};
+  }
+  known->second.load = theirs;
+  check_divergence(from, peer, known->second);
+  return {};
 }
 
 void Replica::Impl::tick() {
@@ -46,10 +106,7 @@ void Replica::Impl::tick() {
     last_gossip = elapsed;
     collect_tombstones();
     propose_folds();
-    if (!connected.empty()) {
-      const auto payload = encoded_info();
-      for (const auto& [node, peer] : connected) send(node, MessageKind::kUpdateInfo, payload);
-    }
+    gossip();
   }
   send_wants();
   holdback.drop_older_than(elapsed - config.holdback_ms_max);
@@ -74,6 +131,7 @@ Result<> Replica::Impl::on_update_info(const NodeId& from, BytesView payload) {
   if (info.vector.get(self) > own_counter()) report_duplicate_identity(from, info.vector.get(self));
   check_divergence(from, peer, info);
   peer.announced = info.vector;
+  peer.info_received = checksum_of(info);
   const ActorId actor = info.actor;
   infos.insert_or_assign(from, std::move(info));
   resume_staging(from, peer, actor);
@@ -147,7 +205,7 @@ void Replica::peer_connected(const NodeId& node, std::int64_t now_ms) {
   impl.seal();
   impl.connected.insert_or_assign(node, Impl::Peer{});
   impl.away.erase(node);
-  impl.send(node, MessageKind::kUpdateInfo, impl.encoded_info());
+  impl.send_info(node, impl.connected[node]);
   // What was asked before it came.
   for (const auto& [dot, askers] : impl.wanted) impl.wants_to_send.push_back(dot);
 }

@@ -63,6 +63,9 @@ struct PeerState {
   std::optional<VersionVector> announced;  // since it connected
   std::optional<Pull> pull;
   std::vector<Dot> ack_wanted;  // its questions that are not answered yet
+  std::uint64_t info_sent = 0;  // checksum of the UpdateInfo that it was sent last; 0: none
+  Elapsed info_sent_at = kNever;
+  std::uint64_t info_received = 0;  // and of its own that we have
   bool leaving = false;
   Elapsed last_timeout = kNever;
   Elapsed resting_until = kNever;  // it answered without use: not asked before
@@ -102,7 +105,9 @@ struct Replica::Impl {
   void pass_time(std::int64_t now_ms);
   void tick();
   UpdateInfo own_info() const;
-  std::shared_ptr<const Bytes> encoded_info() const;
+  void send_info(const NodeId& to, Peer& peer);
+  void gossip();
+  Result<> on_heartbeat(const NodeId& from, BytesView payload);
   Result<> on_update_info(const NodeId& from, BytesView payload);
   void check_divergence(const NodeId& from, Peer& peer, const UpdateInfo& info);
   bool covers_but_own(const VersionVector& mine, const VersionVector& theirs) const;

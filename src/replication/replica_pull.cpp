@@ -128,9 +128,14 @@ void Replica::Impl::send_states(const NodeId& to, const PullRequest& request) {
   chunk.last = scan.end;
   chunk.vector = vector;
   // Those that the receiver may not know: who covers a fold's op knows the fold.
-  for (const auto& [actor, fold] : folds->all()) {
-    if (!request.vector.covers(fold.by)) chunk.folds.emplace_back(actor, fold);
+  for (const auto& [actor, of_actor] : folds->all()) {
+    for (const Fold& fold : of_actor) {
+      if (!request.vector.covers(fold.by)) chunk.folds.emplace_back(actor, fold);
+    }
   }
+  std::sort(chunk.folds.begin(), chunk.folds.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.first, a.second.by) < std::tie(b.first, b.second.by);
+  });
   chunk.cursor = scan.cursor;
   Bytes payload;
   payload.reserve(scan.encoded.size() + 256 + 24 * vector.entries().size());

@@ -7,8 +7,8 @@ namespace distri::replication {
 namespace {
 
 constexpr std::size_t kEntryBytes = ActorId::kSize + 8;
-// Folds are followed so far; Folds::shorten() keeps honest chains at a few steps.
-constexpr int kFoldChainMax = 100;
+// Folds are followed so far; Folds::shorten() keeps honest chains at a step or two.
+constexpr int kFoldChainMax = 3;
 
 auto position(auto& entries, const ActorId& actor) {
   return std::lower_bound(
@@ -28,25 +28,32 @@ std::uint64_t VersionVector::get(const ActorId& actor) const {
 }
 
 // A fold's own op may be of an actor that has been folded since.
+bool VersionVector::reaches(const Dot& dot, int steps) const {
+  if (entry(dot.actor) >= dot.counter) return true;
+  const std::vector<Fold>* of_actor = folds_->find(dot.actor);
+  if (of_actor == nullptr || steps == 0) return false;
+  return std::any_of(of_actor->begin(), of_actor->end(),
+                     [&](const Fold& fold) { return fold.counter >= dot.counter && reaches(fold.by, steps - 1); });
+}
+
 std::uint64_t VersionVector::folded(const ActorId& actor) const {
-  const Fold* fold = folds_->find(actor);
-  if (fold == nullptr) return 0;
-  Dot by = fold->by;
-  for (int i = 0; i < kFoldChainMax; ++i) {
-    if (entry(by.actor) >= by.counter) return fold->counter;
-    const Fold* next = folds_->find(by.actor);
-    if (next == nullptr || next->counter < by.counter) return 0;
-    by = next->by;
+  const std::vector<Fold>* of_actor = folds_->find(actor);
+  std::uint64_t counter = 0;
+  if (of_actor == nullptr) return 0;
+  for (const Fold& fold : *of_actor) {
+    if (fold.counter > counter && reaches(fold.by, kFoldChainMax)) counter = fold.counter;
   }
-  return 0;
+  return counter;
 }
 
 void VersionVector::drop_folded() {
-  if (folds_ == nullptr) return;
-  std::erase_if(entries_, [this](const Entry& entry) {
-    const Fold* fold = folds_->find(entry.first);
-    return fold != nullptr && entry.second <= fold->counter && fold->by.actor != entry.first && covers(fold->by);
-  });
+  if (folds_ == nullptr || folds_->size() == 0) return;
+  std::vector<Entry> kept;
+  kept.reserve(entries_.size());
+  for (const Entry& each : entries_) {
+    if (folded(each.first) < each.second) kept.push_back(each);
+  }
+  entries_ = std::move(kept);
 }
 
 VersionVector VersionVector::unfolded() const {

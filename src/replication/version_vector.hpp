@@ -54,6 +54,7 @@ class VersionVector {
  private:
   std::uint64_t entry(const ActorId& actor) const;
   std::uint64_t folded(const ActorId& actor) const;
+  bool reaches(const Dot& dot, int steps) const;
 
   std::vector<Entry> entries_;
   std::shared_ptr<const Folds> folds_;

@@ -29,7 +29,7 @@ inline constexpr std::uint32_t kDataBytesMax =
     64u << 10;  // we send longer bodies in several DATA frames, so that streams share
 inline constexpr std::uint32_t kHelloAddressBytesMax = 300;  // "address" of a hello
 inline constexpr std::uint32_t kServiceNameBytesMax = 255;
-inline constexpr std::uint32_t kTokenBytesMax = 1024;        // "token" of a request or reply
+inline constexpr std::uint32_t kTokenBytesMax = 6144;        // "token" of a request or reply
 inline constexpr std::uint32_t kMessageTextBytesMax = 4096;  // longer error messages are cut by the sender
 
 }  // namespace distri::wire

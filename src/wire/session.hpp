@@ -91,7 +91,7 @@ class Session {
   Result<std::uint32_t> open_request(const RequestHead& head, BytesView body, bool end, std::size_t& taken);
   // Begins the answer, likewise; returns the bytes of body taken. A stream that is gone swallows everything (its caller
   // cancelled). Once per stream. A message longer than kMessageTextBytesMax is cut; a hint longer than 255 bytes and a
-  // token longer than kTokenBytesMax are left out.
+  // token longer than kTokenBytesMax, or than half a frame of the other side, are left out.
   std::size_t send_reply(std::uint32_t stream, const ReplyHead& head, BytesView body, bool end);
   // More body; returns the bytes taken, which is less than asked when the window is full (then on_writable() follows).
   // `end` takes effect only when all was taken. A stream that is gone swallows everything. After send_reply() on the
@@ -164,6 +164,7 @@ class Session {
   // Sending.
   std::size_t inline_bytes(std::size_t head_bytes, std::size_t body_bytes) const;
   std::size_t text_bytes_max() const;
+  std::size_t reply_token_bytes_max() const;
   std::unexpected<Error> not_ready() const;
   Error shortened(const Error& error) const;
   template <class Encode>

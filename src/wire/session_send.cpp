@@ -76,7 +76,7 @@ std::size_t Session::send_reply(std::uint32_t stream, const ReplyHead& head, Byt
   ReplyHead sent = head;
   sent.message = cut_text(sent.message, text_bytes_max());
   if (sent.hint.size() > kHintBytesMax) sent.hint = {};
-  if (sent.token.size() > kTokenBytesMax) sent.token = {};
+  if (sent.token.size() > reply_token_bytes_max()) sent.token = {};
   const std::size_t taken = inline_bytes(reply_head_bytes(sent), body.size());
   const bool ended = end && taken == body.size();
   found->second.reply_begun = true;
@@ -166,12 +166,17 @@ std::size_t Session::inline_bytes(std::size_t head_bytes, std::size_t body_bytes
                    std::size_t{peer_.frame_bytes_max} - head_bytes});
 }
 
+// The longest token fits a frame of 12 KiB with the rest; who takes only smaller ones gets smaller tokens, too.
+std::size_t Session::reply_token_bytes_max() const {
+  return std::min<std::size_t>(kTokenBytesMax, peer_.frame_bytes_max / 2);
+}
+
 // Texts leave room for whatever else is in a frame: the longest hint and token beside the message of a REPLY.
 std::size_t Session::text_bytes_max() const {
-  constexpr std::size_t kRestBytes = kHintBytesMax + kTokenBytesMax + 64;
-  static_assert(kRestBytes + 512 < kFrameBytesMin);
+  constexpr std::size_t kRestBytes = kHintBytesMax + 64;
+  static_assert(kRestBytes + 512 < kFrameBytesMin / 2);
   if (!ready_) return kHelloBytesMax / 2;
-  return std::min<std::size_t>(kMessageTextBytesMax, peer_.frame_bytes_max - kRestBytes);
+  return std::min<std::size_t>(kMessageTextBytesMax, peer_.frame_bytes_max - reply_token_bytes_max() - kRestBytes);
 }
 
 Error Session::shortened(const Error& error) const {
