@@ -68,6 +68,8 @@ void Loser::join(Loser other) {
     *this = std::move(other);
     return;
   }
+  // Several winners: whoever has seen one of them may not have seen the others, nor have kept this.
+  if (other.winner != winner) winner = {};
   if (other.kind == ConflictKind::kFields) kind = ConflictKind::kFields;
   content = bson::merge_fields(content, other.content);
   for (std::string& name : other.unset) {
@@ -84,7 +86,9 @@ void Loser::join(Loser other) {
 
 Loser& Losers::open(const Dot& dot, const Stamp& stamp, const Dot& winner) {
   for (Loser& loser : losers_) {
-    if (loser.dot == dot && loser.kind != ConflictKind::kDocument && loser.kind != ConflictKind::kDelete) return loser;
+    if (loser.dot != dot || loser.kind == ConflictKind::kDocument || loser.kind == ConflictKind::kDelete) continue;
+    if (loser.winner != winner) loser.winner = {};
+    return loser;
   }
   losers_.push_back({ConflictKind::kIncrement, dot, stamp, winner, {}, {}, {}});
   return losers_.back();

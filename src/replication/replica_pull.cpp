@@ -274,9 +274,10 @@ bool Replica::Impl::begin_staging(const NodeId& from, Peer& peer, const StateChu
 void Replica::Impl::commit(const NodeId& from, Peer& peer) {
   Staging staging = std::move(*peer.pull->staging);
   peer.pull.reset();
+  store.hold_conflicts();
   for (Staging::Part& part : staging.parts) {
     for (const auto& [key, state] : part.chunk.states) observe_clock(from, newest_stamp(state.revision));
-    store.merge(std::move(part.chunk), vector, *part.theirs, Store::Absence::kDeleted);
+    store.merge(std::move(part.chunk), vector, *part.theirs, Store::Absence::kDeleted, &staging.start);
   }
   vector.merge(staging.start);
   log.raise_floor(staging.start);

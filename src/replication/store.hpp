@@ -48,7 +48,9 @@ class Store {
     kDoubtful,
   };
   // Joins a peer's states. `mine`: our vector before; `theirs`: the peer's when it made the chunk.
-  void merge(CollectionChunk chunk, const VersionVector& mine, const VersionVector& theirs, Absence absence);
+  // `start`: what the peer had seen when its stream of states began; what came later comes again as ops.
+  void merge(CollectionChunk chunk, const VersionVector& mine, const VersionVector& theirs, Absence absence,
+             const VersionVector* start = nullptr);
 
   // A stretch of a collection's live documents, for comparing with a peer.
   struct Range {

@@ -62,7 +62,8 @@ Store::Scan Store::scan(const StateCursor& after, std::size_t bytes_max) const {
 }
 
 // Walks over what the chunk says and what is here, side by side.
-void Store::merge(CollectionChunk chunk, const VersionVector& mine, const VersionVector& theirs, Absence absence) {
+void Store::merge(CollectionChunk chunk, const VersionVector& mine, const VersionVector& theirs, Absence absence,
+                  const VersionVector* start) {
   Shelf& target = open(chunk.name);
   const CollectionStamps ours = target.stamps;
   if (absence == Absence::kDeleted && plant_ != Plant::kIgnoreCoveredDots)
@@ -77,7 +78,12 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
         Seen(theirs));
   // In doubt the stamps are the same but for `purged`, by which the other side judges what we lack.
   if (absence == Absence::kDoubtful) chunk.stamps.purged = ours.purged;
-  merge_stamps(target, chunk.name, chunk.stamps, Seen(theirs));
+  // A drop that the sender learned of in the middle of the stream may bury what earlier chunks brought. Its op comes
+  // with the tail, and says then whether its writer had seen that; until then it is a conflict.
+  static const VersionVector kNothing;
+  const Dot& drop = chunk.stamps.dropped.dot;
+  const bool in_tail = start != nullptr && drop.counter > 0 && !start->covers(drop);
+  merge_stamps(target, chunk.name, chunk.stamps, Seen(in_tail ? kNothing : theirs));
   // One whose writes are known here, but which is not, has been resolved or has gone for want of room.
   for (Conflict& conflict : chunk.conflicts) {
     const bool known =
@@ -93,14 +99,14 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
     }
     const db::Record* record = find(chunk.name, key);
     std::optional<State> next;
-    // Where tombstones were dropped over budget, an older generation may stand where a newer one was deleted.
-    const bool both_new =
-        absence == Absence::kDeleted && record != nullptr && record->revision.dot != state.revision.dot;
-    const bool older = both_new && state.revision.stamp < record->revision.stamp;
-    if (both_new && older && theirs.covers(record->revision.dot) && !mine.covers(state.revision.dot)) {
+    // Who has seen the newer of two generations and holds the older one has deleted the newer, and has dropped its
+    // tombstone since.
+    const bool differ = absence == Absence::kDeleted && record != nullptr && record->revision.dot != state.revision.dot;
+    const bool older = differ && state.revision.stamp < record->revision.stamp;
+    if (differ && older && theirs.covers(record->revision.dot)) {
       losers.lost_state({&record->revision, &record->document}, Dot{}, nullptr, Seen(theirs));
       next = std::move(state);
-    } else if (both_new && !older && mine.covers(state.revision.dot) && !theirs.covers(record->revision.dot)) {
+    } else if (differ && !older && mine.covers(state.revision.dot)) {
       losers.lost_state(ref(state), Dot{}, nullptr, Seen(mine));
     } else if (record != nullptr) {
       next = absence == Absence::kDoubtful ? settle_damage(*record, state) : std::nullopt;
