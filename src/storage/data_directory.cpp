@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -105,9 +107,8 @@ Result<std::optional<NodeId>> read_node_id(const std::string& path) {
 }
 
 // Complete or not there at all, also after a crash.
-Result<> write_node_id(const std::string& directory, const std::string& path, const NodeId& id) {
+Result<> write_whole(const std::string& directory, const std::string& path, const std::string& text) {
   const std::string unfinished = path + ".new";
-  const std::string text = id.hex() + "\n";
   {
     const Descriptor file(::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kOwnerOnlyFile));
     if (!file.valid()) return fail(system_error("write", unfinished, errno));
@@ -148,9 +149,35 @@ Result<DataDirectory> DataDirectory::open(const std::string& path, Random& rando
   DISTRI_TRY(auto id, read_node_id(id_path));
   if (!id) {
     id = random.id<NodeId>();
-    DISTRI_TRY_VOID(write_node_id(path, id_path, *id));
+    DISTRI_TRY_VOID(write_whole(path, id_path, id->hex() + "\n"));
   }
   return DataDirectory(path, lock.release(), *id);
+}
+
+Result<std::uint64_t> DataDirectory::next_incarnation(std::int64_t wall_ms) {
+  const std::string file = path_ + "/incarnation";
+  std::uint64_t last = 0;
+  {
+    const Descriptor opened(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!opened.valid() && errno != ENOENT) return fail(system_error("read", file, errno));
+    std::array<char, 32> buffer{};
+    const ssize_t size = opened.valid() ? ::read(opened.number(), buffer.data(), buffer.size()) : 0;
+    if (size < 0) return fail(system_error("read", file, errno));
+    const char* const end = buffer.data() + size;
+    if (opened.valid()) {
+      const auto parsed = std::from_chars(buffer.data(), end, last);
+      if (parsed.ec != std::errc() || parsed.ptr + 1 != end || *parsed.ptr != '\n') {
+        return fail(Code::kDataLoss,
+                    "data directory: {} does not hold a number; write one into it that is greater than the incarnation "
+                    "which this node's peers know (Stats)",
+                    file);
+      }
+    }
+  }
+  const std::uint64_t now = wall_ms > 0 ? static_cast<std::uint64_t>(wall_ms) : 0;
+  const std::uint64_t next = std::max(now, last + 1);
+  DISTRI_TRY_VOID(write_whole(path_, file, std::to_string(next) + "\n"));
+  return next;
 }
 
 Result<std::string> DataDirectory::quarantine(std::int64_t wall_ms) {

@@ -2,6 +2,7 @@
 //
 //   lock                     held (flock) as long as the process lives
 //   node_id                  the node's id, 64 hexadecimal digits; made once
+//   incarnation              the number of its newest life
 //   db/                      the journal
 //   quarantine-<UTC time>/   a journal that could not be trusted, moved aside; never touched again
 //
@@ -31,6 +32,9 @@ class DataDirectory {
 
   const std::string& path() const { return path_; }
   const NodeId& node_id() const { return node_id_; }
+  // The number of a new life: the time, but always greater than the one before, wherever the clock has gone since.
+  // Durable when this returns. A damaged file is kDataLoss.
+  Result<std::uint64_t> next_incarnation(std::int64_t wall_ms);
   std::string journal_path() const { return path_ + "/db"; }
   // Moves the journal aside, to a name made of the time (wall clock, ms) that is not taken. Returns the new path.
   // Precondition: the journal is closed.

@@ -47,6 +47,25 @@ TEST_CASE("A data directory is made for its owner only, and keeps the node's id"
   CHECK(other->node_id() != id);
 }
 
+TEST_CASE("Every life has a greater number, also when the clock goes back, and a damaged number is refused") {
+  const Scratch scratch;
+  Random random(1);
+  auto directory = DataDirectory::open(scratch.path("d"), random);
+  REQUIRE(directory);
+  CHECK(directory->next_incarnation(1'000) == 1'000u);
+  CHECK(directory->next_incarnation(1'000) == 1'001u);
+  CHECK(directory->next_incarnation(5'000) == 5'000u);
+  CHECK(directory->next_incarnation(0) == 5'001u);
+  CHECK(directory->next_incarnation(-7) == 5'002u);
+  CHECK(mode_of(scratch.path("d/incarnation")) == 0600);
+  for (const char* text : {"", "x\n", "12", "12x\n", "99999999999999999999999\n"}) {
+    std::ofstream(scratch.path("d/incarnation")) << text;
+    const auto next = directory->next_incarnation(1);
+    REQUIRE_FALSE(next);
+    CHECK(next.error().code == Code::kDataLoss);
+  }
+}
+
 TEST_CASE("child: hold a data directory" * doctest::skip()) {
   const auto path = handed_directory();
   if (path.empty()) return;
