@@ -96,6 +96,7 @@ Result<> Replica::Impl::on_heartbeat(const NodeId& from, BytesView payload) {
     return {};
   }
   known->second.load = theirs;
+  peer.heard_at = elapsed;
   check_divergence(from, peer, known->second);
   return {};
 }
@@ -132,6 +133,7 @@ Result<> Replica::Impl::on_update_info(const NodeId& from, BytesView payload) {
   check_divergence(from, peer, info);
   peer.announced = info.vector;
   peer.info_received = checksum_of(info);
+  peer.heard_at = elapsed;
   const ActorId actor = info.actor;
   infos.insert_or_assign(from, std::move(info));
   resume_staging(from, peer, actor);

@@ -66,6 +66,7 @@ struct PeerState {
   std::uint64_t info_sent = 0;  // checksum of the UpdateInfo that it was sent last; 0: none
   Elapsed info_sent_at = kNever;
   std::uint64_t info_received = 0;  // and of its own that we have
+  Elapsed heard_at = kNever;        // its newest UpdateInfo or heartbeat
   bool leaving = false;
   Elapsed last_timeout = kNever;
   Elapsed resting_until = kNever;  // it answered without use: not asked before
@@ -132,6 +133,7 @@ struct Replica::Impl {
   void resume_staging(const NodeId& from, Peer& peer, const ActorId& actor);
 
   // ---- replica_mend.cpp
+  VersionVector seen_by_all() const;
   void collect_tombstones();
   void start_mending(const NodeId& peer, const std::string& collection);
   void compare_next();
@@ -216,6 +218,12 @@ struct Replica::Impl {
     Elapsed since;
   };
   absl::btree_map<NodeId, Away> away;
+  // What all members had seen at `since`: tombstones below it go when nothing older can still be on its way.
+  struct Cut {
+    VersionVector vector;
+    Elapsed since;
+  };
+  std::optional<Cut> cut;
 
   // ---- Mending: one collection with one peer at a time.
   struct Mending {

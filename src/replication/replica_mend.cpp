@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <limits>
 
 #include "distri/replication/replica_impl.hpp"
@@ -15,8 +16,28 @@ constexpr std::int64_t kPlantedTombstoneAgeMs = 3'000;
 
 }  // namespace
 
-// ---- Tombstones. One is done when every configured member has seen it, and everything that a member wrote before it
-// saw it has come here: whatever comes from now on for that document was written by somebody who knows of the delete.
+// What we and every other node have seen.
+VersionVector Replica::Impl::seen_by_all() const {
+  VersionVector result;
+  for (const auto& [actor, counter] : vector.entries()) {
+    std::uint64_t least = counter;
+    for (const auto& [node, peer] : connected) least = std::min(least, peer.announced->get(actor));
+    for (const auto& [node, gone] : away) least = std::min(least, gone.vector.get(actor));
+    result.advance(actor, least);
+  }
+  for (const auto& [actor, of_actor] : folds->all()) {
+    std::uint64_t least = vector.get(actor);
+    for (const auto& [node, peer] : connected) least = std::min(least, peer.announced->get(actor));
+    for (const auto& [node, gone] : away) least = std::min(least, gone.vector.get(actor));
+    result.advance(actor, least);
+  }
+  return result;
+}
+
+// ---- Tombstones. One is done when every configured member has seen it, and everything that was written by somebody
+// who had not seen it has come here. A member's own writes have, when its vector is covered here. A write of a life
+// that ended may still be held back by somebody, at most holdback_ms_max: so long a cut is kept before it counts, and
+// every member must have been heard since.
 void Replica::Impl::collect_tombstones() {
   if (refusing() || staging()) return;
   if (config.plant == Plant::kTombstonesByTime) {
@@ -25,25 +46,26 @@ void Replica::Impl::collect_tombstones() {
                            kTombstonesExaminedMax);
     return;
   }
-  bool all_known = connected.size() + 1 >= config.members;
+  bool all_here = connected.size() + 1 >= config.members;
+  bool all_known = true;
   for (const auto& [node, peer] : connected) {
-    all_known = all_known && peer.announced && vector.covers(*peer.announced);
+    all_here = all_here && peer.announced;
+    all_known = all_known && all_here && vector.covers(*peer.announced);
   }
   // Who went lately may be a member that `members` forgot to count.
   absl::erase_if(away, [this](const auto& entry) { return elapsed - entry.second.since > config.away_ms_max; });
   for (const auto& [node, gone] : away) all_known = all_known && vector.covers(gone.vector);
-  if (all_known) {
+  if (!all_here) cut.reset();
+  all_known = all_known && all_here;
+  if (all_known && !cut) cut = Cut{seen_by_all(), elapsed};
+  const Elapsed settled = cut ? cut->since + config.holdback_ms_max + 2 * config.gossip_ms : 0;
+  const bool fresh = cut && all_known && std::all_of(connected.begin(), connected.end(), [&](const auto& entry) {
+                       return entry.second.heard_at >= settled;
+                     });
+  if (fresh) {
     counters.tombstones_removed += store.purge_tombstones(
-        [this](const Store::Tombstone& dead) {
-          for (const auto& [node, peer] : connected) {
-            if (!peer.announced->covers(dead.dot)) return false;
-          }
-          for (const auto& [node, gone] : away) {
-            if (!gone.vector.covers(dead.dot)) return false;
-          }
-          return true;
-        },
-        kTombstonesExaminedMax);
+        [this](const Store::Tombstone& dead) { return cut->vector.covers(dead.dot); }, kTombstonesExaminedMax);
+    if (store.purge_complete()) cut.reset();
   }
   const std::size_t count = store.tombstones();
   if (count <= config.tombstones_max) return;

@@ -80,6 +80,8 @@ class Store {
   // Removes tombstones that are `done`; looks at no more than `examined_max`, and goes on from there the next time.
   // New generations in those collections exceed what was removed.
   std::size_t purge_tombstones(const std::function<bool(const Tombstone&)>& done, std::size_t examined_max);
+  // The last purge looked at the last tombstone.
+  bool purge_complete() const { return purge_cursor_ == StateCursor{}; }
   // The greatest stamp among the `count` oldest tombstones.
   Stamp stamp_of_oldest_tombstones(std::size_t count) const;
 

@@ -6,6 +6,7 @@ namespace {
 ReplicaConfig three() {
   ReplicaConfig config;
   config.members = 3;
+  config.holdback_ms_max = 2'000;
   return config;
 }
 
@@ -23,12 +24,12 @@ TEST_CASE("a tombstone goes when every member has seen the delete, and not befor
   mesh.disconnect(0, 2);
   mesh.disconnect(1, 2);
   REQUIRE(mesh[0].remove("c", key_of(doc(1)), mesh.now));
-  mesh.pass(10'000);
+  mesh.pass(20'000);
   CHECK(tombstones(mesh[0]) == 1);
   CHECK(tombstones(mesh[1]) == 1);
   mesh.connect(0, 2);
   mesh.connect(1, 2);
-  mesh.pass(10'000);
+  mesh.pass(20'000);
   for (auto& replica : mesh.replicas) {
     CHECK(tombstones(*replica) == 0);
     CHECK(replica->counters().tombstones_removed == 1);
@@ -43,7 +44,7 @@ TEST_CASE("a document that is inserted again after its tombstone has gone wins e
   mesh.pass(2'000);
   REQUIRE(mesh[0].remove("c", key_of(doc(1)), mesh.now));
   // All have seen the delete, but only node 0 has heard that of all.
-  mesh.pass(10'000, [](const Outgoing& message) {
+  mesh.pass(20'000, [](const Outgoing& message) {
     return message.kind == MessageKind::kUpdateInfo && message.to != Mesh::id(0);
   });
   CHECK(tombstones(mesh[0]) == 0);
