@@ -22,7 +22,7 @@ Result<> check_document_conflict(const Conflict& conflict) {
     return fail(Code::kProtocolError, "conflict: its key is not that of its document");
   if (loser.kind == ConflictKind::kDelete && content.count() != 1)
     return fail(Code::kProtocolError, "conflict: a delete has fields beside _id");
-  if (!loser.unset.empty() || !loser.increments.view().empty())
+  if (!loser.unset.empty() || !loser.increments.view().empty() || loser.since != 0)
     return fail(Code::kProtocolError, "conflict: a whole document has single fields too");
   return {};
 }
@@ -39,7 +39,9 @@ Result<> check_fields_conflict(const Loser& loser) {
   const bson::Document fields = std::move(all).finish();
   if (auto checked = check_update_fields(fields, loser.unset); !checked)
     return fail(Code::kProtocolError, "conflict: {}", checked.error().message);
-  if (fields.view().empty() && loser.unset.empty()) return fail(Code::kProtocolError, "conflict: it is empty");
+  if (loser.empty()) return fail(Code::kProtocolError, "conflict: it is empty");
+  if (loser.increments.view().empty() ? loser.since != 0 : loser.since == 0 || loser.since > loser.dot.counter)
+    return fail(Code::kProtocolError, "conflict: its increments begin at {}", loser.since);
   const bool has_fields = !loser.content.view().empty() || !loser.unset.empty();
   if (has_fields != (loser.kind == ConflictKind::kFields))
     return fail(Code::kProtocolError, "conflict: its kind is not that of its content");
@@ -67,6 +69,7 @@ void encode(wire::Writer& out, const Conflict& conflict) {
   out.u32(static_cast<std::uint32_t>(conflict.loser.unset.size()));
   for (const std::string& field : conflict.loser.unset) out.bytes32(field);
   encode_parts(out, conflict.loser.increments);
+  out.u64(conflict.loser.since);
 }
 
 Result<Conflict> decode_conflict(wire::Reader& in) {
@@ -92,6 +95,7 @@ Result<Conflict> decode_conflict(wire::Reader& in) {
   loser.unset.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) loser.unset.emplace_back(in.bytes32());
   DISTRI_TRY(loser.increments, decode_parts(in));
+  loser.since = in.u64();
   if (!in.ok()) return fail(Code::kProtocolError, "conflict: it ends early");
   if (loser.kind == ConflictKind::kDocument || loser.kind == ConflictKind::kDelete) {
     DISTRI_TRY_VOID(check_document_conflict(conflict));
@@ -101,7 +105,28 @@ Result<Conflict> decode_conflict(wire::Reader& in) {
   return conflict;
 }
 
+// Increments that a sum holds need no conflict of their own.
+void Conflicts::fold_increments(Conflict& conflict) {
+  ConflictName first = conflict.name;
+  first.loser.counter = 0;
+  std::vector<Conflict> smaller;
+  for (auto at = entries_.lower_bound(first); at != entries_.end(); ++at) {
+    const auto& [name, other] = *at;
+    if (name.collection != first.collection || name.key != first.key || name.loser.actor != first.loser.actor) break;
+    conflict.loser.subtract_held_by(other.loser);
+    Conflict rest = other;
+    rest.loser.subtract_held_by(conflict.loser);
+    if (!(rest == other)) smaller.push_back(std::move(rest));
+  }
+  for (Conflict& rest : smaller) {
+    erase(rest.name);
+    if (!rest.loser.empty()) put(std::move(rest));
+  }
+}
+
 bool Conflicts::add(Conflict conflict) {
+  if (conflict.loser.since != 0) fold_increments(conflict);
+  if (conflict.loser.empty()) return false;
   const ConflictName name = conflict.name;
   const auto found = entries_.find(name);
   const bool fresh = found == entries_.end();
@@ -161,6 +186,19 @@ bool Conflicts::erase(const ConflictName& name) {
   if (shelf->second.arrivals.empty()) shelves_.erase(shelf);
   entries_.erase(found);
   return true;
+}
+
+void Conflicts::resolve(const ConflictName& name, std::uint64_t since) {
+  erase(name);
+  if (since == 0) return;
+  ConflictName first = name;
+  first.loser.counter = since;
+  std::vector<ConflictName> within;
+  for (auto at = entries_.lower_bound(first); at != entries_.end() && at->first < name; ++at) {
+    if (at->second.loser.kind == ConflictKind::kIncrement && at->second.loser.since >= since)
+      within.push_back(at->first);
+  }
+  for (const ConflictName& each : within) erase(each);
 }
 
 const Conflict* Conflicts::find(const ConflictName& name) const {

@@ -52,12 +52,14 @@ class Conflicts {
       : entries_max_(entries_max), bytes_max_(bytes_max) {}
 
   // Takes it in as the newest arrival and drops what is too much then. When one of that name is there, the two are
-  // joined. True: there was none of that name, and it stays.
+  // joined; increments that a sum holds are not kept twice. True: there was none of that name, and it stays.
   bool add(Conflict conflict);
-  // The same, from a journal: it keeps its arrival.
+  // The same, with its arrival: from a journal, or in the place of what it was before.
   void load(Conflict conflict);
   // True: there was one.
   bool erase(const ConflictName& name);
+  // It has been dealt with. With `since`, so have the increments of that actor from there on.
+  void resolve(const ConflictName& name, std::uint64_t since);
   const Conflict* find(const ConflictName& name) const;
 
   struct Query {
@@ -95,6 +97,7 @@ class Conflicts {
   };
 
   void put(Conflict conflict);
+  void fold_increments(Conflict& conflict);
   void shrink(const std::string& collection);
   void touch(const ConflictName& name) {
     if (keeping_touched_) touched_.insert(name);

@@ -4,6 +4,7 @@
 
 #include "distri/replication/counter.hpp"
 #include "distri/replication/merge.hpp"
+#include "distri/replication/slots.hpp"
 
 namespace distri::replication {
 
@@ -46,6 +47,15 @@ bool has_unseen(const db::FieldRevision& field, const Seen& seen) {
                      [&](const CounterPart& part) { return !seen.covers(Dot{part.actor, part.counter}); });
 }
 
+// The register holds that write, or its increment.
+bool shows(const db::FieldRevision& field, const Dot& dot) {
+  if (field.dot == dot) return true;
+  return field.counter &&
+         std::any_of(field.counter->parts.begin(), field.counter->parts.end(), [&dot](const CounterPart& part) {
+           return part.actor == dot.actor && part.first <= dot.counter && dot.counter <= part.counter;
+         });
+}
+
 }  // namespace
 
 std::string_view conflict_kind_name(ConflictKind kind) {
@@ -75,13 +85,30 @@ void Loser::join(Loser other) {
   for (std::string& name : other.unset) {
     if (std::find(unset.begin(), unset.end(), name) == unset.end()) unset.push_back(std::move(name));
   }
-  // A field that one loss knows by value and the other by increment keeps the value.
+  // Of two sums the longer one holds the other. A field that one loss knows by value and the other by increment keeps
+  // the value.
+  const bool longer = since != 0 && (other.since == 0 || since <= other.since);
+  if (!longer) since = other.since;
   bson::Builder builder;
-  const bson::Document both = bson::merge_fields(increments, other.increments);
+  const bson::Document both =
+      longer ? bson::merge_fields(other.increments, increments) : bson::merge_fields(increments, other.increments);
   for (const bson::Element& element : both.view()) {
     if (!content.view().find(element.key)) builder.append_element(element);
   }
   increments = std::move(builder).finish();
+  if (increments.view().empty()) since = 0;
+}
+
+void Loser::subtract_held_by(const Loser& sum) {
+  const bool inside = since != 0 && sum.since != 0 && dot.actor == sum.dot.actor && dot.counter != sum.dot.counter &&
+                      sum.since <= since && dot.counter <= sum.dot.counter;
+  if (!inside) return;
+  bson::Builder builder;
+  for (const bson::Element& element : increments.view()) {
+    if (!sum.increments.view().find(element.key)) builder.append_element(element);
+  }
+  increments = std::move(builder).finish();
+  if (increments.view().empty()) since = 0;
 }
 
 Loser& Losers::open(const Dot& dot, const Stamp& stamp, const Dot& winner) {
@@ -90,8 +117,41 @@ Loser& Losers::open(const Dot& dot, const Stamp& stamp, const Dot& winner) {
     if (loser.winner != winner) loser.winner = {};
     return loser;
   }
-  losers_.push_back({ConflictKind::kIncrement, dot, stamp, winner, {}, {}, {}});
+  losers_.push_back({ConflictKind::kIncrement, dot, stamp, winner, {}, {}, {}, 0});
   return losers_.back();
+}
+
+std::optional<Loser> shown_in(StateRef state, const Loser& loser) {
+  if (state.revision == nullptr) return std::nullopt;
+  const db::Revision& revision = *state.revision;
+  const auto shown = [&](std::string_view name) {
+    const db::FieldRevision* field = find(revision.fields, name);
+    return field != nullptr && shows(*field, loser.dot);
+  };
+  if (loser.kind == ConflictKind::kDelete || loser.kind == ConflictKind::kDocument) {
+    const bool alive = state.document != nullptr;
+    const bool whole = revision.dot == loser.dot && alive == (loser.kind == ConflictKind::kDocument);
+    const bool in_field = alive && std::any_of(revision.fields.begin(), revision.fields.end(),
+                                               [&](const auto& field) { return shows(field, loser.dot); });
+    return whole || in_field ? std::optional(loser) : std::nullopt;
+  }
+  if (state.document == nullptr) return std::nullopt;
+  const auto shown_fields = [&](const bson::View fields) {
+    bson::Builder builder;
+    for (const bson::Element& element : fields) {
+      if (shown(element.key)) builder.append_element(element);
+    }
+    return std::move(builder).finish();
+  };
+  Loser rest = loser;
+  rest.content = shown_fields(loser.content);
+  rest.increments = shown_fields(loser.increments);
+  std::erase_if(rest.unset, [&](const std::string& name) { return !shown(name); });
+  const bool sets = !rest.content.view().empty() || !rest.unset.empty();
+  if (rest.empty()) return std::nullopt;
+  if (rest.increments.view().empty()) rest.since = 0;
+  rest.kind = sets ? ConflictKind::kFields : ConflictKind::kIncrement;
+  return rest;
 }
 
 void Losers::lost_field(const Dot& dot, const Stamp& stamp, const Dot& winner, std::string_view name,
@@ -106,15 +166,17 @@ void Losers::lost_field(const Dot& dot, const Stamp& stamp, const Dot& winner, s
 }
 
 void Losers::lost_increment(const Dot& dot, const Stamp& base, const Dot& winner, std::string_view name,
-                            const db::Number& delta) {
+                            const db::Number& delta, std::uint64_t since) {
   if (delta.kind != Number::Kind::kDouble && delta.integer == 0) return;
   Loser& loser = open(dot, base, winner);
+  if (since == 0) since = dot.counter;
+  loser.since = loser.since == 0 ? since : std::min(loser.since, since);
   loser.increments = joined_increments(loser.increments, element_of(name, delta));
 }
 
 void Losers::lost_document(ConflictKind kind, const Dot& dot, const Stamp& stamp, const Dot& winner,
                            bson::Document content) {
-  losers_.push_back({kind, dot, stamp, winner, std::move(content), {}, {}});
+  losers_.push_back({kind, dot, stamp, winner, std::move(content), {}, {}, 0});
 }
 
 void Losers::lost_register(const db::FieldRevision& field, const bson::Element* element, const Dot& winner,
@@ -136,7 +198,7 @@ void Losers::lost_register(const db::FieldRevision& field, const bson::Element* 
     if (seen.covers(dot)) continue;
     if (!seen.covers(Dot{part.actor, part.first})) {
       Counter alone{{}, {part}};
-      lost_increment(dot, field.stamp, winner, field.name, value_of(alone));
+      lost_increment(dot, field.stamp, winner, field.name, value_of(alone), part.first);
     } else if (element != nullptr) {
       // The winner had seen some of its increments: what is missing cannot be told apart, so the value is kept.
       lost_field(dot, field.stamp, winner, field.name, element);
@@ -170,7 +232,7 @@ void Losers::lost_state(StateRef loser, const Dot& winner, const bson::Document*
   Loser& newest = *std::max_element(
       losers_.begin() + static_cast<std::ptrdiff_t>(before), losers_.end(),
       [](const Loser& a, const Loser& b) { return std::tie(a.stamp, a.dot) < std::tie(b.stamp, b.dot); });
-  newest = {ConflictKind::kDocument, newest.dot, newest.stamp, winner, *loser.document, {}, {}};
+  newest = {ConflictKind::kDocument, newest.dot, newest.stamp, winner, *loser.document, {}, {}, 0};
 }
 
 }  // namespace distri::replication

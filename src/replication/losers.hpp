@@ -10,6 +10,7 @@
 // Threads: values. Errors: none.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,9 +39,16 @@ struct Loser {
   bson::Document content;          // kDocument: the document; kDelete: {_id}; kFields: the fields that it set
   std::vector<std::string> unset;  // kFields: those that it unset
   bson::Document increments;       // kIncrement (and kFields): by how much
+  // With increments: they are the sum of those that this actor made from this counter on, up to dot.counter. Who merges
+  // states sees only sums, who applies ops sees each increment alone.
+  std::uint64_t since = 0;
 
   // Takes over what another loss of the same write lost.
   void join(Loser other);
+  // Takes out the increments that `sum`, another loser of the same document, holds in its own.
+  void subtract_held_by(const Loser& sum);
+  // Nothing is lost.
+  bool empty() const { return content.view().empty() && unset.empty() && increments.view().empty(); }
   bool operator==(const Loser&) const = default;
 };
 
@@ -65,14 +73,18 @@ class Seen {
   Dot own_;
 };
 
+// What of a lost write still shows in a state: all of it, or those fields. nullopt: nothing.
+std::optional<Loser> shown_in(StateRef state, const Loser& loser);
+
 // Gathers the losers of one op or of one merge of states. Costs nothing while there are none.
 class Losers {
  public:
   // One field of the write `dot`; nullptr: it unset the field.
   void lost_field(const Dot& dot, const Stamp& stamp, const Dot& winner, std::string_view name,
                   const bson::Element* element);
+  // `since`: the first one of the sum; 0: it is one increment.
   void lost_increment(const Dot& dot, const Stamp& base, const Dot& winner, std::string_view name,
-                      const db::Number& delta);
+                      const db::Number& delta, std::uint64_t since = 0);
   void lost_document(ConflictKind kind, const Dot& dot, const Stamp& stamp, const Dot& winner, bson::Document content);
   // What a register held: its base when `seen` does not cover it, and the parts of a counter that it does not cover.
   // `element`: the field in the document that goes. `winner_element`: what takes its place; equal content is no loss.

@@ -97,8 +97,11 @@ Result<> read_resolve(wire::Reader& in, Op& op) {
   op.key = in.bytes32();
   op.loser.actor = in.id<ActorId>();
   op.loser.counter = in.u64();
+  op.since = in.u64();
   if (!in.ok() || op.key.empty() || op.loser.counter == 0)
     return fail(Code::kProtocolError, "op: the name of a resolved conflict ends early or is empty");
+  if (op.since > op.loser.counter)
+    return fail(Code::kProtocolError, "op: a resolved sum of increments begins at {}, after its end", op.since);
   return {};
 }
 
@@ -165,6 +168,7 @@ void encode(wire::Writer& out, const Op& op) {
       out.bytes32(op.key);
       out.raw(op.loser.actor.view());
       out.u64(op.loser.counter);
+      out.u64(op.since);
       break;
     case OpKind::kFold:
       out.raw(op.folded.actor.view());

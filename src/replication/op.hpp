@@ -44,9 +44,10 @@ struct Op {
   std::vector<std::string> unset;  // kUpdate: fields removed
   Stamp target;                    // kUpdate, kIncrement: stamp of the generation it saw
   std::vector<Increment> increments = {};
-  Dot loser = {};          // kResolve
-  Dot folded = {};         // kFold
-  RequestId request = {};  // the request that made it; empty: none that may be repeated
+  Dot loser = {};           // kResolve
+  std::uint64_t since = 0;  // kResolve: increments of that actor from this counter on are resolved with it; 0: none
+  Dot folded = {};          // kFold
+  RequestId request = {};   // the request that made it; empty: none that may be repeated
 
   bool operator==(const Op&) const = default;
 };

@@ -153,13 +153,14 @@ Result<> Replica::restore_conflict(std::string_view collection, BytesView key, c
 }
 
 Result<> Replica::dismiss_conflict(std::string_view collection, BytesView key, const Dot& loser, std::int64_t now_ms) {
-  if (impl_->store.conflicts().find({std::string(collection), Bytes(key), loser}) == nullptr)
-    return no_conflict(collection);
+  const Conflict* found = impl_->store.conflicts().find({std::string(collection), Bytes(key), loser});
+  if (found == nullptr) return no_conflict(collection);
   Op op;
   op.kind = OpKind::kResolve;
   op.collection = collection;
   op.key = key;
   op.loser = loser;
+  op.since = found->loser.since;
   DISTRI_TRY(op.stamp, impl_->next_stamp({}, now_ms));
   return impl_->write(std::move(op));
 }

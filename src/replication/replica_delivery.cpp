@@ -89,7 +89,8 @@ void Replica::Impl::deliver(const NodeId& from, Batch batch, std::shared_ptr<con
 
 // Precondition: is_ready(). What is covered already (the head of a batch that was cut by a state transfer) is passed
 // over.
-void Replica::Impl::apply(const NodeId& from, Batch batch, std::shared_ptr<const Bytes> encoded) {
+void Replica::Impl::apply(const NodeId& from, Batch batch, std::shared_ptr<const Bytes> encoded,
+                          const Stretches* taken) {
   const std::uint64_t seen = vector.get(batch.actor);
   const std::uint64_t last = batch.last_counter();
   for (std::size_t i = 0; i < batch.ops.size(); ++i) {
@@ -103,6 +104,7 @@ void Replica::Impl::apply(const NodeId& from, Batch batch, std::shared_ptr<const
       apply_fold(batch.ops[i], dot);
       continue;
     }
+    if (taken != nullptr && taken->contain(batch.ops[i], dot)) continue;
     if (!store.apply(std::move(batch.ops[i]), dot, Seen(batch.before, dot))) ++counters.void_ops;
   }
   vector.advance(batch.actor, last);

@@ -18,6 +18,7 @@
 #include "distri/replication/op_log.hpp"
 #include "distri/replication/replica.hpp"
 #include "distri/replication/store.hpp"
+#include "distri/replication/stretches.hpp"
 
 namespace distri::replication {
 
@@ -98,7 +99,8 @@ struct Replica::Impl {
   Result<> receive(const NodeId& from, MessageKind kind, BytesView payload);
   Result<> on_batch(const NodeId& from, BytesView payload);
   void deliver(const NodeId& from, Batch batch, std::shared_ptr<const Bytes> encoded);
-  void apply(const NodeId& from, Batch batch, std::shared_ptr<const Bytes> encoded);
+  // `taken`: states that may contain some of it already.
+  void apply(const NodeId& from, Batch batch, std::shared_ptr<const Bytes> encoded, const Stretches* taken = nullptr);
   void drain_holdback();
   void observe_clock(const NodeId& from, const Stamp& stamp);
 

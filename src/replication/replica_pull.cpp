@@ -274,18 +274,17 @@ bool Replica::Impl::begin_staging(const NodeId& from, Peer& peer, const StateChu
 void Replica::Impl::commit(const NodeId& from, Peer& peer) {
   Staging staging = std::move(*peer.pull->staging);
   peer.pull.reset();
-  store.hold_conflicts();
+  Stretches taken;
   for (Staging::Part& part : staging.parts) {
     for (const auto& [key, state] : part.chunk.states) observe_clock(from, newest_stamp(state.revision));
+    taken.add(part.chunk, part.theirs);
     store.merge(std::move(part.chunk), vector, *part.theirs, Store::Absence::kDeleted, &staging.start);
   }
   vector.merge(staging.start);
   log.raise_floor(staging.start);
-  store.hold_conflicts();
   for (Holdback::Held& held : staging.tail) {
-    if (is_ready(held.batch, vector)) apply(from, std::move(held.batch), std::move(held.encoded));
+    if (is_ready(held.batch, vector)) apply(from, std::move(held.batch), std::move(held.encoded), &taken);
   }
-  store.release_conflicts();
   drain_holdback();
   ++counters.state_syncs;
   notice(Notice::Kind::kSyncedByState, from,

@@ -87,18 +87,17 @@ Stamp Store::floor_of_all(std::string_view collection) const {
 }
 
 bool Store::apply(Op op, const Dot& dot, const Seen& seen) {
-  if (holding_conflicts_) settle_held(dot, seen);
   Shelf& target = open(op.collection);
   const std::string collection = op.collection;
   if (op.kind == OpKind::kCreateCollection || op.kind == OpKind::kDropCollection) {
     CollectionStamps stamps;
     (op.kind == OpKind::kCreateCollection ? stamps.created : stamps.dropped) = {op.stamp, dot};
     const CollectionStamps before = target.stamps;
-    merge_stamps(target, collection, stamps, seen);
+    merge_stamps(target, stamps, seen);
     return !(target.stamps == before);
   }
   if (op.kind == OpKind::kResolve) {
-    resolve({collection, op.key, op.loser});
+    conflicts_.resolve({collection, op.key, op.loser}, op.since);
     return true;
   }
   const std::string key = op.key;
@@ -150,20 +149,21 @@ void Store::put(Shelf& target, std::string_view collection, std::string_view key
   }
 }
 
-void Store::merge_stamps(Shelf& target, const std::string& collection, const CollectionStamps& stamps,
-                         const Seen& seen) {
+void Store::merge_stamps(Shelf& target, const CollectionStamps& stamps, const Seen& seen) {
   const Stamp dropped_before = target.stamps.dropped.stamp;
   target.stamps.merge(stamps);
   touch(target, {});
-  if (target.stamps.dropped.stamp > dropped_before) bury_dead(target, collection, seen);
-  settle_existence(target, collection);
+  if (target.stamps.dropped.stamp > dropped_before) bury_dead(target, {}, nullptr, seen);
+  settle_existence(target, target.name);
 }
 
-// Removes every generation that the drop stamp kills. No tombstone is needed: the drop stamp itself keeps them from
-// coming back. What the drop's writer had not seen becomes a conflict.
-void Store::bury_dead(Shelf& target, std::string_view collection, const Seen& seen) {
+// Removes every generation that the drop stamp kills, of the keys after `from`, up to `to` (nullptr: to the end). No
+// tombstone is needed: the drop stamp itself keeps them from coming back. What the drop's writer had not seen becomes a
+// conflict. Leaves an empty collection to settle_existence().
+void Store::bury_dead(Shelf& target, std::string_view from, const Bytes* to, const Seen& seen) {
   const Stamp dropped = target.stamps.dropped.stamp;
-  for (auto at = target.tombstones.begin(); at != target.tombstones.end();) {
+  const auto inside = [to](std::string_view key) { return to == nullptr || key <= *to; };
+  for (auto at = target.tombstones.upper_bound(from); at != target.tombstones.end() && inside(at->first);) {
     if (at->second.stamp > dropped) {
       ++at;
       continue;
@@ -171,23 +171,14 @@ void Store::bury_dead(Shelf& target, std::string_view collection, const Seen& se
     touch(target, at->first);
     at = target.tombstones.erase(at);
   }
-  db::Collection* documents = database_.find(collection);
+  const db::Collection* documents = database_.find(target.name);
   if (documents == nullptr) return;
   std::vector<std::string> dead;
-  for (const auto& [key, record] : documents->records()) {
-    if (record.revision.stamp > dropped) continue;
-    target.digest.remove(member_hash(collection, record.document, record.revision));
-    touch(target, key);
-    Losers losers;
-    losers.lost_state({&record.revision, &record.document}, target.stamps.dropped.dot, nullptr, seen);
-    if (!losers.empty()) keep_losers(collection, key, losers);
-    dead.push_back(key);
+  const auto& records = documents->records();
+  for (auto at = records.upper_bound(from); at != records.end() && inside(at->first); ++at) {
+    if (at->second.revision.stamp <= dropped) dead.push_back(at->first);
   }
-  if (dead.size() == documents->size()) {
-    database_.erase(collection);
-    return;
-  }
-  for (const std::string& key : dead) documents->erase(key);
+  for (const std::string& key : dead) forget(target, key, *documents->find(key), target.stamps.dropped.dot, seen);
 }
 
 void Store::settle_existence(const Shelf& target, std::string_view collection) {

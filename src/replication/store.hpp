@@ -48,7 +48,8 @@ class Store {
     kDoubtful,
   };
   // Joins a peer's states. `mine`: our vector before; `theirs`: the peer's when it made the chunk.
-  // `start`: what the peer had seen when its stream of states began; what came later comes again as ops.
+  // `start`: what the peer had seen when its stream of states began. A create or drop of the collection that came later
+  // is left out: it comes as an op behind the stream.
   void merge(CollectionChunk chunk, const VersionVector& mine, const VersionVector& theirs, Absence absence,
              const VersionVector* start = nullptr);
 
@@ -71,11 +72,6 @@ class Store {
   // Those that are new since the last call, oldest first; of too many the newest kNewConflictsMax.
   std::vector<Conflict> take_new_conflicts() { return std::exchange(new_conflicts_, {}); }
   static constexpr std::size_t kNewConflictsMax = 1'000;
-  // While ops are applied that may precede the states that are here already (the tail of a stream of states), what they
-  // lose to may be a write that had seen them. So losers are held until the last op, and forgotten when the op that
-  // they lost to turns out to have seen them.
-  void hold_conflicts() { holding_conflicts_ = true; }
-  void release_conflicts();
 
   // Removes tombstones that are `done`; looks at no more than `examined_max`, and goes on from there the next time.
   // New generations in those collections exceed what was removed.
@@ -145,17 +141,19 @@ class Store {
   }
   const Shelf* shelf(std::string_view collection) const;
   void put(Shelf& shelf, std::string_view collection, std::string_view key, const db::Record* old, State state);
-  void merge_stamps(Shelf& shelf, const std::string& collection, const CollectionStamps& stamps, const Seen& seen);
-  void bury_dead(Shelf& shelf, std::string_view collection, const Seen& seen);
+  void merge_stamps(Shelf& target, const CollectionStamps& stamps, const Seen& seen);
+  void bury_dead(Shelf& target, std::string_view from, const Bytes* to, const Seen& seen);
   void settle_existence(const Shelf& shelf, std::string_view collection);
   void forget_absent(Shelf& target, const CollectionChunk& chunk, const std::function<bool(const db::Revision&)>& gone,
                      const Seen& seen);
+  void forget(Shelf& target, const std::string& key, const db::Record& record, const Dot& winner, const Seen& seen);
   std::optional<State> apply_to(const Shelf& target, const db::Record* record, Op op, const Dot& dot, const Seen& seen,
                                 Losers& losers) const;
   void keep_losers(std::string_view collection, std::string_view key, Losers& losers);
   void keep_conflict(Conflict conflict);
-  void settle_held(const Dot& dot, const Seen& seen);
-  void resolve(const ConflictName& name);
+  void merge_conflicts(const Shelf& target, CollectionChunk& chunk, const VersionVector& mine,
+                       const VersionVector& theirs);
+  std::optional<Loser> shown_in(const Shelf& target, const Bytes& key, const Loser& loser) const;
   static std::optional<State> settle_damage(const db::Record& record, const State& other);
   std::optional<std::string> check_collection(const std::string& name, const Shelf& shelf,
                                               const VersionVector& vector) const;
@@ -166,8 +164,6 @@ class Store {
   StateCursor purge_cursor_;
   Conflicts conflicts_;
   std::vector<Conflict> new_conflicts_;
-  bool holding_conflicts_ = false;
-  absl::btree_map<Dot, std::vector<Conflict>> held_conflicts_;  // by winner
   Plant plant_;
   bool keeping_touched_ = false;
   std::vector<std::pair<const Shelf*, std::string>> touched_;  // an empty key: the head

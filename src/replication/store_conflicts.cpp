@@ -1,5 +1,7 @@
 // store_conflicts.cpp: what lost, on its way into the conflicts, into a journal and out of one.
 
+#include <algorithm>
+
 #include "distri/replication/journal_record.hpp"
 #include "distri/replication/store.hpp"
 
@@ -21,13 +23,8 @@ Bytes conflict_key(const ConflictName& name) {
 void Store::keep_losers(std::string_view collection, std::string_view key, Losers& losers) {
   if (plant_ == Plant::kForgetConflict) return;
   for (Loser& loser : losers.take()) {
-    const Dot winner = loser.winner;
-    Conflict conflict{{std::string(collection), Bytes(key), loser.dot}, std::move(loser)};
-    if (holding_conflicts_) {
-      held_conflicts_[winner].push_back(std::move(conflict));
-    } else {
-      keep_conflict(std::move(conflict));
-    }
+    const Dot dot = loser.dot;
+    keep_conflict({{std::string(collection), Bytes(key), dot}, std::move(loser)});
   }
 }
 
@@ -38,25 +35,44 @@ void Store::keep_conflict(Conflict conflict) {
   new_conflicts_.push_back(*conflicts_.find(name));
 }
 
-// The op `dot` has come. What lost to it although its writer had seen it was replaced, and no conflict.
-void Store::settle_held(const Dot& dot, const Seen& seen) {
-  const auto held = held_conflicts_.find(dot);
-  if (held == held_conflicts_.end()) return;
-  std::erase_if(held->second, [&](const Conflict& conflict) { return seen.covers(conflict.name.loser); });
-}
-
-void Store::resolve(const ConflictName& name) {
-  conflicts_.erase(name);
-  for (auto& [winner, conflicts] : held_conflicts_) {
-    std::erase_if(conflicts, [&](const Conflict& conflict) { return conflict.name == name; });
+// Conflicts of a stretch of a collection, before its states are joined. A write that somebody has seen, that does not
+// show in his state and that is none of his conflicts is not news to him: it was replaced by somebody who knew it, or
+// its conflict has been resolved, or had to go for want of room.
+void Store::merge_conflicts(const Shelf& target, CollectionChunk& chunk, const VersionVector& mine,
+                            const VersionVector& theirs) {
+  std::vector<Conflict> ours;
+  for (auto at = conflicts_.after(chunk.name, chunk.from); at != conflicts_.entries().end(); ++at) {
+    if (at->first.collection != chunk.name || !(chunk.to_end || at->first.key <= chunk.to)) break;
+    if (theirs.covers(at->first.loser)) ours.push_back(at->second);
+  }
+  const auto by_name = [](const Conflict& a, const Conflict& b) { return a.name < b.name; };
+  for (Conflict& conflict : ours) {
+    if (std::binary_search(chunk.conflicts.begin(), chunk.conflicts.end(), conflict, by_name)) continue;
+    const auto sent = std::lower_bound(chunk.states.begin(), chunk.states.end(), conflict.name.key,
+                                       [](const auto& entry, const Bytes& key) { return entry.first < key; });
+    const bool there = sent != chunk.states.end() && sent->first == conflict.name.key;
+    auto news = replication::shown_in(there ? ref(sent->second) : StateRef{}, conflict.loser);
+    if (news == conflict.loser) continue;
+    conflicts_.erase(conflict.name);
+    if (news) conflicts_.load({conflict.name, std::move(*news), conflict.arrival});
+  }
+  for (Conflict& conflict : chunk.conflicts) {
+    if (mine.covers(conflict.name.loser) && conflicts_.find(conflict.name) == nullptr) {
+      auto news = shown_in(target, conflict.name.key, conflict.loser);
+      if (!news) continue;
+      conflict.loser = std::move(*news);
+    }
+    keep_conflict(std::move(conflict));
   }
 }
 
-void Store::release_conflicts() {
-  holding_conflicts_ = false;
-  for (auto& [winner, conflicts] : std::exchange(held_conflicts_, {})) {
-    for (Conflict& conflict : conflicts) keep_conflict(std::move(conflict));
-  }
+std::optional<Loser> Store::shown_in(const Shelf& target, const Bytes& key, const Loser& loser) const {
+  if (const db::Record* record = find(target.name, key))
+    return replication::shown_in({&record->revision, &record->document}, loser);
+  const auto dead = target.tombstones.find(key);
+  if (dead == target.tombstones.end()) return std::nullopt;
+  const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
+  return replication::shown_in({&revision, nullptr}, loser);
 }
 
 void Store::take_conflict_changes(JournalChanges& changes) {

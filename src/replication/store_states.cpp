@@ -66,6 +66,7 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
                   const VersionVector* start) {
   Shelf& target = open(chunk.name);
   const CollectionStamps ours = target.stamps;
+  if (absence == Absence::kDeleted) merge_conflicts(target, chunk, mine, theirs);
   if (absence == Absence::kDeleted && plant_ != Plant::kIgnoreCoveredDots)
     forget_absent(
         target, chunk, [&](const db::Revision& revision) { return theirs.covers(revision.dot); }, Seen(theirs));
@@ -78,35 +79,42 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
         Seen(theirs));
   // In doubt the stamps are the same but for `purged`, by which the other side judges what we lack.
   if (absence == Absence::kDoubtful) chunk.stamps.purged = ours.purged;
-  // A drop that the sender learned of in the middle of the stream may bury what earlier chunks brought. Its op comes
-  // with the tail, and says then whether its writer had seen that; until then it is a conflict.
-  static const VersionVector kNothing;
-  const Dot& drop = chunk.stamps.dropped.dot;
-  const bool in_tail = start != nullptr && drop.counter > 0 && !start->covers(drop);
-  merge_stamps(target, chunk.name, chunk.stamps, Seen(in_tail ? kNothing : theirs));
-  // One whose writes are known here, but which is not, has been resolved or has gone for want of room.
-  for (Conflict& conflict : chunk.conflicts) {
-    const bool known =
-        mine.covers(conflict.name.loser) && conflict.loser.winner.counter != 0 && mine.covers(conflict.loser.winner);
-    if (!known || conflicts_.find(conflict.name) != nullptr) keep_conflict(std::move(conflict));
+  const auto in_stream = [start](const CollectionStamps::Event& event) {
+    return start == nullptr || event.dot.counter == 0 || start->covers(event.dot);
+  };
+  if (!in_stream(chunk.stamps.created)) chunk.stamps.created = {};
+  if (!in_stream(chunk.stamps.dropped)) chunk.stamps.dropped = {};
+  if (start == nullptr) {
+    merge_stamps(target, chunk.stamps, Seen(theirs));
+  } else {
+    // Each stretch is judged with what its chunk says of it.
+    target.stamps.merge(chunk.stamps);
+    touch(target, {});
+    bury_dead(target, chunk.from, chunk.to_end ? nullptr : &chunk.to, Seen(theirs));
+    settle_existence(target, chunk.name);
   }
   for (auto& [key, state] : chunk.states) {
     Losers losers;
+    const db::Record* record = find(chunk.name, key);
+    const bool differ = absence == Absence::kDeleted && record != nullptr && record->revision.dot != state.revision.dot;
+    // Who has seen the newer of two generations and holds the older one has deleted the newer, and has dropped its
+    // tombstone since.
+    const bool ended = differ && state.revision.stamp < record->revision.stamp && theirs.covers(record->revision.dot);
     if (state.revision.stamp <= target.stamps.dropped.stamp) {
       losers.lost_state(ref(state), target.stamps.dropped.dot, nullptr, Seen(mine));
       if (!losers.empty()) keep_losers(chunk.name, key, losers);
+      // As if it were absent.
+      if (ended) {
+        forget(target, key, *record, {}, Seen(theirs));
+        settle_existence(target, chunk.name);
+      }
       continue;
     }
-    const db::Record* record = find(chunk.name, key);
     std::optional<State> next;
-    // Who has seen the newer of two generations and holds the older one has deleted the newer, and has dropped its
-    // tombstone since.
-    const bool differ = absence == Absence::kDeleted && record != nullptr && record->revision.dot != state.revision.dot;
-    const bool older = differ && state.revision.stamp < record->revision.stamp;
-    if (differ && older && theirs.covers(record->revision.dot)) {
+    if (ended) {
       losers.lost_state({&record->revision, &record->document}, Dot{}, nullptr, Seen(theirs));
       next = std::move(state);
-    } else if (differ && !older && mine.covers(state.revision.dot)) {
+    } else if (differ && state.revision.stamp > record->revision.stamp && mine.covers(state.revision.dot)) {
       losers.lost_state(ref(state), Dot{}, nullptr, Seen(mine));
     } else if (record != nullptr) {
       next = absence == Absence::kDoubtful ? settle_damage(*record, state) : std::nullopt;
@@ -114,17 +122,23 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
         next = replication::merge({&record->revision, &record->document}, std::move(state), Seen(mine), Seen(theirs),
                                   losers);
       }
-    } else if (const auto dead = target.tombstones.find(key); dead != target.tombstones.end()) {
-      const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
-      next = replication::merge({&revision, nullptr}, std::move(state), Seen(mine), Seen(theirs), losers);
     } else {
-      // Seen and gone: it was deleted here, and its tombstone has been removed since.
+      const auto dead = target.tombstones.find(key);
+      const bool buried = dead != target.tombstones.end();
+      // Seen and gone: it was deleted here, and its tombstone has been removed since. (An older one may be there again.)
+      const bool newer = !buried || state.revision.stamp > dead->second.stamp;
       const bool gone = absence == Absence::kDoubtful
-                            ? state.revision.stamp <= std::max(ours.purged, ours.dropped.stamp)
-                            : mine.covers(state.revision.dot) && plant_ != Plant::kIgnoreCoveredDots;
-      // Of what is gone, updates that were not seen here remain as conflicts.
-      if (gone) losers.lost_state(ref(state), Dot{}, nullptr, Seen(mine));
-      if (!gone) next = std::move(state);
+                            ? !buried && state.revision.stamp <= std::max(ours.purged, ours.dropped.stamp)
+                            : newer && mine.covers(state.revision.dot) && plant_ != Plant::kIgnoreCoveredDots;
+      if (gone) {
+        // Of what is gone, updates that were not seen here remain as conflicts.
+        losers.lost_state(ref(state), Dot{}, nullptr, Seen(mine));
+      } else if (buried) {
+        const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
+        next = replication::merge({&revision, nullptr}, std::move(state), Seen(mine), Seen(theirs), losers);
+      } else {
+        next = std::move(state);
+      }
     }
     if (!losers.empty()) keep_losers(chunk.name, key, losers);
     if (next) put(target, chunk.name, key, record, std::move(*next));
@@ -146,18 +160,23 @@ void Store::forget_absent(Shelf& target, const CollectionChunk& chunk,
     if (sent != chunk.states.end() && sent->first == at->first) continue;
     if (gone(at->second.revision)) absent.push_back(at->first);
   }
+  const Dot& drop = chunk.stamps.dropped.dot;
   for (const std::string& key : absent) {
     const db::Record* record = documents->find(key);
-    Losers losers;
-    const bool dropped = record->revision.stamp <= chunk.stamps.dropped.stamp;
-    losers.lost_state({&record->revision, &record->document}, dropped ? chunk.stamps.dropped.dot : Dot{}, nullptr,
-                      seen);
-    if (!losers.empty()) keep_losers(chunk.name, key, losers);
-    target.digest.remove(member_hash(chunk.name, record->document, record->revision));
-    touch(target, key);
-    documents->erase(key);
+    forget(target, key, *record, record->revision.stamp <= chunk.stamps.dropped.stamp ? drop : Dot{}, seen);
   }
   if (!absent.empty()) settle_existence(target, chunk.name);
+}
+
+// Leaves an empty collection to settle_existence().
+void Store::forget(Shelf& target, const std::string& key, const db::Record& record, const Dot& winner,
+                   const Seen& seen) {
+  Losers losers;
+  losers.lost_state({&record.revision, &record.document}, winner, nullptr, seen);
+  if (!losers.empty()) keep_losers(target.name, key, losers);
+  target.digest.remove(member_hash(target.name, record.document, record.revision));
+  touch(target, key);
+  database_.find(target.name)->erase(key);
 }
 
 // Both sides hold the same revision, but not the same bytes: one of them was damaged. Which, nobody can know; that both

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "distri/bson/json.hpp"
 #include "promises.hpp"
 
 namespace distri::sim {
@@ -33,34 +32,17 @@ void check_resurrection(World& world, std::size_t i) {
   }
 }
 
-// Increments of one actor to one field are one sum, named by the last of them.
+// Increments of one actor to one field are one sum, named by the last of them; or they are in the whole document that
+// is kept under that name.
 bool stands_for(const Replica& replica, const NaiveModel::Lost& lost) {
   for (const replication::Conflict* conflict :
        replica.conflicts().list({lost.collection, lost.key, std::nullopt, SIZE_MAX})) {
-    const Dot& loser = conflict->name.loser;
-    if (loser.actor == lost.dot.actor && loser.counter >= lost.dot.counter &&
-        conflict->loser.increments.view().find(lost.increment)) {
-      return true;
-    }
+    const replication::Loser& loser = conflict->loser;
+    if (loser.dot.actor != lost.dot.actor || loser.dot.counter < lost.dot.counter) continue;
+    if (loser.increments.view().find(lost.increment)) return true;
+    if (loser.kind == replication::ConflictKind::kDocument && loser.content.view().find(lost.increment)) return true;
   }
   return false;
-}
-
-// All that was done to one document, for whoever reads the log of a failure.
-void tell_story(World& world, const std::string& collection, const Bytes& key, const VersionVector& seen) {
-  auto writes = world.history().of(collection, key);
-  const auto& drops = world.history().drops(collection);
-  writes.insert(writes.end(), drops.begin(), drops.end());
-  for (const History::Write* write : writes) {
-    std::string saw;
-    for (const History::Write* other : writes) {
-      if (other != write && write->saw(other->dot)) saw += " " + to_string(other->dot);
-    }
-    world.log().line("  {}{} kind {} stamp {} target {} content {} loser {} saw{}", to_string(write->dot),
-                     seen.covers(write->dot) ? "" : " (not here)", static_cast<int>(write->op.kind),
-                     write->op.stamp.hlc, write->op.target.hlc, bson::to_json(write->op.document),
-                     to_string(write->op.loser), saw);
-  }
 }
 
 void check_conflict_bounds(World& world, std::size_t i) {
@@ -83,9 +65,24 @@ void check_losers(World& world, std::size_t i) {
     const History::Write* write = world.history().find(lost.dot);
     if (write == nullptr || world.history().has_twin(*write)) continue;
     if (!lost.increment.empty() && stands_for(replica, lost)) continue;
-    tell_story(world, lost.collection, lost.key, replica.vector());
+    world.history().tell(world.log(), lost.collection, lost.key, replica.vector());
     return world.fail(fmt::format("{}: write {} to '{}' lost to one that had not seen it, and is no conflict",
                                   world.machine(i).name, to_string(lost.dot), lost.collection));
+  }
+}
+
+// A conflict that somebody who knew the loss has restored or dismissed is gone for whoever knows of that.
+void check_resolved(World& world, std::size_t i) {
+  const Replica& replica = *world.machine(i).replica;
+  for (const auto& [name, conflict] : replica.conflicts().entries()) {
+    for (const History::Write* write : world.history().of(name.collection, name.key)) {
+      if (write->op.kind != OpKind::kResolve || write->op.loser != name.loser) continue;
+      const Dot& winner = conflict.loser.winner;
+      if (winner.counter == 0 || !write->saw(winner) || !replica.vector().covers(write->dot)) continue;
+      world.history().tell(world.log(), name.collection, name.key, replica.vector());
+      return world.fail(fmt::format("{}: conflict {} of '{}' is back, although {} resolved it", world.machine(i).name,
+                                    to_string(name.loser), name.collection, to_string(write->dot)));
+    }
   }
 }
 
@@ -164,6 +161,7 @@ void check_end(World& world) {
     check_step(world, i);
     check_against_model(world, i);
     if (!world.failure()) check_losers(world, i);
+    if (!world.failure()) check_resolved(world, i);
   }
   if (world.failure() || !first) return;
   check_promises(world, *first);

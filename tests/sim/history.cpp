@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "distri/bson/json.hpp"
+
 namespace distri::sim {
 
 using replication::OpKind;
@@ -69,10 +71,20 @@ bool History::resolved(const std::string& collection, const Bytes& key, const Do
 
 bool History::has_twin(const Write& write) const {
   const auto& same = of(write.op.collection, write.op.key);
+  const bson::View document = write.op.document;
+  const bool has_serial = document.find("serial").has_value();
+  const auto same_in = [](const bson::View other, const bson::Element& element) {
+    const auto twin = other.find(element.key);
+    return twin && twin->type() == element.value.type() && twin->raw() == element.value.raw();
+  };
   return std::any_of(same.begin(), same.end(), [&](const Write* other) {
-    const auto serial = write.op.document.view().find("serial");
-    const auto twin = other->op.document.view().find("serial");
-    return other != &write && serial && twin && serial->raw() == twin->raw();
+    if (other == &write) return false;
+    // What a restored conflict writes has no number of its own: its fields may stand in other writes.
+    for (const bson::Element& element : document) {
+      if ((has_serial ? element.key == "serial" : element.key != "_id") && same_in(other->op.document, element))
+        return true;
+    }
+    return false;
   });
 }
 
@@ -154,6 +166,23 @@ const History::Write* History::superseded(const Write& write, std::string_view f
     if (seen.covers(drop->dot) && drop->saw(write.dot)) return drop;
   }
   return nullptr;
+}
+
+void History::tell(EventLog& log, const std::string& collection, const Bytes& key, const VersionVector& seen) const {
+  auto story = of(collection, key);
+  story.insert(story.end(), drops(collection).begin(), drops(collection).end());
+  for (const Write* write : story) {
+    std::string saw;
+    for (const Write* other : story) {
+      if (other != write && write->saw(other->dot)) saw += " " + to_string(other->dot);
+    }
+    std::string increments;
+    for (const auto& increment : write->op.increments)
+      increments += fmt::format(" {}+{} on {}", increment.field, increment.delta.integer, increment.base.hlc);
+    log.line("  {}{} kind {} stamp {} target {} content {}{} loser {} saw{}", to_string(write->dot),
+             seen.covers(write->dot) ? "" : " (not here)", static_cast<int>(write->op.kind), write->op.stamp.hlc,
+             write->op.target.hlc, bson::to_json(write->op.document), increments, to_string(write->op.loser), saw);
+  }
 }
 
 }  // namespace distri::sim

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "distri/replication/op.hpp"
+#include "event_log.hpp"
 #include "naive_model.hpp"
 
 namespace distri::sim {
@@ -52,6 +53,9 @@ class History {
 
   // A write that knew `write` and took its place (wholly, or in `field`), among those that `seen` covers.
   const Write* superseded(const Write& write, std::string_view field, const VersionVector& seen) const;
+
+  // All that was done to one document, and what each writer had seen of it, for whoever reads the log of a failure.
+  void tell(EventLog& log, const std::string& collection, const Bytes& key, const VersionVector& seen) const;
 
  private:
   using Place = std::pair<std::string, Bytes>;

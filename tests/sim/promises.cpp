@@ -80,6 +80,8 @@ class Judge {
   // An increment shows in the sum of its actor.
   std::optional<std::string> shown_increments(const History::Write& write) const {
     for (const replication::Increment& increment : write.op.increments) {
+      // Nothing was added, so nothing can be missing; and no conflict is made of it.
+      if (increment.delta.kind != db::Number::Kind::kDouble && increment.delta.integer == 0) continue;
       const db::FieldRevision* field = register_of(record(write), increment.field);
       if (field != nullptr && field->counter && field->stamp == increment.base &&
           std::any_of(field->counter->parts.begin(), field->counter->parts.end(), [&](const db::CounterPart& part) {
@@ -136,6 +138,8 @@ void check_promises(World& world, std::size_t i) {
   const Judge judge(world, i);
   for (const Promise& promise : world.promises()) {
     if (const auto wrong = judge.judge(promise)) {
+      if (const History::Write* write = world.history().find(promise.dot))
+        world.history().tell(world.log(), write->op.collection, write->op.key, world.machine(i).replica->vector());
       return world.fail(
           fmt::format("write {} was acknowledged (w={}) and {}", to_string(promise.dot), promise.holders, *wrong));
     }

@@ -21,7 +21,7 @@ Conflict conflict(unsigned char actor, std::uint64_t counter, std::int32_t id = 
   const bson::Document document = doc(id, {{"a", static_cast<std::int32_t>(counter)}});
   const Dot dot{actor_id(actor), counter};
   return {{collection, key_of(document), dot},
-          {ConflictKind::kDocument, dot, {5, actor_id(actor)}, {actor_id(9), 1}, document, {}, {}}};
+          {ConflictKind::kDocument, dot, {5, actor_id(actor)}, {actor_id(9), 1}, document, {}, {}, 0}};
 }
 
 std::vector<Conflict> conflicts_of(const Replica& replica) {
@@ -261,7 +261,7 @@ TEST_CASE("what a write loses in several places is joined under its name") {
   Conflicts conflicts(10);
   conflicts.keep_touched();
   Conflict fields = conflict(1, 1);
-  fields.loser = {ConflictKind::kFields, fields.name.loser, {}, {}, fields_only({{"a", 1}}), {"x"}, {}};
+  fields.loser = {ConflictKind::kFields, fields.name.loser, {}, {}, fields_only({{"a", 1}}), {"x"}, {}, 0};
   CHECK(conflicts.add(fields));
   CHECK(conflicts.take_touched().size() == 1);
   CHECK_FALSE(conflicts.add(fields));
@@ -269,6 +269,7 @@ TEST_CASE("what a write loses in several places is joined under its name") {
   fields.loser.content = fields_only({{"b", 2}});
   fields.loser.unset = {"x", "y"};
   fields.loser.increments = fields_only({{"a", 5}, {"c", 3}});
+  fields.loser.since = 1;
   CHECK_FALSE(conflicts.add(fields));
   const Loser& joined = conflicts.find(fields.name)->loser;
   CHECK(joined.content == fields_only({{"a", 1}, {"b", 2}}));
@@ -279,12 +280,56 @@ TEST_CASE("what a write loses in several places is joined under its name") {
   CHECK_FALSE(conflicts.check());
 }
 
+TEST_CASE("lost increments are kept once, whether they come one by one or as a sum, and are resolved together") {
+  const auto lost = [](std::uint64_t since, std::uint64_t last, std::int32_t n) {
+    Conflict one = conflict(1, last);
+    one.loser = {ConflictKind::kIncrement, one.name.loser, {3, actor_id(1)}, {}, {}, {},
+                 fields_only({{"n", n}}),  since};
+    return one;
+  };
+  const std::vector<Conflict> parts = {lost(5, 5, 1), lost(7, 7, 10), lost(9, 9, 100)};
+  const Conflict sum = lost(5, 9, 111);
+  for (const bool sum_first : {false, true}) {
+    Conflicts conflicts(10);
+    if (sum_first) conflicts.add(sum);
+    for (const Conflict& part : parts) conflicts.add(part);
+    if (!sum_first) CHECK(conflicts.size() == 3);
+    conflicts.add(sum);
+    REQUIRE(conflicts.size() == 1);
+    CHECK(conflicts.find(sum.name)->loser == sum.loser);
+    CHECK_FALSE(conflicts.check());
+  }
+  // Of another actor, or after the sum: not in it.
+  Conflicts conflicts(10);
+  conflicts.add(lost(10, 10, 7));
+  Conflict other = lost(6, 6, 7);
+  other.name.loser.actor = other.loser.dot.actor = actor_id(2);
+  conflicts.add(other);
+  conflicts.add(sum);
+  CHECK(conflicts.size() == 3);
+  // Another field of an increment that the sum holds in part.
+  Conflict two = lost(8, 8, 10);
+  two.loser.increments = fields_only({{"n", 10}, {"m", 2}});
+  conflicts.add(two);
+  REQUIRE(conflicts.find(two.name) != nullptr);
+  CHECK(conflicts.find(two.name)->loser.increments == fields_only({{"m", 2}}));
+  // Where they came one by one, they go with the sum that was resolved elsewhere.
+  Conflicts single(10);
+  for (const Conflict& part : parts) single.add(part);
+  single.add(lost(4, 4, 1));
+  single.resolve(sum.name, sum.loser.since);
+  CHECK(single.size() == 1);
+  CHECK(single.find(lost(4, 4, 1).name) != nullptr);
+}
+
 TEST_CASE("a conflict survives the trip through bytes, and a damaged one is refused") {
   Conflict whole = conflict(1, 4);
   whole.arrival = 12;
   Conflict fields = whole;
-  fields.loser = {ConflictKind::kFields,         whole.name.loser,       {3, actor_id(1)}, {}, fields_only({{"a", 1}}),
-                  std::vector<std::string>{"u"}, fields_only({{"n", 2}})};
+  fields.loser = {ConflictKind::kFields,   whole.name.loser,
+                  {3, actor_id(1)},        {},
+                  fields_only({{"a", 1}}), std::vector<std::string>{"u"},
+                  fields_only({{"n", 2}}), 3};
   const auto encoded = [](const Conflict& one) {
     Bytes bytes;
     wire::Writer out(bytes);
@@ -317,6 +362,9 @@ TEST_CASE("a conflict survives the trip through bytes, and a damaged one is refu
   CHECK(refused(fields, [](Conflict& c) { c.loser.kind = ConflictKind::kIncrement; }));
   CHECK(refused(fields, [](Conflict& c) { c.loser.increments = fields_only({{"a", 1}}); }));
   CHECK(refused(fields, [](Conflict& c) { c.loser.content = doc(1); }));
+  CHECK(refused(fields, [](Conflict& c) { c.loser.since = 0; }));
+  CHECK(refused(fields, [](Conflict& c) { c.loser.since = 5; }));
+  CHECK(refused(whole, [](Conflict& c) { c.loser.since = 1; }));
   CHECK(refused(fields, [](Conflict& c) {
     bson::Builder text;
     text.append_string("n", "x");
