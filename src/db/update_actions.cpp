@@ -1,5 +1,4 @@
 // What operators make of one value.
-#include <charconv>
 #include <cstring>
 
 #include "distri/bson/compare.hpp"
@@ -85,15 +84,6 @@ Result<> run_action(const UpdateAction& action, const Value* old, bool element, 
       return run_array_action(action, old, key, run, out);
   }
   return {};
-}
-
-std::string_view ArrayWriter::next_key() {
-  const auto end = std::to_chars(key_, key_ + sizeof key_, next_++).ptr;
-  return {key_, static_cast<std::size_t>(end - key_)};
-}
-
-void ArrayWriter::append(const Value& value) {
-  out_.append_value(next_key(), value);
 }
 
 Result<> check_size(const UpdateRun& run, const bson::Builder& out) {

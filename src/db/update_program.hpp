@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "distri/db/array_writer.hpp"
 #include "distri/db/element_matcher.hpp"
 #include "distri/db/find.hpp"
 #include "distri/db/update.hpp"
@@ -146,20 +147,6 @@ Result<> run_arithmetic(const UpdateAction& action, const bson::Value* old, std:
 Result<> run_bits(const UpdateAction& action, const bson::Value* old, std::string_view key, bson::Builder& out);
 Result<> run_array_action(const UpdateAction& action, const bson::Value* old, std::string_view key, UpdateRun& run,
                           bson::Builder& out);  // kPush, kAddToSet, kPull, kPullAll, kPop
-
-// Appends an element with a decimal key.
-class ArrayWriter {
- public:
-  explicit ArrayWriter(bson::Builder& out) : out_(out) {}
-  void append(const bson::Value& value);
-  std::string_view next_key();  // of the element that the caller appends itself
-  std::uint64_t size() const { return next_; }
-
- private:
-  bson::Builder& out_;
-  std::uint64_t next_ = 0;
-  char key_[24];
-};
 
 // What has been built may be larger than a document may be only by what the original has, which may still go.
 // kTooLarge.

@@ -1,6 +1,6 @@
 // An update, a document and array filters, as lines of JSON; a fourth line's length is the matched index. Whatever
 // compiles must keep the invariants of db/update.hpp, also when it makes the document of an upsert (the second line is
-// the filter then) and when its result is updated once more.
+// the filter then) and when its result is updated once more. The first line is tried as a projection, too.
 #include <cstdint>
 #include <string_view>
 
@@ -8,6 +8,7 @@
 #include "distri/bson/json.hpp"
 #include "distri/bson/object_id.hpp"
 #include "distri/db/filter.hpp"
+#include "distri/db/projection.hpp"
 
 namespace {
 
@@ -35,6 +36,18 @@ void check_upsert(bson::View filter, const db::Update& update, const db::UpdateC
   if (document->view().find("_id")) DISTRI_CHECK(db::check_document(*document).has_value());
 }
 
+void check_projection(bson::View source, bson::View document, const db::UpdateContext& context) {
+  const auto projection = db::Projection::compile(source);
+  if (!projection) {
+    DISTRI_CHECK(projection.error().code == Code::kInvalidArgument && projection.error().message.size() < 2000);
+    return;
+  }
+  const auto result = projection->apply(document, {context.matched_index});
+  if (!result) return;
+  DISTRI_CHECK(bson::validate(result->bytes()).has_value());
+  DISTRI_CHECK(result->bytes().size() <= document.bytes().size() + 64);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -43,13 +56,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto target = bson::from_json(take_line(input));
   const auto filters = bson::from_json(take_line(input));
   if (!source || !target) return 0;
+  db::UpdateContext context{.now_ms = 1'700'000'000'000};
+  if (!input.empty()) context.matched_index = input.size() - 1;
+  check_projection(*source, *target, context);
   auto update = db::Update::compile(*source, {filters ? filters->view() : bson::View()});
   if (!update) {
     DISTRI_CHECK(update.error().code == Code::kInvalidArgument && update.error().message.size() < 2000);
     return 0;
   }
-  db::UpdateContext context{.now_ms = 1'700'000'000'000};
-  if (!input.empty()) context.matched_index = input.size() - 1;
   check_upsert(*target, *update, context);
   const auto document = storable(*target);
   if (!document) return 0;
