@@ -8,6 +8,7 @@ find_package(absl REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(rocksdb REQUIRED IMPORTED_TARGET rocksdb)
+pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
 
 set(DISTRI_HAVE_IMAGES OFF)
 if(NOT DISTRI_IMAGES STREQUAL "OFF")

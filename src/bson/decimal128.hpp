@@ -1,8 +1,8 @@
 // decimal128.hpp: BSON's 128-bit decimal numbers (IEEE 754-2008, binary integer significand) as sign, digits and
 // exponent.
 //
-// Private to the module. Only text conversion, comparison and order keys are needed, so the number is kept as decimal
-// digits. Threads: values. Errors: parse() only.
+// Text conversion, comparison and order keys need the number as decimal digits, and arithmetic (db) is rare enough to
+// live with them. Threads: values. Errors: parse() only.
 #pragma once
 
 #include <array>

@@ -1,4 +1,4 @@
-// iso_date.hpp: milliseconds since 1970 <-> "2012-12-24T12:15:30.501Z". Private to the module.
+// iso_date.hpp: milliseconds since 1970 <-> "2012-12-24T12:15:30.501Z".
 #pragma once
 
 #include <cstdint>

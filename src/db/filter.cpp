@@ -1,21 +1,17 @@
 #include "distri/db/filter.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include "distri/bson/compare.hpp"
 #include "distri/db/filter_program.hpp"
+#include "distri/db/language_error.hpp"
+#include "distri/db/number.hpp"
 
 namespace distri::db {
 namespace {
 
 using bson::Type;
 using bson::Value;
-
-bool is_nan(const Value& value) {
-  return value.type() == Type::kDouble ? std::isnan(value.as_double())
-                                       : value.type() == Type::kDecimal128 && (value.raw()[15] & 0x7c) == 0x7c;
-}
 
 bool holds(FilterOp op, int order) {
   switch (op) {
@@ -57,20 +53,83 @@ bool compares(FilterOp op, const Value* value, const Value& operand) {
   return holds(op, bson::compare(*value, operand));
 }
 
-bool is_in(const FilterNode& node, const Value* value) {
+// Strings and symbols are searched. Over the limits the answer is true, so that the search for values ends.
+bool regex_finds(const Regex& regex, const Value* value, MatchState& state) {
+  if (value == nullptr || (value->type() != Type::kString && value->type() != Type::kSymbol)) return false;
+  const auto outcome = regex.search(value->as_string());
+  if (outcome == Regex::Outcome::kLimit && !state.error) {
+    state.error = refuse(51156, "filter: {}", Regex::limit_text()).error();
+  }
+  return outcome != Regex::Outcome::kNo;
+}
+
+bool is_in(const FilterNode& node, const Value* value, MatchState& state) {
   if (value == nullptr || value->type() == Type::kUndefined) return node.has_null;
   const auto at = std::lower_bound(node.list.begin(), node.list.end(), *value,
                                    [](const Value& a, const Value& b) { return bson::compare(a, b) < 0; });
-  return at != node.list.end() && bson::compare(*at, *value) == 0;
+  if (at != node.list.end() && bson::compare(*at, *value) == 0) return true;
+  return std::any_of(node.regexes.begin(), node.regexes.end(),
+                     [&](const Regex& regex) { return regex_finds(regex, value, state); });
 }
 
-}  // namespace
+bool has_remainder(const FilterNode& node, const Value* value) {
+  if (value == nullptr || !value->is_number()) return false;
+  const auto whole = truncate_to_int64(*value);
+  if (!whole) return false;
+  // The one quotient that does not fit: its remainder is 0 all the same.
+  return (node.number == -1 ? 0 : *whole % node.number) == node.remainder;
+}
 
-bool filter_matches(const FilterNode& node, bson::View document) {
-  const auto child_matches = [&](const FilterNode& child) { return filter_matches(child, document); };
-  const auto any = [&](const auto& predicate) {
-    return any_at(document, node.path.data(), node.path.data() + node.path.size(), predicate);
-  };
+bool value_matches(const FilterNode& node, const Value& value, MatchState& state);
+
+// The index of the first element that the node's child accepts, or kNoMatch.
+std::int64_t matching_element(const FilterNode& node, const Value* value, MatchState& state) {
+  if (value == nullptr || value->type() != Type::kArray) return kNoMatch;
+  const FilterNode& child = node.children.front();
+  std::int64_t index = 0;
+  for (auto at = value->as_object().begin(); !at.at_end(); ++at, ++index) {
+    const Value& item = at->value;
+    bool found = false;
+    if (node.op == FilterOp::kElementValue) {
+      found = value_matches(child, item, state);
+    } else if (item.type() == Type::kObject || item.type() == Type::kArray) {
+      found = filter_matches(child, item.as_object(), state);
+    }
+    if (found || state.error) return index;
+  }
+  return kNoMatch;
+}
+
+// A condition on one value.
+bool leaf_holds(const FilterNode& node, const Value* value, MatchState& state) {
+  switch (node.op) {
+    case FilterOp::kExists:
+      return value != nullptr;
+    case FilterOp::kIn:
+      return is_in(node, value, state);
+    case FilterOp::kType:
+      return value != nullptr && node.types.contains(value->type());
+    case FilterOp::kRegex:
+      if (value != nullptr && value->type() == Type::kRegex) {
+        return node.operand.type() == Type::kRegex && bson::compare(*value, node.operand) == 0;
+      }
+      return regex_finds(node.regexes.front(), value, state);
+    case FilterOp::kSize:
+      return value != nullptr && value->type() == Type::kArray &&
+             value->as_object().count() == static_cast<std::size_t>(node.number);
+    case FilterOp::kMod:
+      return has_remainder(node, value);
+    case FilterOp::kElementObject:
+    case FilterOp::kElementValue:
+      return matching_element(node, value, state) != kNoMatch;
+    default:
+      return compares(node.op, value, node.operand);
+  }
+}
+
+// A condition without a path, on an element of an array.
+bool value_matches(const FilterNode& node, const Value& value, MatchState& state) {
+  const auto child_matches = [&](const FilterNode& child) { return value_matches(child, value, state); };
   switch (node.op) {
     case FilterOp::kAnd:
       return std::all_of(node.children.begin(), node.children.end(), child_matches);
@@ -78,10 +137,42 @@ bool filter_matches(const FilterNode& node, bson::View document) {
       return std::any_of(node.children.begin(), node.children.end(), child_matches);
     case FilterOp::kNot:
       return !child_matches(node.children.front());
+    default:
+      return leaf_holds(node, &value, state);
+  }
+}
+
+bool asks_whole_arrays(FilterOp op) {
+  return op == FilterOp::kSize || op == FilterOp::kElementObject || op == FilterOp::kElementValue;
+}
+
+}  // namespace
+
+bool filter_matches(const FilterNode& node, bson::View document, MatchState& state) {
+  const auto child_matches = [&](const FilterNode& child) { return filter_matches(child, document, state); };
+  const PathPart* begin = node.path.data();
+  const PathPart* end = begin + node.path.size();
+  switch (node.op) {
+    case FilterOp::kAnd:
+      return std::all_of(node.children.begin(), node.children.end(), child_matches);
+    case FilterOp::kOr:
+      return std::any_of(node.children.begin(), node.children.end(), child_matches);
+    case FilterOp::kNot:
+      return !child_matches(node.children.front());
+    case FilterOp::kSchema:
+      return node.schema->accepts(Value(Type::kObject, document.bytes()), state.error);
     case FilterOp::kExists:
-      return any([](const Value* value) { return value != nullptr; });
+      return any_at(document, begin, end, [](const Value* value) { return value != nullptr; });
     case FilterOp::kIn:
-      return any([&](const Value* value) { return is_in(node, value); });
+      return any_at(document, begin, end, [&](const Value* value) { return is_in(node, value, state); });
+    case FilterOp::kSize:
+    case FilterOp::kElementObject:
+    case FilterOp::kElementValue:
+      return any_at<false>(document, begin, end, [&](const Value* value) { return leaf_holds(node, value, state); });
+    case FilterOp::kType:
+    case FilterOp::kRegex:
+    case FilterOp::kMod:
+      return any_at(document, begin, end, [&](const Value* value) { return leaf_holds(node, value, state); });
     case FilterOp::kEq:
     case FilterOp::kGt:
     case FilterOp::kGte:
@@ -89,7 +180,36 @@ bool filter_matches(const FilterNode& node, bson::View document) {
     case FilterOp::kLte:
       break;
   }
-  return any([&](const Value* value) { return compares(node.op, value, node.operand); });
+  return any_at(document, begin, end, [&](const Value* value) { return compares(node.op, value, node.operand); });
+}
+
+std::int64_t filter_place(const FilterNode& node, bson::View document, MatchState& state) {
+  switch (node.op) {
+    case FilterOp::kAnd:
+      for (const FilterNode& child : node.children) {
+        if (const auto place = filter_place(child, document, state); place >= 0) return place;
+      }
+      return kNoArray;
+    case FilterOp::kOr:
+      for (const FilterNode& child : node.children) {
+        if (!filter_matches(child, document, state)) continue;
+        if (const auto place = filter_place(child, document, state); place >= 0) return place;
+      }
+      return kNoArray;
+    case FilterOp::kNot:
+    case FilterOp::kSchema:
+      return kNoArray;
+    default:
+      break;
+  }
+  const auto predicate = [&](const Value* value) -> std::int64_t {
+    if (node.op == FilterOp::kElementObject || node.op == FilterOp::kElementValue) {
+      return matching_element(node, value, state);
+    }
+    return leaf_holds(node, value, state) ? kNoArray : kNoMatch;
+  };
+  return place_at(document, node.path.data(), node.path.data() + node.path.size(), !asks_whole_arrays(node.op),
+                  predicate);
 }
 
 Filter::Filter(std::unique_ptr<Program> program) : program_(std::move(program)) {}
@@ -101,18 +221,27 @@ Result<Filter> Filter::compile(bson::View filter) {
   auto program = std::make_unique<Program>();
   program->source = bson::Document(filter);
   DISTRI_TRY(program->root, compile_filter(program->source));
-  // The condition is one of several perhaps: all must hold, so it alone bounds what can match.
-  for (const FilterNode& node : program->root.children) {
-    if (node.op == FilterOp::kEq && node.path.size() == 1 && node.path[0].name == "_id" && !program->id_key &&
-        node.operand.type() != Type::kArray) {
-      program->id_key = bson::order_key(node.operand);
-    }
-  }
+  find_id_bounds(program->root, program->id_key, program->id_keys, program->id_bounds);
   return Filter(std::move(program));
 }
 
+Result<bool> Filter::check(bson::View document) const {
+  MatchState state;
+  const bool matched = filter_matches(program_->root, document, state);
+  if (state.error) return fail(*std::move(state.error));
+  return matched;
+}
+
 bool Filter::matches(bson::View document) const {
-  return filter_matches(program_->root, document);
+  MatchState state;
+  return filter_matches(program_->root, document, state) && !state.error;
+}
+
+std::optional<std::uint32_t> Filter::matched_array_index(bson::View document) const {
+  MatchState state;
+  const std::int64_t place = filter_place(program_->root, document, state);
+  if (place < 0 || state.error) return std::nullopt;
+  return static_cast<std::uint32_t>(place);
 }
 
 bool Filter::empty() const {
@@ -121,6 +250,14 @@ bool Filter::empty() const {
 
 const std::optional<std::string>& Filter::id_key() const {
   return program_->id_key;
+}
+
+const std::optional<std::vector<std::string>>& Filter::id_keys() const {
+  return program_->id_keys;
+}
+
+const IdBounds& Filter::id_bounds() const {
+  return program_->id_bounds;
 }
 
 }  // namespace distri::db

@@ -83,17 +83,43 @@ class PageWriter {
   bool more_ = false;
 };
 
-bool accepts(const Filter* filter, const Record& record) {
-  return filter == nullptr || filter->matches(record.document.view());
+// Calls take(id_key, record) for each document that matches, in the order of `_id` and from `after` on (excluded),
+// until it says false. Looks only at documents that the filter's conditions on `_id` allow. An error: a condition
+// failed.
+template <class Take>
+Result<> each_match(const Collection& collection, const Filter* filter, const Bytes* after, const Take& take) {
+  using Key = const std::string&;
+  const auto& records = collection.records();
+  Result<> failed;
+  const auto visit = [&](Key key, const Record& record) {
+    if (filter == nullptr) return take(key, record);
+    auto matched = filter->check(record.document);
+    if (!matched) failed = fail(std::move(matched).error());
+    return matched && (!*matched || take(key, record));
+  };
+  if (filter != nullptr && filter->id_keys()) {
+    const auto& keys = *filter->id_keys();
+    auto key = after == nullptr ? keys.begin() : std::upper_bound(keys.begin(), keys.end(), *after);
+    for (; key != keys.end(); ++key) {
+      const Record* record = collection.find(*key);
+      if (record != nullptr && !visit(*key, *record)) break;
+    }
+    return failed;
+  }
+  static const IdBounds kEverything;
+  const IdBounds& bounds = filter == nullptr ? kEverything : filter->id_bounds();
+  auto at =
+      after != nullptr && *after >= bounds.first ? records.upper_bound(*after) : records.lower_bound(bounds.first);
+  for (; at != records.end() && (!bounds.end || at->first < *bounds.end); ++at) {
+    if (!visit(at->first, at->second)) break;
+  }
+  return failed;
 }
 
 Result<FindPage> find_in_natural_order(const Collection& collection, const FindQuery& query, const Start& start) {
-  const auto& records = collection.records();
   PageWriter page(query, start);
-  for (auto at = start.resumed ? records.upper_bound(std::string_view(start.after)) : records.begin();
-       at != records.end(); ++at) {
-    if (accepts(query.filter, at->second) && !page.take(at->second, at->first)) break;
-  }
+  DISTRI_TRY_VOID(each_match(collection, query.filter, start.resumed ? &start.after : nullptr,
+                             [&](const std::string& key, const Record& record) { return page.take(record, key); }));
   return std::move(page).finish();
 }
 
@@ -114,11 +140,10 @@ Result<FindPage> find_sorted(const Collection& collection, const FindQuery& quer
   const SortOrder order(query.sort);
   std::vector<Candidate> heap;  // the largest in front once it holds `wanted`
   Bytes position;
-  for (const auto& [id_key, record] : collection.records()) {
-    if (!accepts(query.filter, record)) continue;
+  const auto consider = [&](const std::string& id_key, const Record& record) {
     position.clear();
     order.append_position(position, record.document, id_key);
-    if (start.resumed && position <= start.after) continue;
+    if (start.resumed && position <= start.after) return true;
     if (heap.size() < wanted) {
       heap.push_back({position, &record});
       if (heap.size() == wanted) std::make_heap(heap.begin(), heap.end());
@@ -128,7 +153,9 @@ Result<FindPage> find_sorted(const Collection& collection, const FindQuery& quer
       heap.back().record = &record;
       std::push_heap(heap.begin(), heap.end());
     }
-  }
+    return true;
+  };
+  DISTRI_TRY_VOID(each_match(collection, query.filter, nullptr, consider));
   std::sort(heap.begin(), heap.end());
   PageWriter page(query, start);
   for (const Candidate& candidate : heap) {
@@ -137,38 +164,31 @@ Result<FindPage> find_sorted(const Collection& collection, const FindQuery& quer
   return std::move(page).finish();
 }
 
-// At most one document can match.
-Result<FindPage> find_by_id(const Collection& collection, const FindQuery& query, const Start& start) {
-  FindPage page;
-  const Record* record = collection.find(*query.filter->id_key());
-  if (record == nullptr || start.skip > 0 || !query.filter->matches(record->document)) return page;
-  if (start.resumed) {
-    Bytes position;
-    SortOrder(query.sort).append_position(position, record->document, *query.filter->id_key());
-    if (position <= start.after) return page;
-  }
-  page.records.push_back(record);
-  return page;
-}
-
 }  // namespace
 
 Result<FindPage> find(const Collection& collection, const FindQuery& query) {
   DISTRI_TRY(const Start start, start_of(query));
-  if (query.filter != nullptr && query.filter->id_key()) return find_by_id(collection, query, start);
   if (query.sort.empty()) return find_in_natural_order(collection, query, start);
   return find_sorted(collection, query, start);
 }
 
-std::uint64_t count(const Collection& collection, const Filter* filter) {
+Result<std::uint64_t> count_matching(const Collection& collection, const Filter* filter) {
   if (filter == nullptr || filter->empty()) return collection.size();
-  if (filter->id_key()) {
-    const Record* record = collection.find(*filter->id_key());
-    return record != nullptr && filter->matches(record->document) ? 1 : 0;
-  }
-  return static_cast<std::uint64_t>(
-      std::count_if(collection.records().begin(), collection.records().end(),
-                    [&](const auto& entry) { return filter->matches(entry.second.document.view()); }));
+  std::uint64_t matching = 0;
+  DISTRI_TRY_VOID(each_match(collection, filter, nullptr, [&](const std::string&, const Record&) {
+    ++matching;
+    return true;
+  }));
+  return matching;
+}
+
+std::uint64_t count(const Collection& collection, const Filter* filter) {
+  return count_matching(collection, filter).value_or(0);
+}
+
+Result<> for_each_match(const Collection& collection, const Filter* filter,
+                        const std::function<bool(const std::string& id_key, const Record& record)>& take) {
+  return each_match(collection, filter, nullptr, take);
 }
 
 }  // namespace distri::db

@@ -51,10 +51,19 @@ struct FindPage {
 
 // Errors: kInvalidArgument for a cursor that is not one of this query (checked: it holds a hash of the query's sort,
 // and a checksum); kTooLarge when a next page would have to begin after a document whose sort values take more than
-// kCursorPositionBytesMax. A cursor is URL-safe text. With a cursor, `limit` is what that cursor says remains.
+// kCursorPositionBytesMax; those of Filter::check(). A cursor is URL-safe text. With a cursor, `limit` is what that
+// cursor says remains.
 Result<FindPage> find(const Collection& collection, const FindQuery& query);
 
-// Documents that match; nullptr: all.
+// Documents that match; nullptr: all. Errors: as of Filter::check().
+Result<std::uint64_t> count_matching(const Collection& collection, const Filter* filter);
+// The same; 0 when a condition fails on a document.
 std::uint64_t count(const Collection& collection, const Filter* filter);
+
+// Calls take(id_key, record) for each document that matches, in the order of `_id`, until it says false; by looking
+// only at those documents that the filter's conditions on `_id` allow. `take` must not change the collection. Errors:
+// as of Filter::check(); what was taken before stays taken.
+Result<> for_each_match(const Collection& collection, const Filter* filter,
+                        const std::function<bool(const std::string& id_key, const Record& record)>& take);
 
 }  // namespace distri::db

@@ -27,7 +27,8 @@ std::vector<const db::Record*> read_all(const db::Collection& collection, db::Fi
   for (;;) {
     const auto found = db::find(collection, query);
     if (!found) {
-      DISTRI_CHECK(found.error().code == Code::kTooLarge);
+      // A cursor that would be too large, or a condition that failed on a document (a search over its limits).
+      DISTRI_CHECK(found.error().code == Code::kTooLarge || !db::count_matching(collection, query.filter));
       return {};
     }
     all.insert(all.end(), found->records.begin(), found->records.end());
@@ -88,11 +89,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     DISTRI_CHECK(filter.error().code == Code::kInvalidArgument && filter.error().message.size() < 1000);
     return 0;
   }
+  const auto checked = filter->check(target);
   const bool matched = filter->matches(target);
+  DISTRI_CHECK(checked ? *checked == matched : !matched);
+  if (matched) (void)filter->matched_array_index(target);
   const db::Filter moved = std::move(*filter);
   DISTRI_CHECK(moved.matches(target) == matched);
   const bson::Document negated = negation_of(*filter_source);
-  if (const auto opposite = db::Filter::compile(negated)) DISTRI_CHECK(opposite->matches(target) != matched);
+  if (const auto opposite = db::Filter::compile(negated); opposite && checked) {
+    const auto other = opposite->check(target);
+    DISTRI_CHECK(other && *other != matched);
+  }
   check_paging(moved, {}, target);
   return 0;
 }

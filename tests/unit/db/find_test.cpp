@@ -291,6 +291,83 @@ TEST_CASE("an _id filter finds its document directly, also with a cursor, a skip
   CHECK(found(R"({"_id":4})", 0, cursor).empty());
 }
 
+TEST_CASE("filters on _id read the same with the fast path as by a scan, in any sort and page size") {
+  // The same condition hidden inside $or is not understood as one on _id.
+  const auto hidden = [](const std::string& filter) { return R"({"$or":[)" + filter + "]}"; };
+  const std::vector<std::string> ids = {"null",
+                                        "-3",
+                                        "0",
+                                        "2.5",
+                                        "4",
+                                        R"({"$numberLong":"9007199254740993"})",
+                                        R"("")",
+                                        R"("b")",
+                                        R"({"x":1})",
+                                        "true",
+                                        R"({"$oid":"0123456789abcdef01234567"})",
+                                        R"({"$maxKey":1})"};
+  static const std::array<const char*, 5> kOps = {"$gt", "$gte", "$lt", "$lte", "$eq"};
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    Random random(seed);
+    db::Collection collection;
+    for (const auto& id : ids) {
+      if (random.chance(0.8)) put(collection, R"({"_id":)" + id + R"(,"a":)" + std::to_string(random.below(4)) + "}");
+    }
+    const auto any_id = [&] { return ids[random.below(ids.size())]; };
+    std::string condition = "{";
+    if (random.chance(0.4)) {
+      condition += R"("$in":[)";
+      for (auto n = random.below(5); n > 0; --n) condition += any_id() + ",";
+      condition += any_id() + "]";
+    } else {
+      const std::string op = kOps[random.below(kOps.size())];
+      condition += "\"" + op + "\":" + any_id();
+      if (op != "$lt" && random.chance(0.5)) condition += ",\"$lt\":" + any_id();
+    }
+    const std::string text = R"({"_id":)" + condition + "}}";
+    const db::Filter fast = filter_of(text);
+    const db::Filter slow = filter_of(hidden(text));
+    REQUIRE_FALSE(slow.id_keys());
+    for (const auto& sort : {"{}", R"({"a":1})", R"({"_id":-1})"}) {
+      db::FindQuery query;
+      query.sort = sort_of(sort);
+      query.page_documents_max = 1 + random.below(4);
+      query.skip = random.below(3);
+      query.filter = &slow;
+      const auto expected = all_pages(collection, query);
+      query.filter = &fast;
+      CHECK_MESSAGE(all_pages(collection, query) == expected, "seed " << seed << ": " << text << " sorted by " << sort);
+    }
+    CHECK(db::count(collection, &fast) == db::count(collection, &slow));
+  }
+}
+
+TEST_CASE("a filter on _id looks at nothing else") {
+  db::Collection collection;
+  for (int i = 0; i < 100; ++i)
+    put(collection, R"({"_id":)" + std::to_string(i) + R"(,"s":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"})");
+  // Any document outside the ids asked for would fail the whole query.
+  const std::string slow = R"-({"s":{"$regex":"(a+)+$"},)-";
+  for (const auto* ids : {R"("_id":{"$in":[100,-1,"x"]}})", R"("_id":{"$gt":99}})", R"("_id":{"$lt":0}})",
+                          R"("$and":[{"_id":{"$gte":50}},{"_id":{"$lt":50}}]})", R"("_id":1.5})"}) {
+    const db::Filter filter = filter_of(slow + ids);
+    CHECK_MESSAGE(db::count_matching(collection, &filter) == 0, std::string(ids));
+    db::FindQuery query;
+    query.filter = &filter;
+    CHECK(page_of(collection, query).records.empty());
+  }
+  const db::Filter failing = filter_of(slow + R"("_id":{"$gte":99}})");
+  CHECK_FALSE(db::count_matching(collection, &failing).has_value());
+  CHECK(db::count(collection, &failing) == 0);
+  db::FindQuery query;
+  query.filter = &failing;
+  const auto failed = db::find(collection, query);
+  REQUIRE_FALSE(failed.has_value());
+  CHECK(failed.error().message.find("regular expression") != std::string::npos);
+  CHECK_FALSE(
+      db::for_each_match(collection, &failing, [](const std::string&, const db::Record&) { return true; }).has_value());
+}
+
 TEST_CASE("counting agrees with reading") {
   db::Collection collection;
   for (int i = 0; i < 50; ++i)

@@ -1,0 +1,47 @@
+// language_error.hpp: errors of the query language, which carry MongoDB's code and its name.
+//
+// A message reads "BadValue (2): filter: '$size' at 'a' ...". Codes without a name of their own are called
+// "Location<number>", as MongoDB does.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "distri/utils/result.hpp"
+
+namespace distri::db {
+
+namespace mongo {
+inline constexpr int kBadValue = 2;
+inline constexpr int kFailedToParse = 9;
+inline constexpr int kTypeMismatch = 14;
+inline constexpr int kOverflow = 15;
+inline constexpr int kInvalidOptions = 72;
+inline constexpr int kExceededTimeLimit = 50;
+inline constexpr int kExceededMemoryLimit = 146;
+inline constexpr int kInvalidPipelineOperator = 168;
+inline constexpr int kNotImplemented = 238;
+inline constexpr int kConversionFailure = 241;
+inline constexpr int kObjectTooLarge = 10334;
+}  // namespace mongo
+
+// "BadValue (2)", "Location16554 (16554)".
+std::string mongo_code(int code);
+
+// kInvalidArgument with the code in front of the message.
+template <class... Args>
+std::unexpected<Error> refuse(int code, fmt::format_string<Args...> format, Args&&... args) {
+  return fail(Code::kInvalidArgument, "{}: {}", mongo_code(code), fmt::format(format, std::forward<Args>(args)...));
+}
+
+// What an error shows of a name or text that somebody sent.
+inline std::string_view shown(std::string_view text) {
+  constexpr std::size_t kShownBytesMax = 100;
+  if (text.size() <= kShownBytesMax) return text;
+  std::size_t size = kShownBytesMax;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;  // not inside a character
+  return text.substr(0, size);
+}
+
+}  // namespace distri::db
