@@ -6,7 +6,7 @@
 #include <span>
 
 #include "distri/bson/compare.hpp"
-#include "distri/db/update_error.hpp"
+#include "distri/db/language_error.hpp"
 
 namespace distri::db {
 namespace {
@@ -79,13 +79,13 @@ Result<std::vector<std::string_view>> parts_of(std::string_view path) {
   for (std::string_view rest = path;;) {
     const std::size_t dot = rest.find('.');
     parts.push_back(rest.substr(0, dot));
-    if (parts.back().empty()) return refuse(kBadValue, "distinct: the path '{}' has an empty part", shown(path));
+    if (parts.back().empty()) return refuse(mongo::kBadValue, "distinct: the path '{}' has an empty part", shown(path));
     if (parts.size() > kPathPartsMax)
-      return refuse(kBadValue, "distinct: the path '{}' has more than {} parts", shown(path), kPathPartsMax);
+      return refuse(mongo::kBadValue, "distinct: the path '{}' has more than {} parts", shown(path), kPathPartsMax);
     if (dot == std::string_view::npos) break;
     rest.remove_prefix(dot + 1);
   }
-  if (path.starts_with('$')) return refuse(kBadValue, "distinct: the path '{}' begins with '$'", shown(path));
+  if (path.starts_with('$')) return refuse(mongo::kBadValue, "distinct: the path '{}' begins with '$'", shown(path));
   return parts;
 }
 

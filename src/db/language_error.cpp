@@ -12,6 +12,22 @@ std::string mongo_code(int code) {
       return "TypeMismatch (14)";
     case mongo::kOverflow:
       return "Overflow (15)";
+    case mongo::kPathNotViable:
+      return "PathNotViable (28)";
+    case mongo::kCannotBackfillArray:
+      return "CannotBackfillArray (34)";
+    case mongo::kConflictingUpdateOperators:
+      return "ConflictingUpdateOperators (40)";
+    case mongo::kDollarPrefixedFieldName:
+      return "DollarPrefixedFieldName (52)";
+    case mongo::kNotSingleValueField:
+      return "NotSingleValueField (54)";
+    case mongo::kEmptyFieldName:
+      return "EmptyFieldName (56)";
+    case mongo::kImmutableField:
+      return "ImmutableField (66)";
+    case mongo::kNotExactValueField:
+      return "NotExactValueField (111)";
     case mongo::kExceededTimeLimit:
       return "ExceededTimeLimit (50)";
     case mongo::kInvalidOptions:
@@ -29,6 +45,17 @@ std::string mongo_code(int code) {
     default:
       return fmt::format("Location{} ({})", code, code);
   }
+}
+
+Error inside(Error error, std::string_view place) {
+  // "Name (2): " in front is the code.
+  const std::size_t end = error.message.find("): ");
+  const std::size_t open = error.message.find(" (");
+  const bool has_code = end != std::string::npos && open < end &&
+                        error.message.find_first_not_of("0123456789", open + 2) == end &&
+                        error.message.find(' ') == open;
+  error.message.insert(has_code ? end + 3 : 0, fmt::format("{}: ", place));
+  return error;
 }
 
 }  // namespace distri::db

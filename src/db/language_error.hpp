@@ -17,6 +17,14 @@ inline constexpr int kBadValue = 2;
 inline constexpr int kFailedToParse = 9;
 inline constexpr int kTypeMismatch = 14;
 inline constexpr int kOverflow = 15;
+inline constexpr int kPathNotViable = 28;
+inline constexpr int kCannotBackfillArray = 34;
+inline constexpr int kConflictingUpdateOperators = 40;
+inline constexpr int kDollarPrefixedFieldName = 52;
+inline constexpr int kNotSingleValueField = 54;
+inline constexpr int kEmptyFieldName = 56;
+inline constexpr int kImmutableField = 66;
+inline constexpr int kNotExactValueField = 111;
 inline constexpr int kInvalidOptions = 72;
 inline constexpr int kExceededTimeLimit = 50;
 inline constexpr int kExceededMemoryLimit = 146;
@@ -34,6 +42,9 @@ template <class... Args>
 std::unexpected<Error> refuse(int code, fmt::format_string<Args...> format, Args&&... args) {
   return fail(Code::kInvalidArgument, "{}: {}", mongo_code(code), fmt::format(format, std::forward<Args>(args)...));
 }
+
+// The same error of something that stands inside of `place`; the code stays in front.
+Error inside(Error error, std::string_view place);
 
 // What an error shows of a name or text that somebody sent.
 inline std::string_view shown(std::string_view text) {

@@ -1,6 +1,6 @@
 #include "distri/db/positional.hpp"
 
-#include "distri/db/update_error.hpp"
+#include "distri/db/language_error.hpp"
 
 namespace distri::db {
 namespace {

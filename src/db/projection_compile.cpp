@@ -2,8 +2,8 @@
 #include <cmath>
 #include <limits>
 
+#include "distri/db/language_error.hpp"
 #include "distri/db/projection_program.hpp"
-#include "distri/db/update_error.hpp"
 
 namespace distri::db {
 namespace {
@@ -136,8 +136,7 @@ class Compiler {
       return wrong(31274, "'{}': elemMatch: Invalid argument, object required, but got {}", shown(path),
                    bson::type_name(condition.type()));
     auto matcher = ElementMatcher::compile(condition);
-    if (!matcher)
-      return fail(matcher.error().code, "projection: '{}': $elemMatch: {}", shown(path), matcher.error().message);
+    if (!matcher) return fail(inside(matcher.error(), fmt::format("projection: '{}': $elemMatch", shown(path))));
     DISTRI_TRY(ProjectionNode * node, add(path, Kind::kElemMatch));
     node->matcher = *std::move(matcher);
     program_.elem_matches.push_back(path);

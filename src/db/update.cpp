@@ -23,7 +23,7 @@ Result<std::optional<Value>> at_plain_path(View document, std::string_view path,
     const auto value = object.find(rest.substr(0, dot));
     if (!value || dot == std::string_view::npos) return value;
     if (value->type() == Type::kArray) {
-      return refuse(kBadValue,
+      return refuse(mongo::kBadValue,
                     "$rename at '{}': The {} field cannot be an array element, and there is an array on its path",
                     shown(path), role);
     }
@@ -80,8 +80,9 @@ class Rebuilder {
   static std::unexpected<Error> changes_id(const UpdateSlot& slot) {
     const UpdateNode* at = slot.nodes.front();
     while (!at->action) at = at->fields.empty() ? at->elements.front().get() : at->fields.front().get();
-    return refuse(kImmutableField, "{}: Performing an update on the path '{}' would modify the immutable field '_id'",
-                  at->action->name, shown(at->action->path));
+    return refuse(mongo::kImmutableField,
+                  "{}: Performing an update on the path '{}' would modify the immutable field '_id'", at->action->name,
+                  shown(at->action->path));
   }
 
   Result<> touch(const UpdateSlot& slot, const std::optional<Element>& old) {
@@ -148,7 +149,8 @@ Result<UpdateResult> replace(View replacement, View document) {
   const auto old_id = document.find("_id");
   const auto new_id = replacement.find("_id");
   if (old_id && new_id && bson::compare(*old_id, *new_id) != 0) {
-    return refuse(kImmutableField, "the replacement's '_id' differs from the document's; '_id' cannot be changed");
+    return refuse(mongo::kImmutableField,
+                  "the replacement's '_id' differs from the document's; '_id' cannot be changed");
   }
   const auto& id = old_id ? old_id : new_id;
   bson::Builder out(replacement.bytes().size() + (id ? id->raw().size() + 8 : 0));

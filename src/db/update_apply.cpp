@@ -18,7 +18,7 @@ std::string name_below(const UpdateNode& node) {
 }
 
 std::unexpected<Error> conflict(const UpdateNode& node, std::string_view key) {
-  return refuse(kConflictingUpdateOperators,
+  return refuse(mongo::kConflictingUpdateOperators,
                 "{}: Updating the path would create a conflict at '{}', which another path of the update reaches too",
                 name_below(node), shown(key));
 }
@@ -75,7 +75,7 @@ Result<UpdateSlots> UpdateApplier::slots_of(const UpdateNodes& nodes) const {
       FieldName field = child->field;
       if (child->kind == Kind::kPositional) {
         if (!run_.context.matched_index) {
-          return refuse(kBadValue,
+          return refuse(mongo::kBadValue,
                         "{}: The positional operator did not find the match needed from the query; '$' needs a filter "
                         "that matches an element of the array",
                         name_below(*child));
@@ -109,7 +109,7 @@ UpdateSlot* UpdateApplier::find(UpdateSlots& slots, std::string_view name) {
 Result<bool> UpdateApplier::makes(const UpdateNode& node) const {
   if (node.action) return makes_missing(*node.action, run_);
   if (!node.elements.empty()) {
-    return refuse(kBadValue, "{}: The path must exist in the document in order to apply array updates",
+    return refuse(mongo::kBadValue, "{}: The path must exist in the document in order to apply array updates",
                   name_below(node));
   }
   for (const auto& child : node.fields) {
@@ -132,8 +132,8 @@ Result<bool> UpdateApplier::makes(const UpdateNodes& nodes) const {
 Result<> UpdateApplier::check_viable(const UpdateSlot& slot, const Value& holder) const {
   DISTRI_TRY(const bool made, makes(slot.nodes));
   if (!made) return {};
-  return refuse(kPathNotViable, "{}: Cannot create field '{}' in a value of type {}", name_below(*slot.nodes.front()),
-                shown(slot.field.name), bson::type_name(holder.type()));
+  return refuse(mongo::kPathNotViable, "{}: Cannot create field '{}' in a value of type {}",
+                name_below(*slot.nodes.front()), shown(slot.field.name), bson::type_name(holder.type()));
 }
 
 Result<> UpdateApplier::missing(const UpdateNodes& nodes, std::string_view key) {
@@ -186,8 +186,8 @@ Result<> UpdateApplier::append_element(const UpdateSlot& slot, ArrayWriter& writ
   DISTRI_TRY(const bool made, makes(slot.nodes));
   if (!made) return {};
   if (*slot.field.index - writer.size() > kArrayPaddingMax) {
-    return refuse(kCannotBackfillArray, "{}: can't backfill more than {} elements", name_below(*slot.nodes.front()),
-                  kArrayPaddingMax);
+    return refuse(mongo::kCannotBackfillArray, "{}: can't backfill more than {} elements",
+                  name_below(*slot.nodes.front()), kArrayPaddingMax);
   }
   while (writer.size() < *slot.field.index) writer.append(Value());
   return place(slot.nodes, nullptr, true, writer.next_key());
@@ -199,7 +199,7 @@ Result<> UpdateApplier::matching_elements(const UpdateNodes& nodes, const Value*
     return {};
   }
   if (old->type() != Type::kArray) {
-    return refuse(kBadValue, "{}: Cannot apply array updates to a non-array element of type {} ('{}')",
+    return refuse(mongo::kBadValue, "{}: Cannot apply array updates to a non-array element of type {} ('{}')",
                   name_below(*nodes.front()), bson::type_name(old->type()), shown(key));
   }
   out_.begin_array(key);

@@ -119,7 +119,7 @@ Result<> run_array_action(const UpdateAction& action, const Value* old, std::str
   const bool adds = action.op == UpdateOp::kPush || action.op == UpdateOp::kAddToSet;
   if (old == nullptr && !adds) return {};
   if (old != nullptr && old->type() != Type::kArray) {
-    return refuse(action.op == UpdateOp::kPop ? kTypeMismatch : kBadValue,
+    return refuse(action.op == UpdateOp::kPop ? mongo::kTypeMismatch : mongo::kBadValue,
                   "{0} at '{1}': Cannot apply {0} to a non-array value; the field is of type {2}", action.name,
                   shown(action.path), bson::type_name(old->type()));
   }

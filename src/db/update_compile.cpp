@@ -33,7 +33,8 @@ Result<UpdateNode> parse_part(std::string_view part, std::size_t position, const
   UpdateNode node;
   node.field.name = part;
   if (part.empty()) {
-    return refuse(kEmptyFieldName, "{}: the path '{}' contains an empty field name", action.name, shown(action.path));
+    return refuse(mongo::kEmptyFieldName, "{}: the path '{}' contains an empty field name", action.name,
+                  shown(action.path));
   }
   if (part.front() != '$') {
     node.field.index = array_index_of(part);
@@ -49,11 +50,13 @@ Result<UpdateNode> parse_part(std::string_view part, std::size_t position, const
   } else if (position > 0 && (part == "$id" || part == "$ref" || part == "$db")) {
     return node;  // the fields of a reference
   } else {
-    return refuse(kDollarPrefixedFieldName, "{}: '{}' in the path '{}' begins with '$' and is no positional part",
-                  action.name, shown(part), shown(action.path));
+    return refuse(mongo::kDollarPrefixedFieldName,
+                  "{}: '{}' in the path '{}' begins with '$' and is no positional part", action.name, shown(part),
+                  shown(action.path));
   }
   if (position == 0) {
-    return refuse(kBadValue, "{}: the path '{}' cannot begin with a positional part", action.name, shown(action.path));
+    return refuse(mongo::kBadValue, "{}: the path '{}' cannot begin with a positional part", action.name,
+                  shown(action.path));
   }
   return node;
 }
@@ -63,7 +66,7 @@ Result<std::vector<UpdateNode>> parse_path(const UpdateAction& action) {
   std::string_view rest = action.path;
   for (;;) {
     if (parts.size() == kUpdatePathPartsMax) {
-      return refuse(kBadValue, "{}: the path '{}' has more than {} parts", action.name, shown(action.path),
+      return refuse(mongo::kBadValue, "{}: the path '{}' has more than {} parts", action.name, shown(action.path),
                     kUpdatePathPartsMax);
     }
     const std::size_t dot = rest.find('.');
@@ -75,8 +78,8 @@ Result<std::vector<UpdateNode>> parse_path(const UpdateAction& action) {
 }
 
 std::unexpected<Error> conflict(const UpdateAction& action, std::string_view at) {
-  return refuse(kConflictingUpdateOperators, "{}: Updating the path '{}' would create a conflict at '{}'", action.name,
-                shown(action.path), shown(at));
+  return refuse(mongo::kConflictingUpdateOperators, "{}: Updating the path '{}' would create a conflict at '{}'",
+                action.name, shown(action.path), shown(at));
 }
 
 // The child that the part names, made when it is missing.
@@ -109,7 +112,7 @@ Result<> collect_identifiers(bson::View filter, std::vector<std::string_view>& n
     const std::string_view name = element.key.substr(0, element.key.find('.'));
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
     if (names.size() > 1) {
-      return refuse(kFailedToParse, "arrayFilters: expected a single top-level field name, found '{}' and '{}'",
+      return refuse(mongo::kFailedToParse, "arrayFilters: expected a single top-level field name, found '{}' and '{}'",
                     shown(names[0]), shown(names[1]));
     }
   }
@@ -118,24 +121,24 @@ Result<> collect_identifiers(bson::View filter, std::vector<std::string_view>& n
 
 Result<ArrayFilter> compile_array_filter(const Value& value) {
   if (value.type() != Type::kObject) {
-    return refuse(kTypeMismatch, "arrayFilters: every entry must be an object, not a value of type {}",
+    return refuse(mongo::kTypeMismatch, "arrayFilters: every entry must be an object, not a value of type {}",
                   bson::type_name(value.type()));
   }
   std::vector<std::string_view> names;
   DISTRI_TRY_VOID(collect_identifiers(value.as_object(), names));
   if (names.empty()) {
-    return refuse(kFailedToParse,
+    return refuse(mongo::kFailedToParse,
                   "arrayFilters: an entry has no top-level field name; write {{identifier: condition}}");
   }
   if (!is_identifier(names[0])) {
     return refuse(
-        kBadValue,
+        mongo::kBadValue,
         "arrayFilters: the top-level field name must be alphanumeric and begin with a lowercase letter, found "
         "'{}'",
         shown(names[0]));
   }
   auto filter = Filter::compile(value.as_object());
-  if (!filter) return fail(filter.error().code, "arrayFilters: '{}': {}", names[0], filter.error().message);
+  if (!filter) return fail(inside(filter.error(), fmt::format("arrayFilters: '{}'", names[0])));
   return ArrayFilter{std::string(names[0]), *std::move(filter)};
 }
 
@@ -146,11 +149,11 @@ class Compiler {
   Result<> array_filters() {
     for (const Element& element : program_.array_filter_source.view()) {
       if (program_.array_filters.size() == kArrayFiltersMax)
-        return refuse(kBadValue, "arrayFilters: more than {} entries", kArrayFiltersMax);
+        return refuse(mongo::kBadValue, "arrayFilters: more than {} entries", kArrayFiltersMax);
       DISTRI_TRY(auto filter, compile_array_filter(element.value));
       for (const ArrayFilter& other : program_.array_filters) {
         if (other.identifier == filter.identifier) {
-          return refuse(kFailedToParse,
+          return refuse(mongo::kFailedToParse,
                         "arrayFilters: found multiple array filters with the same top-level field name "
                         "'{}'",
                         filter.identifier);
@@ -165,13 +168,13 @@ class Compiler {
     for (const Element& element : program_.source.view()) {
       const auto op = find_update_op(element.key);
       if (!op) {
-        return refuse(kFailedToParse,
+        return refuse(mongo::kFailedToParse,
                       "Unknown modifier: '{}'; known are $set, $unset, $inc, $mul, $min, $max, $rename, $currentDate, "
                       "$setOnInsert, $push, $pull, $pullAll, $pop, $addToSet, $bit",
                       shown(element.key));
       }
       if (element.value.type() != Type::kObject) {
-        return refuse(kFailedToParse,
+        return refuse(mongo::kFailedToParse,
                       "{0}: Modifiers operate on fields but the argument is of type {1}; write {{{0}: {{field: ...}}}}",
                       element.key, bson::type_name(element.value.type()));
       }
@@ -181,7 +184,8 @@ class Compiler {
     }
     for (const ArrayFilter& filter : program_.array_filters) {
       if (!filter.used) {
-        return refuse(kFailedToParse, "arrayFilters: The array filter for identifier '{}' was not used in the update",
+        return refuse(mongo::kFailedToParse,
+                      "arrayFilters: The array filter for identifier '{}' was not used in the update",
                       filter.identifier);
       }
     }
@@ -201,18 +205,19 @@ class Compiler {
   Result<> rename(const Element& field) {
     constexpr std::string_view kName = "$rename";
     if (field.value.type() != Type::kString) {
-      return refuse(kBadValue, "$rename: the 'to' field for '{}' must be a string, not a value of type {}",
+      return refuse(mongo::kBadValue, "$rename: the 'to' field for '{}' must be a string, not a value of type {}",
                     shown(field.key), bson::type_name(field.value.type()));
     }
     const std::string_view to = field.value.as_string();
     if (to.find('\0') != std::string_view::npos)
-      return refuse(kBadValue, "$rename: the 'to' field for '{}' cannot contain a zero byte", shown(field.key));
-    if (to == field.key) return refuse(kBadValue, "$rename: the source and target field must differ: '{}'", shown(to));
+      return refuse(mongo::kBadValue, "$rename: the 'to' field for '{}' cannot contain a zero byte", shown(field.key));
+    if (to == field.key)
+      return refuse(mongo::kBadValue, "$rename: the source and target field must differ: '{}'", shown(to));
     for (const std::string_view path : {std::string_view(field.key), to}) {
       for (std::string_view rest = path; !rest.empty();) {
         const std::string_view part = rest.substr(0, rest.find('.'));
         if (part == "$" || part.starts_with("$["))
-          return refuse(kBadValue, "$rename: the path '{}' may not be dynamic ('{}')", shown(path), shown(part));
+          return refuse(mongo::kBadValue, "$rename: the path '{}' may not be dynamic ('{}')", shown(path), shown(part));
         rest.remove_prefix(std::min(part.size() + 1, rest.size()));
       }
     }
@@ -245,7 +250,7 @@ Result<> bind_part(UpdateProgram& program, UpdateNode& part, std::string_view be
     part.filter = i;
     return {};
   }
-  return refuse(kBadValue, "{}: No array filter found for identifier '{}' in path '{}'", action.name,
+  return refuse(mongo::kBadValue, "{}: No array filter found for identifier '{}' in path '{}'", action.name,
                 shown(part.field.name), shown(action.path));
 }
 
@@ -253,11 +258,12 @@ Result<> bind_part(UpdateProgram& program, UpdateNode& part, std::string_view be
 
 Result<> add_action(UpdateProgram& program, std::unique_ptr<UpdateAction> action) {
   if (program.actions++ == kUpdateActionsMax)
-    return refuse(kBadValue, "the update names more than {} paths", kUpdateActionsMax);
-  if (action->path.empty()) return refuse(kEmptyFieldName, "{}: An empty update path is not valid", action->name);
+    return refuse(mongo::kBadValue, "the update names more than {} paths", kUpdateActionsMax);
+  if (action->path.empty())
+    return refuse(mongo::kEmptyFieldName, "{}: An empty update path is not valid", action->name);
   DISTRI_TRY(auto parts, parse_path(*action));
   if (std::count_if(parts.begin(), parts.end(), [](const auto& part) { return part.kind == Kind::kPositional; }) > 1) {
-    return refuse(kBadValue, "{}: Too many positional (i.e. '$') elements found in path '{}'", action->name,
+    return refuse(mongo::kBadValue, "{}: Too many positional (i.e. '$') elements found in path '{}'", action->name,
                   shown(action->path));
   }
   program.path_parts_max = std::max(program.path_parts_max, static_cast<int>(parts.size()));
@@ -309,10 +315,10 @@ Result<Update> Update::compile(bson::View update, const UpdateOptions& options) 
   program->replacement = update.empty() || !update.begin()->key.starts_with('$');
   if (program->replacement) {
     if (!options.array_filters.empty())
-      return refuse(kFailedToParse, "arrayFilters cannot be used with a replacement document");
+      return refuse(mongo::kFailedToParse, "arrayFilters cannot be used with a replacement document");
     for (const Element& element : update) {
       if (element.key.starts_with('$')) {
-        return refuse(kDollarPrefixedFieldName,
+        return refuse(mongo::kDollarPrefixedFieldName,
                       "the field '{}' begins with '$' in a replacement document; give either operators or fields",
                       shown(element.key));
       }

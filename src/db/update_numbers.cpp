@@ -63,12 +63,12 @@ Result<> run_arithmetic(const UpdateAction& action, const Value* old, std::strin
     return {};
   }
   if (!old->is_number()) {
-    return refuse(kTypeMismatch, "{0} at '{1}': Cannot apply {0} to a value of non-numeric type {2}", action.name,
-                  shown(action.path), bson::type_name(old->type()));
+    return refuse(mongo::kTypeMismatch, "{0} at '{1}': Cannot apply {0} to a value of non-numeric type {2}",
+                  action.name, shown(action.path), bson::type_name(old->type()));
   }
   if (old->type() == Type::kDecimal128 || operand.type() == Type::kDecimal128) {
     return refuse(
-        kBadValue,
+        mongo::kBadValue,
         "{} at '{}': arithmetic with decimal128 is not supported; $set the result, or use integers or doubles",
         action.name, shown(action.path));
   }
@@ -87,7 +87,7 @@ Result<> run_arithmetic(const UpdateAction& action, const Value* old, std::strin
   std::int64_t result = 0;
   if (adds ? __builtin_add_overflow(a, b, &result) : __builtin_mul_overflow(a, b, &result)) {
     return refuse(
-        kBadValue,
+        mongo::kBadValue,
         "{} at '{}': Failed to apply {} to the current value {}: the result exceeds 64 bits; make the field a "
         "double first",
         action.name, shown(action.path), b, a);
@@ -98,8 +98,8 @@ Result<> run_arithmetic(const UpdateAction& action, const Value* old, std::strin
 
 Result<> run_bits(const UpdateAction& action, const Value* old, std::string_view key, bson::Builder& out) {
   if (old != nullptr && old->type() != Type::kInt32 && old->type() != Type::kInt64) {
-    return refuse(kBadValue, "$bit at '{}': Cannot apply $bit to a value of non-integral type {}", shown(action.path),
-                  bson::type_name(old->type()));
+    return refuse(mongo::kBadValue, "$bit at '{}': Cannot apply $bit to a value of non-integral type {}",
+                  shown(action.path), bson::type_name(old->type()));
   }
   bool narrow = old == nullptr || old->type() == Type::kInt32;
   std::int64_t bits = old == nullptr ? 0 : *old->to_int64();

@@ -43,13 +43,14 @@ std::vector<Value> distinct_values_of(bson::View array) {
 // The integer that a clause holds; 3.0 counts.
 Result<std::int64_t> integer_of(const UpdateAction& action, const Element& clause) {
   if (const auto number = clause.value.to_int64()) return *number;
-  return refuse(kBadValue, "{} at '{}': {} must be an integer, not a value of type {}", action.name, shown(action.path),
-                clause.key, bson::type_name(clause.value.type()));
+  return refuse(mongo::kBadValue, "{} at '{}': {} must be an integer, not a value of type {}", action.name,
+                shown(action.path), clause.key, bson::type_name(clause.value.type()));
 }
 
 Result<> parse_sort_clause(UpdateAction& action, const Value& value) {
   const auto wrong = [&](std::string_view what) {
-    return refuse(kBadValue, "{} at '{}': $sort {}; it is 1 or -1 to sort by the elements, or {{field: 1 or -1, ...}}",
+    return refuse(mongo::kBadValue,
+                  "{} at '{}': $sort {}; it is 1 or -1 to sort by the elements, or {{field: 1 or -1, ...}}",
                   action.name, shown(action.path), what);
   };
   if (value.is_number()) {
@@ -79,8 +80,8 @@ Result<> parse_push(UpdateAction& action, const Value& argument) {
   for (const Element& clause : argument.as_object()) {
     if (clause.key == "$each") {
       if (clause.value.type() != Type::kArray) {
-        return refuse(kBadValue, "$push at '{}': $each must be an array, not a value of type {}", shown(action.path),
-                      bson::type_name(clause.value.type()));
+        return refuse(mongo::kBadValue, "$push at '{}': $each must be an array, not a value of type {}",
+                      shown(action.path), bson::type_name(clause.value.type()));
       }
       action.list = values_of(clause.value.as_object());
     } else if (clause.key == "$slice") {
@@ -90,7 +91,8 @@ Result<> parse_push(UpdateAction& action, const Value& argument) {
     } else if (clause.key == "$sort") {
       DISTRI_TRY_VOID(parse_sort_clause(action, clause.value));
     } else {
-      return refuse(kBadValue, "$push at '{}': unrecognized clause '{}'; known are $each, $position, $sort and $slice",
+      return refuse(mongo::kBadValue,
+                    "$push at '{}': unrecognized clause '{}'; known are $each, $position, $sort and $slice",
                     shown(action.path), shown(clause.key));
     }
   }
@@ -106,11 +108,11 @@ Result<> parse_add_to_set(UpdateAction& action, const Value& argument) {
   }
   const Value list = argument.as_object().begin()->value;
   if (list.type() != Type::kArray) {
-    return refuse(kTypeMismatch, "$addToSet at '{}': $each must be an array, not a value of type {}",
+    return refuse(mongo::kTypeMismatch, "$addToSet at '{}': $each must be an array, not a value of type {}",
                   shown(action.path), bson::type_name(list.type()));
   }
   if (argument.as_object().count() > 1)
-    return refuse(kBadValue, "$addToSet at '{}': unexpected fields after $each", shown(action.path));
+    return refuse(mongo::kBadValue, "$addToSet at '{}': unexpected fields after $each", shown(action.path));
   action.list = distinct_values_of(list.as_object());
   return {};
 }
@@ -118,7 +120,7 @@ Result<> parse_add_to_set(UpdateAction& action, const Value& argument) {
 Result<> parse_current_date(UpdateAction& action, const Value& argument) {
   if (argument.type() == Type::kBool) return {};
   if (argument.type() != Type::kObject) {
-    return refuse(kBadValue,
+    return refuse(mongo::kBadValue,
                   "$currentDate at '{}': a value of type {} is not valid; give true, {{$type: 'date'}} or {{$type: "
                   "'timestamp'}}",
                   shown(action.path), bson::type_name(argument.type()));
@@ -126,7 +128,7 @@ Result<> parse_current_date(UpdateAction& action, const Value& argument) {
   bool typed = false;
   for (const Element& option : argument.as_object()) {
     if (option.key != "$type") {
-      return refuse(kBadValue, "$currentDate at '{}': unrecognized option '{}'; the only one is $type",
+      return refuse(mongo::kBadValue, "$currentDate at '{}': unrecognized option '{}'; the only one is $type",
                     shown(action.path), shown(option.key));
     }
     const bool text = option.value.type() == Type::kString;
@@ -135,12 +137,14 @@ Result<> parse_current_date(UpdateAction& action, const Value& argument) {
     if (!typed) break;
   }
   if (typed) return {};
-  return refuse(kBadValue, "$currentDate at '{}': $type is required to be 'date' or 'timestamp'", shown(action.path));
+  return refuse(mongo::kBadValue, "$currentDate at '{}': $type is required to be 'date' or 'timestamp'",
+                shown(action.path));
 }
 
 Result<> parse_bits(UpdateAction& action, const Value& argument) {
   if (argument.type() != Type::kObject) {
-    return refuse(kBadValue, "$bit at '{}': the argument must be {{and, or, xor: integer}}, not a value of type {}",
+    return refuse(mongo::kBadValue,
+                  "$bit at '{}': the argument must be {{and, or, xor: integer}}, not a value of type {}",
                   shown(action.path), bson::type_name(argument.type()));
   }
   for (const Element& step : argument.as_object()) {
@@ -152,23 +156,24 @@ Result<> parse_bits(UpdateAction& action, const Value& argument) {
     } else if (step.key == "xor") {
       kind = BitStep::Kind::kXor;
     } else {
-      return refuse(kBadValue, "$bit at '{}': there are only 'and', 'or' and 'xor', not '{}'", shown(action.path),
-                    shown(step.key));
+      return refuse(mongo::kBadValue, "$bit at '{}': there are only 'and', 'or' and 'xor', not '{}'",
+                    shown(action.path), shown(step.key));
     }
     if (step.value.type() != Type::kInt32 && step.value.type() != Type::kInt64) {
-      return refuse(kBadValue, "$bit at '{}': '{}' must be a 32-bit or 64-bit integer, not a value of type {}",
+      return refuse(mongo::kBadValue, "$bit at '{}': '{}' must be a 32-bit or 64-bit integer, not a value of type {}",
                     shown(action.path), step.key, bson::type_name(step.value.type()));
     }
     action.bits.push_back({kind, step.value});
   }
   if (!action.bits.empty()) return {};
-  return refuse(kBadValue, "$bit at '{}': at least one of 'and', 'or' and 'xor' is needed", shown(action.path));
+  return refuse(mongo::kBadValue, "$bit at '{}': at least one of 'and', 'or' and 'xor' is needed", shown(action.path));
 }
 
 Result<> parse_pop(UpdateAction& action, const Value& argument) {
   const auto side = argument.to_int64();
   if (side != 1 && side != -1) {
-    return refuse(kFailedToParse, "$pop at '{}': expects 1 (the last element) or -1 (the first)", shown(action.path));
+    return refuse(mongo::kFailedToParse, "$pop at '{}': expects 1 (the last element) or -1 (the first)",
+                  shown(action.path));
   }
   action.first = side == -1;
   return {};
@@ -214,7 +219,7 @@ Result<> parse_action(UpdateAction& action, const Value& argument) {
     case UpdateOp::kInc:
     case UpdateOp::kMul:
       if (!argument.is_number()) {
-        return refuse(kTypeMismatch, "{} at '{}': cannot {} with a non-numeric argument of type {}", action.name,
+        return refuse(mongo::kTypeMismatch, "{} at '{}': cannot {} with a non-numeric argument of type {}", action.name,
                       shown(action.path), action.op == UpdateOp::kInc ? "increment" : "multiply",
                       bson::type_name(argument.type()));
       }
@@ -237,15 +242,15 @@ Result<> parse_action(UpdateAction& action, const Value& argument) {
     case UpdateOp::kPull: {
       auto matcher = ElementMatcher::compile(argument);
       if (!matcher) {
-        return fail(matcher.error().code, "$pull at '{}': {}", shown(action.path), matcher.error().message);
+        return fail(inside(matcher.error(), fmt::format("$pull at '{}'", shown(action.path))));
       }
       action.matcher = *std::move(matcher);
       return {};
     }
     case UpdateOp::kPullAll:
       if (argument.type() != Type::kArray) {
-        return refuse(kBadValue, "$pullAll at '{}': requires an array, not a value of type {}", shown(action.path),
-                      bson::type_name(argument.type()));
+        return refuse(mongo::kBadValue, "$pullAll at '{}': requires an array, not a value of type {}",
+                      shown(action.path), bson::type_name(argument.type()));
       }
       action.list = values_of(argument.as_object());
       std::sort(action.list.begin(), action.list.end(), less);

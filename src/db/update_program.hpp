@@ -15,8 +15,8 @@
 #include "distri/db/array_writer.hpp"
 #include "distri/db/element_matcher.hpp"
 #include "distri/db/find.hpp"
+#include "distri/db/language_error.hpp"
 #include "distri/db/update.hpp"
-#include "distri/db/update_error.hpp"
 
 namespace distri::db {
 

@@ -49,7 +49,7 @@ Result<bson::Document> document_of(const Equalities& equalities) {
   UpdateProgram program;
   for (const Equality& equality : equalities) {
     if (equality.path.starts_with("_id.")) {
-      return refuse(kNotExactValueField,
+      return refuse(mongo::kNotExactValueField,
                     "upsert: field at '_id' must be exactly specified, field at sub-path '{}' found",
                     shown(equality.path));
     }
@@ -58,8 +58,9 @@ Result<bson::Document> document_of(const Equalities& equalities) {
     action->path = equality.path;
     action->value = equality.value;
     if (auto added = add_action(program, std::move(action)); !added) {
-      if (!added.error().message.starts_with(kConflictingUpdateOperators.name)) return fail(std::move(added).error());
-      return refuse(kNotSingleValueField, "upsert: cannot infer query fields to set, path '{}' is matched twice",
+      if (!added.error().message.starts_with(mongo_code(mongo::kConflictingUpdateOperators)))
+        return fail(std::move(added).error());
+      return refuse(mongo::kNotSingleValueField, "upsert: cannot infer query fields to set, path '{}' is matched twice",
                     shown(equality.path));
     }
   }
