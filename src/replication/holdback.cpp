@@ -1,5 +1,8 @@
 #include "distri/replication/holdback.hpp"
 
+#include <algorithm>
+#include <limits>
+
 namespace distri::replication {
 
 namespace {
@@ -59,6 +62,14 @@ std::optional<Holdback::Held> Holdback::take_ready(const VersionVector& vector) 
     ++queue;
   }
   return std::nullopt;
+}
+
+std::int64_t Holdback::oldest_since_ms() const {
+  std::int64_t oldest = std::numeric_limits<std::int64_t>::max();
+  for (const auto& [actor, queue] : queues_) {
+    for (const auto& [counter, held] : queue) oldest = std::min(oldest, held.since_ms);
+  }
+  return oldest;
 }
 
 void Holdback::drop_older_than(std::int64_t since_ms) {

@@ -34,6 +34,9 @@ class Holdback {
   std::optional<Held> take_ready(const VersionVector& vector);
   void drop_older_than(std::int64_t since_ms);
 
+  // When the oldest batch here came; the largest number when there is none.
+  std::int64_t oldest_since_ms() const;
+
   std::size_t size() const { return size_; }
   std::size_t bytes() const { return bytes_; }
 

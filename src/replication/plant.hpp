@@ -22,6 +22,18 @@ enum class Plant : std::uint8_t {
   kAckForOthers,         // a peer counts as holding a write that it has not confirmed
   kIncrementAsSet,       // concurrent increments overwrite each other
   kVectorBeforeStates,   // a stream of states is taken over with the vector of its end
+  kRefuseInMinority,     // a node that sees less than half of the members takes no writes
+  kNeverPull,            // nobody asks for what it lacks
+  kNoTimeouts,           // pulls and held-back batches wait for ever
+  kForgetWants,          // who is asked to confirm a write that is not durable yet forgets the question
+  kHideConflictEvents,   // a conflict is kept, but nobody is told
+  kIgnoreChecksums,      // a record of the journal is believed, whatever its checksum says
+  kSkipCounter,          // a number is left out now and then
+  kIgnoreLogBudget,      // each of these knows no bound
+  kIgnoreHoldbackBudget,
+  kIgnoreConflictBudget,
+  kIgnoreTombstoneBudget,
+  kIgnoreChunkBytes,
 };
 
 }  // namespace distri::replication

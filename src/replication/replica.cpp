@@ -6,8 +6,23 @@
 
 namespace distri::replication {
 
+namespace {
+
+// The planted defects that know no bound.
+ReplicaConfig without_bound(ReplicaConfig config) {
+  constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+  if (config.plant == Plant::kIgnoreLogBudget) config.log_bytes_max = kNone;
+  if (config.plant == Plant::kIgnoreHoldbackBudget) config.holdback_bytes_max = kNone;
+  if (config.plant == Plant::kIgnoreConflictBudget) config.conflicts_max = kNone;
+  if (config.plant == Plant::kIgnoreTombstoneBudget) config.tombstones_max = kNone;
+  if (config.plant == Plant::kIgnoreChunkBytes) config.pull_chunk_bytes = 1u << 30;
+  return config;
+}
+
+}  // namespace
+
 Replica::Impl::Impl(ReplicaConfig c)
-    : config(std::move(c)),
+    : config(without_bound(std::move(c))),
       self(make_actor_id(config.node, config.incarnation)),
       store(config.conflicts_max, config.plant),
       clock(config.plant == Plant::kAdoptAnyClock ? std::numeric_limits<std::int64_t>::max() / 4
@@ -130,6 +145,10 @@ const OpLog& Replica::log() const {
 
 ReplicaCounters Replica::counters() const {
   ReplicaCounters result = impl_->counters;
+  for (const auto& [node, peer] : impl_->connected) {
+    if (peer.pull && peer.pull->staging) result.staging_bytes += peer.pull->staging->bytes;
+  }
+  if (impl_->orphan) result.staging_bytes += impl_->orphan->staging.bytes;
   result.held_back = impl_->holdback.size();
   result.held_back_bytes = impl_->holdback.bytes();
   result.log_bytes = impl_->log.bytes();
@@ -143,6 +162,7 @@ std::optional<std::string> Replica::check_invariants() const {
   if (auto broken = impl.store.check(impl.vector)) return broken;
   if (impl.vector.get(impl.self) != impl.own_counter()) return "the vector's own entry is not the number of own writes";
   if (impl.holdback.bytes() > impl.config.holdback_bytes_max) return "the hold-back exceeds its bound";
+  if (auto waits = impl.overdue()) return waits;
   const OpLog& log = impl.log;
   if (log.bytes() > impl.config.log_bytes_max && log.end_position() - log.first_position() > 1)
     return "the log exceeds its bound";

@@ -73,7 +73,6 @@ struct ReplicaConfig {
   std::uint64_t incarnation = 1;  // fresh for every start without complete local state
   std::string address;            // announced in UpdateInfo
   std::int64_t gossip_ms = 1'000;
-  std::int64_t full_info_ms = 30'000;  // a peer that has our newest UpdateInfo gets heartbeats in between
   std::int64_t pull_timeout_ms = 10'000;
   std::size_t pull_chunk_bytes = 1u << 20;
   std::size_t staging_bytes_max = std::size_t{16} << 30;  // states taken in from a peer, before they are taken over
@@ -201,6 +200,7 @@ struct ReplicaCounters {
   std::uint64_t pulls = 0;
   std::uint64_t states_sent = 0;    // documents and tombstones' chunks sent to peers that the log does not reach
   std::uint64_t state_syncs = 0;    // streams of states taken over
+  std::uint64_t staging_bytes = 0;  // of states being taken in, now
   std::uint64_t state_resumes = 0;  // streams that went on after their link had broken
   std::uint64_t divergences = 0;
   std::uint64_t mended_ranges = 0;       // that differed from a peer's and were joined

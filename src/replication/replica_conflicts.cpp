@@ -123,7 +123,9 @@ const Conflicts& Replica::conflicts() const {
 }
 
 std::vector<Conflict> Replica::take_conflict_events() {
-  return impl_->store.take_new_conflicts();
+  auto events = impl_->store.take_new_conflicts();
+  if (impl_->config.plant == Plant::kHideConflictEvents) events.clear();
+  return events;
 }
 
 Result<> Replica::restore_conflict(std::string_view collection, BytesView key, const Dot& loser, std::int64_t now_ms) {

@@ -200,7 +200,9 @@ Result<LoadReport> Replica::load(const RecordSource& source, std::int64_t now_ms
 }
 
 Result<> Replica::Impl::load_record(BytesView key, BytesView value, LoadReport& report) {
-  const auto body = unsealed(key, value);
+  auto body = unsealed(key, value);
+  if (config.plant == Plant::kIgnoreChecksums && value.size() >= kChecksumBytes)
+    body = value.substr(0, value.size() - kChecksumBytes);
   if (key.empty() || !body) return fail(Code::kDataLoss, "a record of {} bytes fails its checksum", value.size());
   switch (key.front()) {
     case kCollectionRecord:
@@ -298,7 +300,9 @@ void Replica::Impl::send_wants() {
 Result<> Replica::Impl::on_want_ack(const NodeId& from, BytesView payload) {
   DISTRI_TRY(const std::vector<Dot> dots, decode_dots(payload));
   std::vector<Dot>& wanted_by_peer = connected[from].ack_wanted;
-  wanted_by_peer.insert(wanted_by_peer.end(), dots.begin(), dots.end());
+  for (const Dot& dot : dots) {
+    if (config.plant != Plant::kForgetWants || durable().covers(dot)) wanted_by_peer.push_back(dot);
+  }
   if (wanted_by_peer.size() > kAckWantedMax) {
     wanted_by_peer.erase(wanted_by_peer.begin(), wanted_by_peer.end() - static_cast<std::ptrdiff_t>(kAckWantedMax));
   }

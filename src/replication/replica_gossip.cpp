@@ -8,6 +8,9 @@ namespace distri::replication {
 namespace {
 
 constexpr std::int64_t kDuplicateNoticeEveryMs = 60'000;
+// In one round of gossip. With more peers than this it takes several rounds until all have had a heartbeat, so that a
+// silent node sends the same however large its cluster is.
+constexpr std::size_t kHeartbeatsMax = 32;
 
 }  // namespace
 
@@ -54,12 +57,12 @@ std::uint64_t checksum_of(UpdateInfo info) {
 void Replica::Impl::send_info(const NodeId& to, Peer& peer) {
   const UpdateInfo info = own_info();
   peer.info_sent = checksum_of(info);
-  peer.info_sent_at = elapsed;
   ++counters.infos_sent;
   send(to, MessageKind::kUpdateInfo, std::make_shared<const Bytes>(encoded(info)));
 }
 
-// Who has our newest UpdateInfo is only told that it is still true, and how loaded we are. A peer that missed it asks.
+// Who was sent our newest UpdateInfo is only told, now and then, that it is still true, and how loaded we are. A peer
+// that missed it asks; nothing is sent twice on suspicion.
 void Replica::Impl::gossip() {
   if (connected.empty()) return;
   const UpdateInfo info = own_info();
@@ -70,14 +73,17 @@ void Replica::Impl::gossip() {
   out.u64(checksum);
   for (const std::uint32_t part : {load.queued, load.running, load.workers, load.loop_lag_us}) out.u32(part);
   const auto heartbeat = std::make_shared<const Bytes>(std::move(payload));
+  const std::size_t rounds = (connected.size() + kHeartbeatsMax - 1) / kHeartbeatsMax;
+  std::size_t turn = gossip_rounds++ % rounds;
   for (auto& [node, peer] : connected) {
-    if (peer.info_sent == checksum && elapsed - peer.info_sent_at < config.full_info_ms) {
+    const bool due = turn++ % rounds == 0;
+    if (peer.info_sent == checksum) {
+      if (!due) continue;
       ++counters.heartbeats_sent;
       send(node, MessageKind::kHeartbeat, heartbeat);
       continue;
     }
     peer.info_sent = checksum;
-    peer.info_sent_at = elapsed;
     ++counters.infos_sent;
     send(node, MessageKind::kUpdateInfo, full);
   }
@@ -110,9 +116,24 @@ void Replica::Impl::tick() {
     gossip();
   }
   send_wants();
-  holdback.drop_older_than(elapsed - config.holdback_ms_max);
-  check_timeouts();
-  consider_pulls();
+  last_tick = elapsed;
+  if (config.plant != Plant::kNoTimeouts) {
+    holdback.drop_older_than(elapsed - config.holdback_ms_max);
+    check_timeouts();
+  }
+  if (config.plant != Plant::kNeverPull) consider_pulls();
+}
+
+std::optional<std::string> Replica::Impl::overdue() const {
+  if (holdback.oldest_since_ms() < last_tick - config.holdback_ms_max)
+    return fmt::format("a batch is held back for longer than {} ms", config.holdback_ms_max);
+  for (const auto& [node, peer] : connected) {
+    if (peer.pull && last_tick - peer.pull->since >= config.pull_timeout_ms)
+      return fmt::format("a pull from {} waits for longer than {} ms", node.short_hex(), config.pull_timeout_ms);
+  }
+  if (orphan && last_tick - orphan->since >= config.pull_timeout_ms)
+    return fmt::format("states whose sender has gone are kept for longer than {} ms", config.pull_timeout_ms);
+  return std::nullopt;
 }
 
 Result<> Replica::Impl::on_update_info(const NodeId& from, BytesView payload) {
@@ -125,10 +146,11 @@ Result<> Replica::Impl::on_update_info(const NodeId& from, BytesView payload) {
   }
   Peer& peer = connected[from];
   const auto known = infos.find(from);
-  if (from == config.node || (known != infos.end() && info.incarnation < known->second.incarnation)) {
-    report_copy(from, info.incarnation);
-    return {};
-  }
+  const bool older = known != infos.end() && info.incarnation < known->second.incarnation;
+  if (from == config.node || older) report_copy(from, info.incarnation);
+  // Two lives that talk by turns are not mixed up: the newer one counts. But when the first word on a link is that of
+  // the older one, the copy is gone and the original is back.
+  if (from == config.node || (older && peer.announced)) return {};
   if (info.vector.get(self) > own_counter()) report_duplicate_identity(from, info.vector.get(self));
   check_divergence(from, peer, info);
   peer.announced = info.vector;
@@ -137,7 +159,7 @@ Result<> Replica::Impl::on_update_info(const NodeId& from, BytesView payload) {
   const ActorId actor = info.actor;
   infos.insert_or_assign(from, std::move(info));
   resume_staging(from, peer, actor);
-  consider_pulls();
+  if (config.plant != Plant::kNeverPull) consider_pulls();
   return {};
 }
 
@@ -175,6 +197,7 @@ void Replica::Impl::check_divergence(const NodeId& from, Peer& peer, const Updat
 
 // `mine` has all that `theirs` has, our own writes aside (nobody can know more of them than we do).
 bool Replica::Impl::covers_but_own(const VersionVector& mine, const VersionVector& theirs) const {
+  if (mine == theirs) return true;  // the usual case, and asked for every peer at every tick
   for (const auto& [actor, counter] : theirs.entries()) {
     if (actor != self && mine.get(actor) < counter) return false;
   }
@@ -221,7 +244,7 @@ void Replica::peer_disconnected(const NodeId& node) {
   }
   if (impl.mending && impl.mending->peer == node) impl.mending.reset();
   std::erase_if(impl.outgoing, [&node](const Outgoing& message) { return message.to == node; });
-  impl.consider_pulls();
+  if (impl.config.plant != Plant::kNeverPull) impl.consider_pulls();
 }
 
 void Replica::announce_leaving(std::string_view reason) {

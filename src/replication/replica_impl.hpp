@@ -63,9 +63,8 @@ struct Pull {
 struct PeerState {
   std::optional<VersionVector> announced;  // since it connected
   std::optional<Pull> pull;
-  std::vector<Dot> ack_wanted;  // its questions that are not answered yet
-  std::uint64_t info_sent = 0;  // checksum of the UpdateInfo that it was sent last; 0: none
-  Elapsed info_sent_at = kNever;
+  std::vector<Dot> ack_wanted;      // its questions that are not answered yet
+  std::uint64_t info_sent = 0;      // checksum of the UpdateInfo that it was sent last; 0: none
   std::uint64_t info_received = 0;  // and of its own that we have
   Elapsed heard_at = kNever;        // its newest UpdateInfo or heartbeat
   bool leaving = false;
@@ -107,6 +106,8 @@ struct Replica::Impl {
   // ---- replica_gossip.cpp
   void pass_time(std::int64_t now_ms);
   void tick();
+  // Something has waited longer than it may, at the last tick; for check_invariants().
+  std::optional<std::string> overdue() const;
   UpdateInfo own_info() const;
   void send_info(const NodeId& to, Peer& peer);
   void gossip();
@@ -199,6 +200,8 @@ struct Replica::Impl {
   std::int64_t wall_ms = 0;  // at the last call that brought the time
   Elapsed elapsed = 0;
   Elapsed last_gossip = kNever;
+  Elapsed last_tick = kNever;
+  std::size_t gossip_rounds = 0;
   std::uint64_t next_pull_id = 1;
 
   // ---- Durability. What commits up to the last reported one hold is durable.

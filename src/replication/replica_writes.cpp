@@ -35,6 +35,9 @@ Result<Stamp> Replica::Impl::next_stamp(const Stamp& floor, std::int64_t now_ms)
 // Names the op, applies it here and adds it to the turn's batch. A local op always takes effect.
 Result<> Replica::Impl::write(Op op) {
   if (refusal) return fail(*refusal);
+  if (config.plant == Plant::kRefuseInMinority && connected.size() + 1 <= config.members / 2)
+    return fail(Code::kUnavailable, "too few members are here");
+  if (config.plant == Plant::kSkipCounter && next_counter % 50 == 0) ++next_counter;
   op.request = current_request;
   Bytes encoded;
   wire::Writer out(encoded);
