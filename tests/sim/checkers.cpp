@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "distri/replication/op_log.hpp"
 #include "promises.hpp"
 
 namespace distri::sim {
@@ -10,9 +11,6 @@ using replication::OpKind;
 using replication::Replica;
 
 namespace {
-
-// The budget is enforced at every tick, not at every write.
-constexpr std::size_t kTombstonesBetweenTicks = 200;
 
 // Promise 5: no document shows whose end this node has seen.
 void check_resurrection(World& world, std::size_t i) {
@@ -56,6 +54,16 @@ void check_conflict_bounds(World& world, std::size_t i) {
   }
 }
 
+// Promise 3: nobody has to look for conflicts, there is an event for each.
+void check_conflict_events(World& world, std::size_t i) {
+  const Machine& machine = world.machine(i);
+  machine.replica->conflicts().for_each([&](const replication::Conflict& conflict) {
+    if (!machine.announced.contains(conflict.name))
+      world.fail(fmt::format("{}: that write {} to '{}' lost was never said", machine.name,
+                             to_string(conflict.name.loser), conflict.name.collection));
+  });
+}
+
 // Every node that has seen the same writes keeps the same losers: those that the naive model names.
 void check_losers(World& world, std::size_t i) {
   if (world.evicted()) return;
@@ -96,9 +104,11 @@ void check_step(World& world, std::size_t i) {
   const replication::ReplicaConfig& config = world.options().config;
   if (counters.held_back_bytes > config.holdback_bytes_max)
     world.fail(fmt::format("{}: the hold-back is too large", machine.name));
-  if (counters.tombstones > config.tombstones_max + kTombstonesBetweenTicks)
-    world.fail(fmt::format("{}: it keeps {} tombstones", machine.name, counters.tombstones));
+  const replication::OpLog& log = machine.replica->log();
+  if (log.bytes() > config.log_bytes_max && log.end_position() - log.first_position() > 1)
+    world.fail(fmt::format("{}: its log takes {} bytes", machine.name, log.bytes()));
   check_conflict_bounds(world, i);
+  check_conflict_events(world, i);
   check_resurrection(world, i);
 }
 
@@ -150,6 +160,14 @@ void check_against_model(World& world, std::size_t i) {
       return world.fail(fmt::format("{}: the documents of '{}' are not what the writes make of them", who, name));
   }
   world.fail(fmt::format("{}: it has collections that should not exist", who));
+}
+
+void check_copies_noticed(World& world) {
+  const auto& notices = world.notices();
+  const bool noticed = std::any_of(notices.begin(), notices.end(), [](const World::Heard& heard) {
+    return heard.kind == replication::Notice::Kind::kDuplicateIdentity;
+  });
+  if (world.copies_met() && !noticed) world.fail("two nodes of one identity ran and nobody noticed");
 }
 
 void check_end(World& world) {

@@ -21,4 +21,7 @@ bool agreed(const World& world);
 // Everything above for every machine, and promise 3 for every write that was acknowledged. Precondition: agreed().
 void check_end(World& world);
 
+// When a node met two of one identity, somebody has said so.
+void check_copies_noticed(World& world);
+
 }  // namespace distri::sim

@@ -89,6 +89,24 @@ std::string most_frequent(const std::map<std::string, int>& counts) {
   return most == counts.end() ? "nothing" : most->first;
 }
 
+struct Percentiles {
+  explicit Percentiles(std::vector<Millis> times) {
+    if (times.empty()) return;
+    std::sort(times.begin(), times.end());
+    const auto at = [&times](std::size_t percent) { return times[(times.size() - 1) * percent / 100]; };
+    p50 = at(50), p99 = at(99), max = times.back();
+  }
+  std::string json() const { return fmt::format("{{\"p50\":{},\"p99\":{},\"max\":{}}}", p50, p99, max); }
+  Millis p50 = 0;
+  Millis p99 = 0;
+  Millis max = 0;
+};
+
+std::string to_json(const Traffic& traffic) {
+  return fmt::format("{{\"kbit_per_s\":{:.3f},\"network_kbit_per_s\":{:.3f},\"messages_per_s\":{:.3f}}}",
+                     traffic.kbit_per_s(), traffic.network_kbit_per_s(), traffic.messages_per_s());
+}
+
 }  // namespace
 
 Result<int> run_seeds(const SeedsCommand& command) {
@@ -146,6 +164,55 @@ Result<int> run_plants(const PlantsCommand& command) {
                command.seeds_max, json);
   }
   return all ? 0 : 1;
+}
+
+Result<int> run_convergence(const ConvergenceCommand& command) {
+  DISTRI_TRY(const File json_file, open_file(command.json_file));
+  const ConvergenceOptions& options = command.options;
+  fmt::print(
+      "From a write's turn at one node until every other node shows it; memory-only replicas, all linked to all, links "
+      "of {} to {} ms that lose {:g}% of all messages for good; {} writes a seed, one by one, 1 to {} ms apart; seeds "
+      "{}..{}; simulated time.\n"
+      "Traffic is what one node sends a second: encoded messages with {} bytes of framing each, and (on the network) "
+      "{} "
+      "more for TLS, TCP and IP; idle for {} s after the last write.\n",
+      options.latency_ms, options.latency_ms + Convergence::kJitterMs, options.loss * 100, options.writes,
+      Convergence::kGapMsMax, command.first_seed, command.last_seed, Convergence::kFrameBytes,
+      Convergence::kNetworkBytes, Convergence::kIdleMs / 1000);
+  fmt::print("{:>6} |{:>27} |{:>27} |{:>26} |{:>26}\n", "", "ms until the last node", "ms until any one node",
+             "idle kbit/s (network)", "writing kbit/s (network)");
+  fmt::print("{:>6} |{:>9}{:>9}{:>9} |{:>9}{:>9}{:>9} |\n", "nodes", "p50", "p99", "max", "p50", "p99", "max");
+  EventLog log(nullptr);
+  std::string clusters;
+  for (const std::size_t nodes : command.nodes) {
+    ConvergenceFigures all;
+    for (std::uint64_t seed = command.first_seed; seed <= command.last_seed; ++seed) {
+      ConvergenceOptions one = options;
+      one.nodes = nodes;
+      one.seed = seed;
+      DISTRI_TRY(const ConvergenceFigures figures, Convergence(one, log).run());
+      all.add(figures);
+    }
+    const Percentiles every(all.every_node_ms);
+    const Percentiles each(all.each_node_ms);
+    fmt::print("{:>6} |{:>9}{:>9}{:>9} |{:>9}{:>9}{:>9} |{:>14.1f} ({:>9.1f}) |{:>14.1f} ({:>9.1f})\n", nodes,
+               every.p50, every.p99, every.max, each.p50, each.p99, each.max, all.idle.kbit_per_s(),
+               all.idle.network_kbit_per_s(), all.writing.kbit_per_s(), all.writing.network_kbit_per_s());
+    std::fflush(stdout);
+    clusters += fmt::format(
+        "{}{{\"nodes\":{},\"writes\":{},\"every_node_ms\":{},\"each_node_ms\":{},\"idle\":{},\"writing\":{}}}",
+        clusters.empty() ? "" : ",", nodes, all.every_node_ms.size(), every.json(), each.json(), to_json(all.idle),
+        to_json(all.writing));
+  }
+  if (json_file) {
+    fmt::print(
+        json_file.get(),
+        "{{\"latency_ms\":{},\"jitter_ms\":{},\"loss\":{:g},\"first_seed\":{},\"last_seed\":{},\"frame_bytes\":{},"
+        "\"network_bytes\":{},\"idle_ms\":{},\"clusters\":[{}]}}\n",
+        options.latency_ms, Convergence::kJitterMs, options.loss, command.first_seed, command.last_seed,
+        Convergence::kFrameBytes, Convergence::kNetworkBytes, Convergence::kIdleMs, clusters);
+  }
+  return 0;
 }
 
 Result<int> run_scenarios(const std::vector<std::string>& files, const std::string& log_file) {

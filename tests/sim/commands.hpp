@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "convergence.hpp"
 #include "swarm.hpp"
 
 namespace distri::sim {
@@ -30,6 +31,16 @@ struct PlantsCommand {
 };
 // Runs each planted defect until a checker sees it, several times; prints a table. 1 when one was not caught.
 Result<int> run_plants(const PlantsCommand& command);
+
+struct ConvergenceCommand {
+  std::vector<std::size_t> nodes{10, 100};  // one cluster of each size for every seed
+  ConvergenceOptions options;               // its seed and nodes are filled in
+  std::uint64_t first_seed = 1;
+  std::uint64_t last_seed = 3;
+  std::string json_file;
+};
+// Measures, and prints a table that says what of.
+Result<int> run_convergence(const ConvergenceCommand& command);
 
 // Runs scripts; one line for each that fails.
 Result<int> run_scenarios(const std::vector<std::string>& files, const std::string& log_file);

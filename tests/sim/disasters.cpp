@@ -8,6 +8,7 @@ namespace distri::sim {
 namespace {
 
 constexpr std::size_t kReplacedMax = 2;
+constexpr Millis kRenameMs = 2'500;
 
 }  // namespace
 
@@ -28,11 +29,13 @@ void Swarm::disaster() {
   add(Fault::kReplace, &Swarm::replace);
   add(Fault::kJoin, &Swarm::join);
   add(Fault::kBreak, &Swarm::break_link);
-  if (world_.options().durability != Durability::kMemory) {
+  add(Fault::kRemove, &Swarm::remove);
+  if (world_.options().durability != Durability::kMemory || faults_.has(Fault::kMixedDurability)) {
     add(Fault::kLostFsync, &Swarm::lost_fsync);
     add(Fault::kBitFlip, &Swarm::bit_flip);
     add(Fault::kDiskFull, &Swarm::disk_full);
     add(Fault::kRestoredBackup, &Swarm::restored_backup);
+    add(Fault::kClone, &Swarm::clone);
   }
   if (!possible.empty()) (this->*possible[random_.below(possible.size())])();
   world_.schedule(static_cast<Millis>(200 + random_.below(1'500)), [this] { disaster(); });
@@ -131,8 +134,8 @@ void Swarm::crash() {
 
 void Swarm::lost_fsync() {
   const std::size_t i = any_machine();
-  FaultyDisk& disk = *world_.machine(i).disk;
-  disk.set_lying(true);
+  if (!world_.machine(i).disk) return;
+  world_.machine(i).disk->set_lying(true);
   log_.line("{} the disk of {} lies", world_.now(), world_.machine(i).name);
   world_.schedule(static_cast<Millis>(100 + random_.below(2'000)), [this, i] {
     if (!healed_) crash_and_restart(i);
@@ -142,13 +145,14 @@ void Swarm::lost_fsync() {
 
 void Swarm::bit_flip() {
   const std::size_t i = any_machine();
-  if (!crash_and_restart(i) || !world_.machine(i).disk->flip_bit(random_)) return;
+  if (!world_.machine(i).disk || !crash_and_restart(i) || !world_.machine(i).disk->flip_bit(random_)) return;
   world_.machine(i).damaged = true;
   log_.line("{} a bit of {} is flipped", world_.now(), world_.machine(i).name);
 }
 
 void Swarm::disk_full() {
   const std::size_t i = any_machine();
+  if (!world_.machine(i).disk) return;
   world_.machine(i).disk->set_full(true);
   log_.line("{} the disk of {} is full", world_.now(), world_.machine(i).name);
   world_.schedule(static_cast<Millis>(300 + random_.below(4'000)),
@@ -157,7 +161,7 @@ void Swarm::disk_full() {
 
 void Swarm::restored_backup() {
   const std::size_t i = any_machine();
-  if (!world_.machine(i).replica) return;
+  if (!world_.machine(i).replica || !world_.machine(i).disk) return;
   log_.line("{} {} is backed up", world_.now(), world_.machine(i).name);
   world_.schedule(static_cast<Millis>(500 + random_.below(6'000)),
                   [this, i, id = world_.machine(i).id, image = world_.machine(i).disk->image()] {
@@ -191,14 +195,69 @@ void Swarm::break_link() {
   world_.schedule(static_cast<Millis>(50 + random_.below(1'000)), [this, a, b] { world_.connect(a, b); });
 }
 
+// Somebody starts a copy of a node's data directory on another machine, and sees the complaints some time later.
+void Swarm::clone() {
+  const std::size_t i = any_machine();
+  if (copy_ || renamed_ || cloned_ == kClonesMax || world_.size() == world_.options().nodes_max) return;
+  if (!running(i) || !world_.machine(i).disk) return;
+  ++cloned_;
+  copy_ = Copy{i, world_.clone(i)};
+  world_.start(copy_->copy);
+  world_.reconnect_later(copy_->copy);
+  world_.schedule(static_cast<Millis>(1'000 + random_.below(6'000)), [this] { settle_clone(); });
+}
+
+// The copy is made a node of its own, or thrown away with all that only it has.
+void Swarm::settle_clone() {
+  if (!copy_) return;
+  const auto [original, copy] = *std::exchange(copy_, std::nullopt);
+  crashed_ = true;
+  if (random_.chance(0.5)) {
+    world_.rename(copy);
+    // Not before nobody waits any more for a write that it confirmed under its old name: it would count twice.
+    renamed_ = copy;
+    world_.schedule(kRenameMs, [this, copy] {
+      renamed_.reset();
+      restart_later(copy);
+    });
+  } else {
+    world_.leave(copy);
+  }
+  if (world_.machine(original).replica) world_.reconnect_later(original);
+}
+
+// The operator takes a node away for good and counts one member less; the others learn of it when they start again, one
+// after another.
+void Swarm::remove() {
+  const std::size_t i = any_machine();
+  if (removed_ || copy_ || !world_.machine(i).replica) return;
+  std::vector<std::size_t> others;
+  for (std::size_t other = 0; other < world_.size(); ++other) {
+    if (other != i && world_.machine(other).replica) others.push_back(other);
+  }
+  if (others.size() < 2) return;
+  removed_ = crashed_ = true;
+  world_.leave(i);
+  world_.set_members(world_.options().config.members - 1);
+  Millis delay = 0;
+  for (const std::size_t other : others) {
+    delay += static_cast<Millis>(300 + random_.below(700));
+    world_.schedule(delay, [this, other] {
+      const Machine& machine = world_.machine(other);
+      if (!healed_ && machine.members != world_.options().config.members) crash_and_restart(other);
+    });
+  }
+}
+
 void Swarm::heal() {
+  settle_clone();
   healed_ = true;
   log_.line("{} heal", world_.now());
   world_.network().heal();
   for (std::size_t i = 0; i < world_.size(); ++i) {
     Machine& machine = world_.machine(i);
     if (machine.disk) machine.disk->set_full(false);
-    world_.start(i);
+    if (renamed_ != i) world_.start(i);
   }
   world_.connect_all();
 }

@@ -1,7 +1,8 @@
 // faults.hpp: what can go wrong in a simulated cluster, and which of it does in one seed.
 //
 // Swarm testing (Groce et al., 2012): each fault is on with probability 1/2 per seed, so that seeds explore different
-// mixtures and one fault does not always hide another.
+// mixtures and one fault does not always hide another. Faults that came later are drawn from a stream of their own, and
+// more rarely, so that most seeds are what they were before.
 #pragma once
 
 #include <array>
@@ -39,13 +40,18 @@ enum class Fault {
   kSmallHoldback,   // little room for early batches
   kSmallBudgets,    // few tombstones and few conflicts are kept
   kLargeDocuments,
+  kClone,            // a copy of a node's data directory starts beside the original
+  kRemove,           // a node is gone for good, and `members` is one fewer from then on
+  kMixedDurability,  // every node has a mode of its own: memory, batched or sync
 };
 
 struct FaultName {
   Fault fault;
   std::string_view name;
+  double later = 0;  // its probability, when it is drawn from the later stream
 };
-inline constexpr std::array<FaultName, 25> kFaultNames{{
+inline constexpr double kLaterChance = 0.2;
+inline constexpr std::array<FaultName, 28> kFaultNames{{
     {Fault::kDrop, "drop"},
     {Fault::kBreak, "break"},
     {Fault::kDuplicate, "duplicate"},
@@ -71,14 +77,19 @@ inline constexpr std::array<FaultName, 25> kFaultNames{{
     {Fault::kSmallHoldback, "small-holdback"},
     {Fault::kSmallBudgets, "small-budgets"},
     {Fault::kLargeDocuments, "large-documents"},
+    {Fault::kClone, "clone", kLaterChance},
+    {Fault::kRemove, "remove", kLaterChance},
+    {Fault::kMixedDurability, "mixed-durability", kLaterChance},
 }};
 
 class FaultSet {
  public:
   FaultSet() = default;  // nothing goes wrong
   // `forced`: exactly these, unless there are none.
-  FaultSet(Random& random, const std::vector<Fault>& forced) {
-    for (const FaultName& entry : kFaultNames) on_[static_cast<std::size_t>(entry.fault)] = random.chance(0.5);
+  FaultSet(Random& random, Random& later, const std::vector<Fault>& forced) {
+    for (const FaultName& entry : kFaultNames) {
+      on_[static_cast<std::size_t>(entry.fault)] = entry.later > 0 ? later.chance(entry.later) : random.chance(0.5);
+    }
     if (forced.empty()) return;
     on_.fill(false);
     for (const Fault fault : forced) on_[static_cast<std::size_t>(fault)] = true;

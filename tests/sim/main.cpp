@@ -16,7 +16,7 @@ struct ScenarioCommand {
   std::string log_file;
 };
 struct Help {};
-using Command = std::variant<Help, SeedsCommand, PlantsCommand, ScenarioCommand>;
+using Command = std::variant<Help, SeedsCommand, PlantsCommand, ConvergenceCommand, ScenarioCommand>;
 
 template <class Names>
 std::string list(const Names& names) {
@@ -34,7 +34,8 @@ Result<std::uint64_t> parse_number(std::string_view text) {
   return value;
 }
 
-Result<> parse_seeds(std::string_view text, SeedsCommand& command) {
+template <class WithSeeds>
+Result<> parse_seeds(std::string_view text, WithSeeds& command) {
   const std::size_t dots = text.find("..");
   DISTRI_TRY(command.first_seed, parse_number(text.substr(0, dots)));
   command.last_seed = command.first_seed;
@@ -67,6 +68,10 @@ cxxopts::Options options() {
     ("plants", "for each defect (or those of --plant) the number of seeds until it is caught")
     ("rounds", "with --plants: from so many different first seeds", cxxopts::value<std::uint64_t>()->default_value("5"))
     ("seeds-max", "with --plants: give up after so many seeds", cxxopts::value<std::uint64_t>()->default_value("200"))
+    ("convergence", "measure how soon after a write every node has it, and what idle nodes send; --nodes (default: 10 and 100), --seeds (1..3), --json")
+    ("latency-ms", "with --convergence: of every link, 1 to 10000", cxxopts::value<std::int64_t>()->default_value("1"))
+    ("loss", "with --convergence: share of messages that are lost, 0 to 0.5", cxxopts::value<double>()->default_value("0.01"))
+    ("writes", "with --convergence: for each seed", cxxopts::value<std::size_t>()->default_value("200"))
     ("scenario", "run scripts: --scenario FILE FILE ...")
     ("log", "write what happens to this file", cxxopts::value<std::string>()->default_value(""))
     ("json", "write the figures to this file", cxxopts::value<std::string>()->default_value(""))
@@ -96,14 +101,41 @@ Result<Command> parse_plants(const cxxopts::ParseResult& parsed) {
   return command;
 }
 
+Result<std::size_t> parse_nodes(const cxxopts::ParseResult& parsed) {
+  const auto nodes = parsed["nodes"].as<std::size_t>();
+  if (nodes < 2 || nodes > 100) return fail(Code::kInvalidArgument, "--nodes: {} is not in 2 to 100", nodes);
+  return nodes;
+}
+
+Result<Command> parse_convergence(const cxxopts::ParseResult& parsed) {
+  ConvergenceCommand command;
+  if (parsed.count("nodes") != 0) {
+    DISTRI_TRY(const std::size_t nodes, parse_nodes(parsed));
+    command.nodes = {nodes};
+  }
+  if (parsed.count("seeds") != 0) {
+    DISTRI_TRY_VOID(parse_seeds(parsed["seeds"].as<std::string>(), command));
+  }
+  ConvergenceOptions& options = command.options;
+  options.latency_ms = parsed["latency-ms"].as<std::int64_t>();
+  options.loss = parsed["loss"].as<double>();
+  options.writes = parsed["writes"].as<std::size_t>();
+  command.json_file = parsed["json"].as<std::string>();
+  if (options.latency_ms < 1 || options.latency_ms > 10'000)
+    return fail(Code::kInvalidArgument, "--latency-ms: {} is not in 1 to 10000", options.latency_ms);
+  if (!(options.loss >= 0 && options.loss <= 0.5))
+    return fail(Code::kInvalidArgument, "--loss: {} is not in 0 to 0.5", options.loss);
+  if (options.writes < 1 || options.writes > 100'000)
+    return fail(Code::kInvalidArgument, "--writes: {} is not in 1 to 100000", options.writes);
+  return command;
+}
+
 Result<Command> parse_swarm(const cxxopts::ParseResult& parsed) {
   if (parsed.count("seeds") == 0) return fail(Code::kInvalidArgument, "--seeds A..B is missing; see --help");
   SeedsCommand command;
   DISTRI_TRY_VOID(parse_seeds(parsed["seeds"].as<std::string>(), command));
   if (parsed.count("nodes") != 0) {
-    command.swarm.nodes = parsed["nodes"].as<std::size_t>();
-    if (command.swarm.nodes < 2 || command.swarm.nodes > 100)
-      return fail(Code::kInvalidArgument, "--nodes: {} is not in 2 to 100", command.swarm.nodes);
+    DISTRI_TRY(command.swarm.nodes, parse_nodes(parsed));
   }
   command.swarm.ops = parsed["ops"].as<std::size_t>();
   command.fault = parsed["fault"].as<std::string>();
@@ -139,6 +171,7 @@ Result<Command> parse(int argc, char** argv) {
     }
     if (!files.empty()) return fail(Code::kInvalidArgument, "unknown argument '{}'; see --help", files.front());
     if (parsed.count("plants") != 0) return parse_plants(parsed);
+    if (parsed.count("convergence") != 0) return parse_convergence(parsed);
     return parse_swarm(parsed);
   } catch (const cxxopts::exceptions::exception& error) {
     return fail(Code::kInvalidArgument, "{}; see --help", error.what());
@@ -148,6 +181,7 @@ Result<Command> parse(int argc, char** argv) {
 Result<int> run(const Command& command) {
   if (const auto* seeds = std::get_if<SeedsCommand>(&command)) return run_seeds(*seeds);
   if (const auto* plants = std::get_if<PlantsCommand>(&command)) return run_plants(*plants);
+  if (const auto* convergence = std::get_if<ConvergenceCommand>(&command)) return run_convergence(*convergence);
   if (const auto* scenario = std::get_if<ScenarioCommand>(&command))
     return run_scenarios(scenario->files, scenario->log_file);
   return 0;

@@ -18,7 +18,8 @@ std::vector<Millis> Network::arrivals(std::size_t from, std::size_t to, Millis n
   const int copies = random_.chance(duplicate_) ? 2 : 1;
   Millis& last = last_arrival_[from * nodes_ + to];
   for (int i = 0; i < copies; ++i) {
-    Millis arrival = now + at(from, to).latency_ms + at(from, to).slow_ms + static_cast<Millis>(random_.below(5));
+    Millis arrival = now + at(from, to).latency_ms + at(from, to).slow_ms +
+                     static_cast<Millis>(random_.below(static_cast<std::uint64_t>(jitter_ms_) + 1));
     if (reorder_) {
       arrival += static_cast<Millis>(random_.below(200));
     } else {
@@ -33,6 +34,12 @@ void Network::set_up(std::size_t a, std::size_t b, bool up) {
   Link& link = at(a, b);
   if (link.up && !up) ++link.epoch;
   link.up = up;
+}
+
+void Network::set_links(Millis latency_ms, Millis jitter_ms, double drop) {
+  for (Link& link : links_) link.latency_ms = latency_ms;
+  jitter_ms_ = jitter_ms;
+  drop_ = drop;
 }
 
 void Network::heal() {

@@ -28,6 +28,8 @@ class Network {
   bool blocked(std::size_t a, std::size_t b) const { return at(a, b).blocked; }
   void swallow(std::size_t from, std::size_t to, bool swallowed) { swallowed_[from * nodes_ + to] = swallowed; }
   void heal();
+  // All links alike from now on: so long, and a drawn 0 to `jitter_ms` more; `drop` of all messages vanish.
+  void set_links(Millis latency_ms, Millis jitter_ms, double drop);
 
  private:
   struct Link {
@@ -45,6 +47,7 @@ class Network {
   double drop_ = 0;
   double duplicate_ = 0;
   bool reorder_ = false;
+  Millis jitter_ms_ = 4;
   std::vector<Link> links_;
   std::vector<bool> swallowed_;
   std::vector<Millis> last_arrival_;

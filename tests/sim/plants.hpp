@@ -18,6 +18,12 @@ enum class OwnerPlant {
   kCorruptDocument,      // one batch says something else when it arrives
   kLoseOp,               // one op of a batch does not arrive, the batch does
   kLoseWrite,            // the service says yes and does nothing
+  kHideCopies,           // two nodes of one identity are taken for one that has started anew
+  kWaitForEver,          // who waits for holders is never answered "indeterminate"
+  kIgnoreToken,          // a node answers a session whatever it has seen
+  kTokenFromTheFuture,   // a token names a write that comes only after it
+  kTornCommit,           // of every tenth commit one record does not reach the disk
+  kCutMessage,           // one message loses its last byte
 };
 
 struct Defect {
@@ -50,6 +56,24 @@ inline constexpr std::array kDefectNames{
     DefectName{"ack-for-others", {.replica = replication::Plant::kAckForOthers}},
     DefectName{"increment-as-set", {.replica = replication::Plant::kIncrementAsSet}},
     DefectName{"vector-before-states", {.replica = replication::Plant::kVectorBeforeStates}},
+    DefectName{"hide-copies", {.owner = OwnerPlant::kHideCopies}},
+    DefectName{"wait-for-ever", {.owner = OwnerPlant::kWaitForEver}},
+    DefectName{"ignore-token", {.owner = OwnerPlant::kIgnoreToken}},
+    DefectName{"token-from-the-future", {.owner = OwnerPlant::kTokenFromTheFuture}},
+    DefectName{"torn-commit", {.owner = OwnerPlant::kTornCommit}},
+    DefectName{"cut-message", {.owner = OwnerPlant::kCutMessage}},
+    DefectName{"refuse-in-minority", {.replica = replication::Plant::kRefuseInMinority}},
+    DefectName{"never-pull", {.replica = replication::Plant::kNeverPull}},
+    DefectName{"no-timeouts", {.replica = replication::Plant::kNoTimeouts}},
+    DefectName{"forget-wants", {.replica = replication::Plant::kForgetWants}},
+    DefectName{"hide-conflict-events", {.replica = replication::Plant::kHideConflictEvents}},
+    DefectName{"ignore-checksums", {.replica = replication::Plant::kIgnoreChecksums}},
+    DefectName{"skip-counter", {.replica = replication::Plant::kSkipCounter}},
+    DefectName{"ignore-log-budget", {.replica = replication::Plant::kIgnoreLogBudget}},
+    DefectName{"ignore-holdback-budget", {.replica = replication::Plant::kIgnoreHoldbackBudget}},
+    DefectName{"ignore-conflict-budget", {.replica = replication::Plant::kIgnoreConflictBudget}},
+    DefectName{"ignore-tombstone-budget", {.replica = replication::Plant::kIgnoreTombstoneBudget}},
+    DefectName{"ignore-chunk-bytes", {.replica = replication::Plant::kIgnoreChunkBytes}},
 };
 
 }  // namespace distri::sim

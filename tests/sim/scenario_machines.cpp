@@ -77,10 +77,7 @@ Result<> Scenario::clone(Words& words) {
   if (name != next || world_->size() == options_.nodes_max)
     return distri::fail(Code::kInvalidArgument, "clone: the next node's name is '{}'", next);
   world_->duplicate_identity_expected = true;
-  const std::size_t copy = world_->add_machine();
-  world_->machine(copy).id = world_->machine(i).id;
-  world_->machine(copy).disk->put_image(world_->machine(i).disk->image());
-  world_->start(copy);
+  world_->start(world_->clone(i));
   world_->connect_all();
   return {};
 }

@@ -1,6 +1,7 @@
 #include "swarm.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace distri::sim {
 
@@ -14,23 +15,31 @@ bool needs_disk(Fault fault) {
     case Fault::kDiskFull:
     case Fault::kSlowSync:
     case Fault::kRestoredBackup:
+    case Fault::kClone:
       return true;
     default:
       return false;
   }
 }
 
+// "after": seeds that are known, such as 3222, draw nothing from it.
+constexpr std::uint64_t kLaterStream = 0x6166746572;
+
 }  // namespace
 
-WorldOptions Swarm::draw(const SwarmOptions& options, const FaultSet& faults, Random& random) {
+WorldOptions Swarm::draw(const SwarmOptions& options, const FaultSet& faults, Random& random, Random& later) {
   WorldOptions world;
   const std::uint64_t size = random.below(20);
   const std::size_t drawn = size == 0 ? 2 : size == 1 ? 8 + random.below(8) : 3 + random.below(5);
   world.nodes = options.nodes != 0 ? options.nodes : drawn;
   world.nodes_max = world.nodes + (faults.has(Fault::kJoin) ? 1 + random.below(2) : 0);
+  if (faults.has(Fault::kClone)) world.nodes_max += kClonesMax;
   const std::uint64_t mode = random.below(10);
   world.durability = mode < 3 ? Durability::kMemory : mode < 5 ? Durability::kBatched : Durability::kSync;
   if (std::any_of(options.faults.begin(), options.faults.end(), needs_disk)) world.durability = Durability::kSync;
+  constexpr std::array kModes{Durability::kMemory, Durability::kBatched, Durability::kSync};
+  while (faults.has(Fault::kMixedDurability) && world.mixed.size() < world.nodes_max)
+    world.mixed.push_back(kModes[later.below(kModes.size())]);
   world.sync_ms_max = faults.has(Fault::kSlowSync) ? 300 : 3;
   world.defect = options.defect;
   replication::ReplicaConfig& config = world.config;
@@ -53,8 +62,9 @@ Swarm::Swarm(const SwarmOptions& options, EventLog& log)
     : options_(options),
       log_(log),
       random_(options.seed),
-      faults_(random_, options.faults),
-      world_(draw(options, faults_, random_), faults_, random_, log),
+      later_(options.seed ^ kLaterStream),
+      faults_(random_, later_, options.faults),
+      world_(draw(options, faults_, random_, later_), faults_, random_, log),
       clients_(4) {
   turns_left_ = options.ops / 2;
   turn_gap_ms_ = static_cast<Millis>(1 + random_.below(50));
@@ -62,6 +72,7 @@ Swarm::Swarm(const SwarmOptions& options, EventLog& log)
     if (faults_.has(Fault::kClockSkew))
       world_.machine(i).clock_offset_ms = static_cast<Millis>(random_.below(40'000)) - 20'000;
   }
+  world_.duplicate_identity_expected = faults_.has(Fault::kClone);
   world_.crash_point = [this](std::size_t i) {
     return faults_.has(Fault::kCrashAtWrite) && !healed_ && random_.chance(0.002) && crash_and_restart(i);
   };
@@ -71,6 +82,13 @@ Swarm::Swarm(const SwarmOptions& options, EventLog& log)
     if (random_.below(2 * world_.size()) == 0) check_step(world_, to);
     if (random_.below(400) == 0) check_against_model(world_, to);
   };
+}
+
+void Swarm::agree() {
+  const Millis since = world_.now();
+  if (!world_.run_until(since + kLivenessMs, [this] { return agreed(world_); }))
+    world_.fail(fmt::format("no agreement within {} s after the faults ended", kLivenessMs / 1000));
+  log_.line("{} agreed after {} ms", world_.now(), world_.now() - since);
 }
 
 std::optional<std::string> Swarm::run() {
@@ -83,11 +101,11 @@ std::optional<std::string> Swarm::run() {
   world_.schedule(500, [this] { disaster(); });
   world_.run_until(3'600'000, [this] { return turns_left_ == 0; });
   heal();
-  const Millis healed_at = world_.now();
-  if (!world_.run_until(healed_at + kLivenessMs, [this] { return agreed(world_); }))
-    world_.fail(fmt::format("no agreement within {} s after the faults ended", kLivenessMs / 1000));
-  log_.line("{} agreed {} ms after healing", world_.now(), world_.now() - healed_at);
+  agree();
+  if (!world_.failure()) last_writes();
+  if (!world_.failure()) agree();
   if (!world_.failure()) check_end(world_);
+  if (!world_.failure()) check_copies_noticed(world_);
   if (!world_.failure()) check_sessions();
   if (!world_.failure()) check_tallies();
   return world_.failure();

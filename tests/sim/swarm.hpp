@@ -1,8 +1,8 @@
 // swarm.hpp: one seed: clients that write and read, faults, then peace, then the proof.
 //
 // Phases: writes under faults; heal (faults end, machines start again, links return); then at most kLivenessMs of
-// simulated time until all nodes agree. Size, durability, budgets, faults, clocks and every client's step are drawn
-// from the seed, so a run can be repeated exactly. Single thread.
+// simulated time until all nodes agree; then a last write on each, which all must confirm. Size, durability, budgets,
+// faults, clocks and every client's step are drawn from the seed, so a run can be repeated exactly. Single thread.
 #pragma once
 
 #include "checkers.hpp"
@@ -23,6 +23,7 @@ struct SwarmOptions {
 class Swarm {
  public:
   static constexpr Millis kLivenessMs = 120'000;
+  static constexpr std::size_t kClonesMax = 2;
 
   Swarm(const SwarmOptions& options, EventLog& log);
 
@@ -40,8 +41,9 @@ class Swarm {
     std::shared_ptr<Outcome> outcome;
   };
 
-  static WorldOptions draw(const SwarmOptions& options, const FaultSet& faults, Random& random);
+  static WorldOptions draw(const SwarmOptions& options, const FaultSet& faults, Random& random, Random& later);
   std::size_t any_machine() { return random_.below(world_.size()); }
+  void agree();
   bool running(std::size_t i) const { return world_.running(i); }
 
   // ---- workload.cpp
@@ -55,8 +57,10 @@ class Swarm {
   Result<bool> random_increment(replication::Replica& replica, Millis now, std::string_view collection,
                                 const bson::Document& document);
   void settle_conflict(std::size_t i);
+  void last_writes();
   void check_sessions();
   void check_tallies();
+  void check_tallies_of(const replication::Replica& replica);
 
   // ---- disasters.cpp
   void disaster();
@@ -75,6 +79,9 @@ class Swarm {
   void replace();
   void join();
   void break_link();
+  void clone();
+  void settle_clone();
+  void remove();
   bool crash_and_restart(std::size_t i);
   void restart_later(std::size_t i);
   void heal();
@@ -82,6 +89,7 @@ class Swarm {
   SwarmOptions options_;
   EventLog& log_;
   Random random_;
+  Random later_;  // of what this simulator could not do from the start: other draws stay what they were
   FaultSet faults_;
   World world_;
   std::vector<Client> clients_;
@@ -96,7 +104,16 @@ class Swarm {
   Millis turn_gap_ms_ = 1;
   std::int64_t next_serial_ = 1;
   std::size_t replaced_ = 0;
-  bool crashed_ = false;  // any machine, ever
+  bool removed_ = false;
+  std::size_t cloned_ = 0;
+  // Under way.
+  struct Copy {
+    std::size_t original;
+    std::size_t copy;
+  };
+  std::optional<Copy> copy_;
+  std::optional<std::size_t> renamed_;  // it waits for its start
+  bool crashed_ = false;                // any machine, ever
   bool healed_ = false;
 };
 

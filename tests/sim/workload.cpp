@@ -16,6 +16,7 @@ constexpr std::uint64_t kIds = 8;
 constexpr std::uint64_t kFields = 6;
 constexpr std::size_t kTallies = 3;
 constexpr Millis kWriteTimeoutMs = 2'000;
+constexpr Millis kLastWriteMs = 10'000;
 // Turned away so often, a client whose writes may be lost begins a new session.
 constexpr int kTurnedAwayMax = 20;
 
@@ -59,7 +60,9 @@ void Swarm::client_read(std::size_t i, Client& client) {
   if (client.outcome && *client.outcome == Outcome::kOk) client.session.wrote(client.waiting_for);
   client.outcome.reset();
   const Replica& replica = *world_.machine(i).replica;
-  if (!client.session.served_by(replica)) {
+  if (options_.defect.owner == OwnerPlant::kTokenFromTheFuture && client.waiting_for.counter > 0)
+    client.session.wrote({client.waiting_for.actor, client.waiting_for.counter + 1'000});
+  if (!client.session.served_by(replica) && options_.defect.owner != OwnerPlant::kIgnoreToken) {
     if (++client.turned_away < kTurnedAwayMax || !crashed_) return;
     client.session.forget();
   }
@@ -86,7 +89,7 @@ void Swarm::client_write(std::size_t i, Client& client) {
         dot = replica.newest_own_dot();
         if (dot == before) return {};
       }
-      const std::uint32_t members = world_.options().config.members;
+      const std::uint32_t members = world_.machine(i).members;
       const std::uint64_t draw = random_.below(20);
       const std::uint32_t holders = draw < 15 ? 1 : draw < 19 ? members / 2 + 1 : members;
       log_.line("{} {} write {} is {}, w={}", world_.now(), world_.machine(i).name, serial, dot.counter, holders);
@@ -95,8 +98,40 @@ void Swarm::client_write(std::size_t i, Client& client) {
       return {};
     });
   }
-  if (auto done = world_.turn(i, writes); !done && done.error().code == Code::kInternal)
-    world_.fail(fmt::format("{}: {}", world_.machine(i).name, done.error().message));
+  world_.turn(i, writes);
+}
+
+// When all is well again every node takes writes, and as many members as there are confirm them.
+void Swarm::last_writes() {
+  std::vector<std::shared_ptr<Outcome>> outcomes;
+  std::size_t alive = 0;
+  for (std::size_t i = 0; i < world_.size(); ++i) alive += world_.machine(i).gone ? 0 : 1;
+  for (std::size_t i = 0; i < world_.size() && !world_.failure(); ++i) {
+    if (world_.machine(i).gone) continue;
+    const auto holders = static_cast<std::uint32_t>(std::min<std::size_t>(alive, world_.machine(i).members));
+    const auto done = world_.turn(
+        i, {[&](Replica& replica, Millis now) -> Result<> {
+          const std::int64_t serial = next_serial_++;
+          bson::Builder fields;
+          fields.append_int64("serial", serial);
+          DISTRI_TRY_VOID(replica.replace("last", bson::merge_fields(tally_id(i), std::move(fields).finish()), now));
+          outcomes.push_back(world_.await(i, replica.newest_own_dot(), holders, kLastWriteMs, serial));
+          return {};
+        }});
+    if (!done)
+      world_.fail(
+          fmt::format("{} refuses a write after all is well: {}", world_.machine(i).name, done.error().message));
+  }
+  const auto answered = [&outcomes] {
+    return std::all_of(outcomes.begin(), outcomes.end(),
+                       [](const auto& outcome) { return *outcome != Outcome::kWaiting; });
+  };
+  if (!world_.run_until(world_.now() + 2 * kLastWriteMs, answered) && !world_.failure())
+    world_.fail("a write after all is well is not answered");
+  for (const auto& outcome : outcomes) {
+    if (*outcome != Outcome::kOk && !world_.failure())
+      world_.fail(fmt::format("a write after all is well is not confirmed by all within {} s", kLastWriteMs / 1000));
+  }
 }
 
 void Swarm::first_tallies() {
@@ -201,6 +236,7 @@ bson::Document Swarm::random_document(std::int64_t serial) {
 void Swarm::check_sessions() {
   for (const Client& client : clients_) {
     for (std::size_t i = 0; i < world_.size() && !crashed_; ++i) {
+      if (world_.machine(i).gone) continue;
       if (!client.session.served_by(*world_.machine(i).replica))
         world_.fail(
             fmt::format("{}: it turns a session away after everything has come to rest", world_.machine(i).name));
@@ -208,9 +244,14 @@ void Swarm::check_sessions() {
   }
 }
 
-// All increments that everybody has count, each once, and no others.
+// All increments that everybody has count, each once, and no others, on every node.
 void Swarm::check_tallies() {
-  const Replica& replica = *world_.machine(0).replica;
+  for (std::size_t i = 0; i < world_.size() && !world_.failure(); ++i) {
+    if (!world_.machine(i).gone) check_tallies_of(*world_.machine(i).replica);
+  }
+}
+
+void Swarm::check_tallies_of(const Replica& replica) {
   std::array<std::int64_t, kTallies> sums{};
   for (const Added& added : added_) {
     if (replica.vector().covers(added.dot)) sums[added.tally] += added.delta;

@@ -13,6 +13,8 @@ namespace {
 
 // Between two looks at a machine's clock.
 constexpr Millis kClockSlackMs = 1'000;
+// A disk that has room again is found out.
+constexpr Millis kRoomNoticedMs = 500;
 
 }  // namespace
 
@@ -53,7 +55,8 @@ std::size_t World::add_machine() {
   Machine& machine = machines_.emplace_back();
   machine.name = i < 26 ? std::string(1, static_cast<char>('a' + i)) : fmt::format("n{}", i);
   machine.id = random_.id<NodeId>();
-  if (options_.durability != Durability::kMemory) machine.disk = std::make_unique<FaultyDisk>();
+  machine.durability = i < options_.mixed.size() ? options_.mixed[i] : options_.durability;
+  if (machine.durability != Durability::kMemory) machine.disk = std::make_unique<FaultyDisk>();
   return i;
 }
 
@@ -75,11 +78,15 @@ void World::start(std::size_t i) {
   Machine& machine = machines_[i];
   if (machine.replica || machine.gone) return;
   ++machine.life;
+  machine.members = options_.config.members;
   machine.latest_wall_ms = 0;
   machine.replica = new_replica(i);
   machine.started = "empty";
   if (machine.disk) load(i);
   machine.recorded = machine.replica->vector().get(machine.replica->actor());
+  machine.announced.clear();
+  machine.replica->conflicts().for_each(
+      [&machine](const replication::Conflict& conflict) { machine.announced.insert(conflict.name); });
   log_.line("{} {} starts {}, incarnation {}, vector {}", now_, machine.name, machine.started, machine.incarnation,
             machine.replica->vector().to_string());
   schedule(static_cast<Millis>(random_.below(kTickMs)), [this, i, life = machine.life] {
@@ -112,7 +119,7 @@ void World::crash(std::size_t i) {
   if (machine.disk) {
     const FaultyDisk::Crash lost = machine.disk->crash(random_);
     const bool promised =
-        lost.synced_lost > 0 || (options_.durability == Durability::kBatched && lost.unsynced_lost > 0);
+        lost.synced_lost > 0 || (machine.durability == Durability::kBatched && lost.unsynced_lost > 0);
     log_.line("{} {} crashes, loses {} unsynced and {} synced batches", now_, machine.name,
               lost.unsynced_lost + machine.unwritten.size(), lost.synced_lost);
     if (promised) note_loss(i);
@@ -152,6 +159,26 @@ void World::leave(std::size_t i) {
   log_.line("{} {} has left for good", now_, machines_[i].name);
 }
 
+std::size_t World::clone(std::size_t i) {
+  const std::size_t copy = add_machine();
+  const Machine& original = machines_[i];
+  Machine& machine = machines_[copy];
+  machine.id = original.id;
+  machine.durability = original.durability;
+  machine.clock_offset_ms = original.clock_offset_ms;
+  machine.disk = std::make_unique<FaultyDisk>();
+  machine.disk->put_image(original.disk->image());
+  log_.line("{} the data directory of {} is copied to {}", now_, original.name, machine.name);
+  return copy;
+}
+
+void World::rename(std::size_t i) {
+  crash(i);
+  machines_[i].id = random_.id<NodeId>();
+  machines_[i].incarnation = 0;
+  log_.line("{} {} gets an identity of its own", now_, machines_[i].name);
+}
+
 void World::pause(std::size_t i) {
   machines_[i].paused = true;
   log_.line("{} {} pauses", now_, machines_[i].name);
@@ -160,6 +187,8 @@ void World::pause(std::size_t i) {
 void World::resume(std::size_t i) {
   if (!machines_[i].paused) return;
   machines_[i].paused = false;
+  // It has not looked at its disk.
+  if (machines_[i].refusing) machines_[i].full_at = now_;
   log_.line("{} {} goes on", now_, machines_[i].name);
   const std::uint64_t life = machines_[i].life;
   for (auto& action : std::exchange(machines_[i].waiting, {})) {
@@ -170,8 +199,10 @@ void World::resume(std::size_t i) {
 void World::tick(std::size_t i) {
   Machine& machine = machines_[i];
   if (!machine.replica) return;
+  if (machine.disk && machine.disk->full()) machine.full_at = now_;
   if (!machine.paused) {
     machine.replica->tick(wall(machine));
+    check_tombstones(i);
     after_turn(i);
   }
   schedule(kTickMs, [this, i, life = machine.life] {
@@ -179,15 +210,46 @@ void World::tick(std::size_t i) {
   });
 }
 
+// The budget is enforced by each round of gossip, not by each write.
+void World::check_tombstones(std::size_t i) {
+  Machine& machine = machines_[i];
+  const std::uint64_t tombstones = machine.replica->counters().tombstones;
+  const bool over = tombstones > options_.config.tombstones_max;
+  const bool excused = machine.refusing || machine.replica->syncing_states();
+  machine.ticks_over_budget = over && !excused ? machine.ticks_over_budget + 1 : 0;
+  if (machine.ticks_over_budget * kTickMs > 2 * options_.config.gossip_ms)
+    fail(fmt::format("{}: it keeps {} tombstones", machine.name, tombstones));
+}
+
 Result<> World::turn(std::size_t i, const std::vector<Write>& writes) {
   Machine& machine = machines_[i];
   Result<> result;
   for (const Write& write : writes) {
     result = write(*machine.replica, wall(machine));
-    if (!result) log_.line("{} {} refuses: {}", now_, machine.name, distri::to_string(result.error()));
+    if (result) continue;
+    log_.line("{} {} refuses: {}", now_, machine.name, distri::to_string(result.error()));
+    judge_refusal(i, result.error());
   }
   after_turn(i);
   return result;
+}
+
+// Promise 1: a node that runs refuses only what makes no sense, and everything while its disk has no room.
+void World::judge_refusal(std::size_t i, const Error& refusal) {
+  const Machine& machine = machines_[i];
+  switch (refusal.code) {
+    case Code::kNotFound:
+    case Code::kAlreadyExists:
+    case Code::kInvalidArgument:
+    case Code::kTooLarge:
+      return;
+    case Code::kStorageFull:
+      if (machine.disk && (machine.disk->full() || now_ - machine.full_at <= kRoomNoticedMs)) return;
+      break;
+    default:
+      break;
+  }
+  fail(fmt::format("{} runs and has room, but refuses a write: {}", machine.name, refusal.message));
 }
 
 void World::after_turn(std::size_t i) {
@@ -197,6 +259,7 @@ void World::after_turn(std::size_t i) {
   flush(i);
   store(i);
   if (machines_[i].replica) settle_awaited(i);
+  if (machines_[i].replica && turned) turned(i);
 }
 
 // The batches that the machine has just made, into the history. They are near the end of its log.
@@ -214,6 +277,7 @@ void World::record(std::size_t i) {
     auto batch = replication::decode_batch(in, options_.config.limits);
     if (!batch) return fail(fmt::format("{}'s own batch cannot be read: {}", machine.name, batch.error().message));
     fresh.push_back(std::move(*batch));
+    largest_batch_ = std::max(largest_batch_, entry.batch->size());
   }
   std::reverse(fresh.begin(), fresh.end());
   machine.latest_wall_ms = std::max(machine.latest_wall_ms, wall(machine));
@@ -265,7 +329,9 @@ void World::settle_awaited(std::size_t i) {
   Machine& machine = machines_[i];
   for (auto at = machine.awaited.begin(); at != machine.awaited.end();) {
     const bool held = machine.replica->holders(at->dot) >= at->holders;
-    if (!held && now_ < at->deadline) {
+    if (!held && (now_ < at->deadline || options_.defect.owner == OwnerPlant::kWaitForEver)) {
+      // Promise 7.
+      if (now_ >= at->deadline) fail(fmt::format("{} has kept a client waiting beyond its deadline", machine.name));
       ++at;
       continue;
     }

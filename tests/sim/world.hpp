@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ struct WorldOptions {
   std::size_t nodes = 3;
   std::size_t nodes_max = 3;  // with those that join
   Durability durability = Durability::kMemory;
+  std::vector<Durability> mixed;  // one for each machine, instead
   Millis sync_ms_max = 3;
   replication::ReplicaConfig config;  // node, incarnation, address, journal are filled in
   Defect defect;
@@ -52,7 +54,9 @@ struct Machine {
   std::uint64_t incarnation = 0;
   std::uint64_t life = 0;                         // counts starts: what an earlier life scheduled is void
   std::unique_ptr<replication::Replica> replica;  // nullptr: down
-  std::unique_ptr<FaultyDisk> disk;               // nullptr: memory only
+  Durability durability = Durability::kMemory;
+  std::unique_ptr<FaultyDisk> disk;  // nullptr: memory only
+  std::uint32_t members = 1;         // as it was configured when it started
   bool paused = false;
   bool gone = false;                           // for good
   std::vector<std::function<void()>> waiting;  // what came while it was paused
@@ -83,6 +87,10 @@ struct Machine {
     std::shared_ptr<Outcome> outcome;
   };
   std::vector<Awaited> awaited;
+  // Conflicts that its owner was told of in this life, or that it started with.
+  std::set<replication::ConflictName> announced;
+  Millis full_at = -1'000'000;  // when its disk was last seen full
+  int ticks_over_budget = 0;    // one after the other, with more tombstones than the budget allows
 };
 
 class World {
@@ -118,6 +126,12 @@ class World {
   // The machine and its disk are gone for good; `i` becomes another node.
   void replace(std::size_t i);
   void leave(std::size_t i);
+  // A machine more, with a copy of that one's data directory, identity and all. The original has a disk.
+  std::size_t clone(std::size_t i);
+  // The same data under a new identity, from the next start on.
+  void rename(std::size_t i);
+  // For all that start from now on.
+  void set_members(std::uint32_t members) { options_.config.members = members; }
   // What it held durably is no longer sure to be there.
   void note_loss(std::size_t i);
   void pause(std::size_t i);
@@ -152,11 +166,17 @@ class World {
   std::function<bool(std::size_t)> crash_point;
   // After a message of the other one was taken.
   std::function<void(std::size_t from, std::size_t to)> met;
+  // After every turn of a machine, when all that it brought has been sent and stored.
+  std::function<void(std::size_t)> turned;
+  // For every message that is put on a link, lost or not.
+  std::function<void(std::size_t payload_bytes)> sent;
   const WorldOptions& options() const { return options_; }
   EventLog& log() { return log_; }
   Random& random() { return random_; }
   // Some conflict was thrown out of some store, because there were too many.
   bool evicted() const;
+  // A node met two of one identity.
+  bool copies_met() const { return copies_met_; }
   // Some node dropped tombstones over budget.
   bool over_budget() const { return over_budget_; }
   bool planted() const { return planted_; }
@@ -175,6 +195,8 @@ class World {
   void run_on(std::size_t i, std::uint64_t life, std::function<void()> action);
   std::unique_ptr<replication::Replica> new_replica(std::size_t i);
   void tick(std::size_t i);
+  void check_tombstones(std::size_t i);
+  void judge_refusal(std::size_t i, const Error& refusal);
   void record(std::size_t i);
   void settle_awaited(std::size_t i);
   void promise(std::size_t i, const Machine::Awaited& awaited);
@@ -186,8 +208,10 @@ class World {
   void end_sync(std::size_t i, std::uint64_t up_to);
   bool crashed_here(std::size_t i, std::uint64_t life);
   // ---- world_links.cpp
-  std::size_t links_to(std::size_t from, const NodeId& id) const;
+  bool make_way(std::size_t here, std::size_t there);
+  void report_copy(std::size_t i, std::size_t other);
   void flush(std::size_t i);
+  void check_size(std::size_t from, const replication::Outgoing& message);
   void send(std::size_t from, std::size_t to, const replication::Outgoing& message);
   void arrive(std::size_t from, std::size_t to, std::uint64_t epoch, replication::MessageKind kind,
               std::shared_ptr<const Bytes> payload);
@@ -212,6 +236,8 @@ class World {
   bool planted_ = false;
   bool evicted_ = false;
   bool over_budget_ = false;
+  bool copies_met_ = false;
+  std::size_t largest_batch_ = 0;  // ever made
   std::optional<std::string> failure_;
 };
 

@@ -8,6 +8,7 @@ namespace {
 
 constexpr Millis kRetryMs = 100;
 constexpr Millis kBatchedSyncMs = 500;
+constexpr std::uint64_t kTornEvery = 10;
 
 }  // namespace
 
@@ -60,6 +61,8 @@ void World::write_commits(std::size_t i) {
   machine.write_due = false;
   while (!machine.unwritten.empty()) {
     Machine::Stored& next = machine.unwritten.front();
+    if (options_.defect.owner == OwnerPlant::kTornCommit && next.commit.number % kTornEvery == 0)
+      next.commit.changes.erase(next.commit.changes.begin());
     if (const auto written = machine.disk->write(next.commit.changes); !written) {
       machine.refusing = true;
       machine.replica->refuse_writes(written.error());
@@ -77,7 +80,7 @@ void World::write_commits(std::size_t i) {
     machine.replica->accept_writes();
   }
   const bool early = options_.defect.owner == OwnerPlant::kAckBeforeFsync;
-  if (options_.durability == Durability::kBatched || early) {
+  if (machine.durability == Durability::kBatched || early) {
     if (!early) {
       machine.durable.merge(machine.unsynced.back().vector);
       machine.safe.merge(machine.unsynced.back().vector);
@@ -93,7 +96,7 @@ void World::begin_sync(std::size_t i) {
   Machine& machine = machines_[i];
   if (machine.sync_due || machine.unsynced.empty()) return;
   machine.sync_due = true;
-  const Millis delay = options_.durability == Durability::kBatched
+  const Millis delay = machine.durability == Durability::kBatched
                            ? kBatchedSyncMs
                            : static_cast<Millis>(random_.below(static_cast<std::uint64_t>(options_.sync_ms_max) + 1));
   schedule_on(i, delay, [this, i, up_to = machine.unsynced.back().commit.number] { end_sync(i, up_to); });

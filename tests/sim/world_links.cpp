@@ -7,23 +7,44 @@ namespace distri::sim {
 using replication::MessageKind;
 using replication::Notice;
 
-// Open links of one machine to nodes of that identity (two, when it was cloned).
-std::size_t World::links_to(std::size_t from, const NodeId& id) const {
-  std::size_t count = 0;
+namespace {
+
+// A document is made of the fields of several updates, and comes with its conflicts.
+constexpr std::size_t kBatchesBeyondChunk = 8;
+constexpr std::size_t kVectorBytes = 2'000;
+
+}  // namespace
+
+// Two of one identity have been met.
+void World::report_copy(std::size_t i, std::size_t other) {
+  copies_met_ = true;
+  if (!duplicate_identity_expected)
+    fail(fmt::format("{} and {} have one identity", machines_[i].name, machines_[other].name));
+  if (options_.defect.owner == OwnerPlant::kHideCopies) return;
+  log_.line("{} {} reports a copy: {}", now_, machines_[i].name, machines_[other].name);
+  notices_.push_back({i, Notice::Kind::kDuplicateIdentity, "two nodes of one identity"});
+}
+
+// What cloud::Peers does when a node that is linked already says hello: of two lives the newer one is let in, as a node
+// that has started anew. False: `there` is the older one.
+bool World::make_way(std::size_t here, std::size_t there) {
   for (std::size_t other = 0; other < machines_.size(); ++other) {
-    if (other != from && machines_[other].id == id && network_.up(from, other)) ++count;
+    if (other == there || !(machines_[other].id == machines_[there].id) || !network_.up(here, other)) continue;
+    report_copy(here, machines_[other].incarnation > machines_[there].incarnation ? there : other);
+    if (machines_[other].incarnation > machines_[there].incarnation) return false;
+    disconnect(here, other);
   }
-  return count;
+  return true;
 }
 
 void World::connect(std::size_t a, std::size_t b) {
   if (a == b || network_.up(a, b) || network_.blocked(a, b) || !machines_[a].replica || !machines_[b].replica) return;
-  if (machines_[a].id == machines_[b].id) return;  // seen from the accepting side that is oneself
+  if (machines_[a].id == machines_[b].id) return report_copy(a, b);
+  if (!make_way(a, b) || !make_way(b, a)) return;
   network_.set_up(a, b, true);
   log_.line("{} link {} {} up", now_, machines_[a].name, machines_[b].name);
   for (const auto& [here, there] : {std::pair(a, b), std::pair(b, a)}) {
     if (!network_.up(a, b)) return;  // a crash in the turn
-    if (links_to(here, machines_[there].id) > 1) continue;
     machines_[here].replica->peer_connected(machines_[there].id, wall(machines_[here]));
     after_turn(here);
   }
@@ -34,7 +55,7 @@ void World::disconnect(std::size_t a, std::size_t b) {
   network_.set_up(a, b, false);
   log_.line("{} link {} {} down", now_, machines_[a].name, machines_[b].name);
   for (const auto& [here, there] : {std::pair(a, b), std::pair(b, a)}) {
-    if (!machines_[here].replica || links_to(here, machines_[there].id) > 0) continue;
+    if (!machines_[here].replica) continue;
     machines_[here].replica->peer_disconnected(machines_[there].id);
     // Not after_turn(): the machine may be in the middle of a crash.
     flush(here);
@@ -57,6 +78,7 @@ void World::reconnect_later(std::size_t i) {
 // Sends what a node wants sent, and hears what it has to say.
 void World::flush(std::size_t i) {
   for (const replication::Outgoing& message : machines_[i].replica->take_outgoing()) {
+    check_size(i, message);
     for (std::size_t to = 0; to < machines_.size(); ++to) {
       if (to == i || !(machines_[to].id == message.to) || !network_.up(i, to)) continue;
       send(i, to, message);
@@ -66,7 +88,18 @@ void World::flush(std::size_t i) {
   take_notices(i);
 }
 
+// An answer to a pull is a chunk: what was asked for, and no more than one batch or document beyond it.
+void World::check_size(std::size_t from, const replication::Outgoing& message) {
+  const std::size_t bytes = message.payload->size();
+  if (message.kind != MessageKind::kPullReply && message.kind != MessageKind::kState) return;
+  const std::size_t bytes_max =
+      options_.config.pull_chunk_bytes + kBatchesBeyondChunk * (largest_batch_ + kVectorBytes);
+  if (bytes > bytes_max)
+    fail(fmt::format("{} sends a chunk of {} bytes, at most {} make sense", machines_[from].name, bytes, bytes_max));
+}
+
 void World::send(std::size_t from, std::size_t to, const replication::Outgoing& message) {
+  if (sent) sent(message.payload->size());
   auto payload = message.kind == MessageKind::kBatch ? spoil(message.payload) : message.payload;
   for (const Millis at : network_.arrivals(from, to, now_)) {
     schedule(at - now_, [this, from, to, epoch = network_.epoch(from, to), kind = message.kind, payload] {
@@ -77,6 +110,7 @@ void World::send(std::size_t from, std::size_t to, const replication::Outgoing& 
 
 void World::take_notices(std::size_t i) {
   for (const replication::Conflict& conflict : machines_[i].replica->take_conflict_events()) {
+    machines_[i].announced.insert(conflict.name);
     log_.line("{} {} conflict in '{}': {} lost to {}", now_, machines_[i].name, conflict.name.collection,
               sim::to_string(conflict.name.loser), sim::to_string(conflict.loser.winner));
   }
@@ -114,6 +148,10 @@ void World::arrive(std::size_t from, std::size_t to, std::uint64_t epoch, Messag
 // The planted defects of the network: one batch, once, with valid bytes that say something else.
 std::shared_ptr<const Bytes> World::spoil(std::shared_ptr<const Bytes> payload) {
   const bool corrupt = options_.defect.owner == OwnerPlant::kCorruptDocument;
+  if (options_.defect.owner == OwnerPlant::kCutMessage && !planted_ && now_ >= 1'000) {
+    planted_ = true;
+    return std::make_shared<const Bytes>(payload->substr(0, payload->size() - 1));
+  }
   if ((!corrupt && options_.defect.owner != OwnerPlant::kLoseOp) || planted_ || now_ < 1'000) return payload;
   wire::Reader in(*payload);
   auto batch = replication::decode_batch(in, options_.config.limits);
