@@ -37,6 +37,15 @@ bson::Document CloudNode::Impl::stats() {
   append_number(out, "uptime_ms", static_cast<std::uint64_t>((clock.monotonic_ns() - started_ns) / 1'000'000));
   append_load(out, load());
 
+  const Histogram& turns_us = loop.turns_us();
+  out.begin_object("loop");
+  append_number(out, "turns", turns_us.count());
+  append_number(out, "turn_us_p50", turns_us.percentile(0.5));
+  append_number(out, "turn_us_p99", turns_us.percentile(0.99));
+  append_number(out, "turn_us_p999", turns_us.percentile(0.999));
+  append_number(out, "turn_us_max", turns_us.max());
+  out.end();
+
   out.begin_object("connections");
   std::size_t nodes_connected = 0;
   for (const auto& [raw, connection] : connections) nodes_connected += connection->from_node() ? 1 : 0;

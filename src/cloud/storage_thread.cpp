@@ -118,6 +118,7 @@ void StorageThread::work() {
     if (result && written_ > synced_ && due) result = sync_now();
     set_trouble(result ? std::nullopt : std::optional(result.error()));
     if (stopping) return;
+    journal_->idle();
   }
 }
 

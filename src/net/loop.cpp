@@ -114,7 +114,10 @@ void LoopImpl::end_turn() {
       run_posted();
     });
   }
-  if (turn_began_ns != 0) longest_turn_ns = std::max(longest_turn_ns, SystemClock().monotonic_ns() - turn_began_ns);
+  if (turn_began_ns == 0) return;
+  const std::int64_t turn_ns = SystemClock().monotonic_ns() - turn_began_ns;
+  longest_turn_ns = std::max(longest_turn_ns, turn_ns);
+  turns_us.add(static_cast<std::uint64_t>(turn_ns / 1'000));
   turn_began_ns = 0;
 }
 
@@ -170,6 +173,10 @@ void Loop::on_signals(std::vector<int> signals, std::function<void(int)> functio
 
 bool Loop::on_loop_thread() const {
   return impl_->on_loop_thread();
+}
+
+const Histogram& Loop::turns_us() const {
+  return impl_->turns_us;
 }
 
 std::int64_t Loop::take_longest_turn_us() {

@@ -17,6 +17,7 @@
 #include <memory>
 #include <vector>
 
+#include "distri/utils/histogram.hpp"
 #include "distri/utils/result.hpp"
 
 namespace distri::net {
@@ -70,6 +71,8 @@ class Loop {
   bool on_loop_thread() const;
   // Longest turn since the last call of take_longest_turn_us(), in microseconds, without the wait for events.
   std::int64_t take_longest_turn_us();
+  // How long the turns took in this life, in microseconds, in the same sense. On the loop's thread.
+  const Histogram& turns_us() const;
 
   LoopImpl& impl() { return *impl_; }
 

@@ -76,8 +76,9 @@ struct LoopImpl {
   std::vector<std::function<void()>> next_turn;  // posted on the loop's thread
   std::vector<std::unique_ptr<Signals>> signals;
   std::unique_ptr<std::array<char, kReadBufferBytes>> read_buffer;
-  std::int64_t turn_began_ns = 0;  // 0: between turns
-  std::int64_t longest_turn_ns = 0;
+  std::int64_t turn_began_ns = 0;    // 0: between turns
+  std::int64_t longest_turn_ns = 0;  // since take_longest_turn_us()
+  Histogram turns_us;
 
  private:
   void run_tick();

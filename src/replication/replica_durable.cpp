@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 
 #include "distri/replication/journal_record.hpp"
 #include "distri/replication/replica_impl.hpp"
@@ -44,6 +45,13 @@ Result<std::vector<Dot>> decode_dots(BytesView payload) {
     dot.counter = in.u64();
   }
   return dots;
+}
+
+// Of every actor only the newest: who holds that holds the earlier ones, too.
+void keep_newest(std::vector<Dot>& dots) {
+  std::sort(dots.begin(), dots.end(), std::greater<>());
+  dots.erase(std::unique(dots.begin(), dots.end(), [](const Dot& a, const Dot& b) { return a.actor == b.actor; }),
+             dots.end());
 }
 
 // A peer's questions that we keep at most; a client's write waits for its answer, so more than a few thousand are no
@@ -290,8 +298,7 @@ Dot Replica::newest_own_dot() const {
 // Behind the batches of the same turn: a peer that gets both answers as soon as it may.
 void Replica::Impl::send_wants() {
   if (wants_to_send.empty()) return;
-  std::sort(wants_to_send.begin(), wants_to_send.end());
-  wants_to_send.erase(std::unique(wants_to_send.begin(), wants_to_send.end()), wants_to_send.end());
+  keep_newest(wants_to_send);
   const auto payload = encoded(wants_to_send);
   wants_to_send.clear();
   for (const auto& [node, peer] : connected) send(node, MessageKind::kWantAck, payload);
@@ -315,8 +322,10 @@ void Replica::Impl::send_acks() {
     const auto held = std::stable_partition(peer.ack_wanted.begin(), peer.ack_wanted.end(),
                                             [this](const Dot& dot) { return !durable().covers(dot); });
     if (held == peer.ack_wanted.end()) continue;
-    send(node, MessageKind::kAck, encoded({held, peer.ack_wanted.end()}));
+    std::vector<Dot> newest(held, peer.ack_wanted.end());
     peer.ack_wanted.erase(held, peer.ack_wanted.end());
+    keep_newest(newest);
+    send(node, MessageKind::kAck, encoded(newest));
   }
 }
 

@@ -7,6 +7,7 @@
 //   for (const auto& batch : queued) journal.write(batch);
 //   journal.sync();
 //   report(everything queued);
+//   journal.idle();
 //
 // Invariants:
 //   (1) After a crash the journal holds a prefix of the batches written, each wholly or not at all, and at least those
@@ -27,7 +28,7 @@
 
 namespace distri::storage {
 
-// Key and value; nullopt erases the key.
+// Key, which is not empty, and value; nullopt erases the key.
 using Change = std::pair<Bytes, std::optional<Bytes>>;
 using Visit = std::function<Result<>(BytesView key, BytesView value)>;
 
@@ -39,6 +40,8 @@ class Journal {
   virtual Result<> write(const std::vector<Change>& changes) = 0;
   // Everything written before is durable when this returns without error.
   virtual Result<> sync() = 0;
+  // Nobody waits now: time for work that was put off. May be left out; what goes wrong in it shows in a later call.
+  virtual void idle() {}
   // Visits all records in the order of their keys, as bytes compare. An error of `visit` ends it and is returned.
   virtual Result<> load(const Visit& visit) = 0;
   // A consistent copy of everything written so far, in a new directory, which open() of the same kind accepts.

@@ -16,15 +16,19 @@
 #include <filesystem>
 #include <mutex>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
+#include "distri/storage/write_ahead_log.hpp"
 #include "distri/utils/check.hpp"
+#include "distri/wire/primitives.hpp"
 
 namespace distri::storage {
 namespace {
 
 constexpr int kOpenFilesMax = 128;
 constexpr std::size_t kLoadReadaheadBytes = 2u << 20;
+constexpr std::size_t kLogFilesMax = 16;  // more, and memtables are written out, however little is in them
 
 // RocksDB would wait for room by itself, in a thread that looks every 5 s, if it could ask how much there is.
 class UnmeasuredFileSystem final : public rocksdb::FileSystemWrapper {
@@ -86,10 +90,12 @@ rocksdb::Options database_options(const RocksOptions& options) {
   result.max_bgerror_resume_count = 0;
   result.write_buffer_size = options.memtable_bytes;
   result.max_write_buffer_number = 2;
-  result.max_total_wal_size = options.log_bytes_max;
   result.max_open_files = kOpenFilesMax;
   result.max_background_jobs = 2;
   result.avoid_flush_during_shutdown = true;  // the log has it
+  // One thread writes; what many would need is left out.
+  result.allow_concurrent_memtable_write = false;
+  result.enable_write_thread_adaptive_yield = false;
   result.compression = best_compression({rocksdb::kLZ4Compression, rocksdb::kSnappyCompression});
   result.bottommost_compression = best_compression({rocksdb::kZSTD, rocksdb::kLZ4Compression});
   result.info_log = std::make_shared<SilentLogger>();
@@ -110,7 +116,7 @@ Result<> check_files(const std::string& directory) {
   if (!std::filesystem::exists(path / "CURRENT", error)) {
     for (std::filesystem::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
       const auto extension = it->path().extension();
-      if (extension == ".sst" || extension == ".log") {
+      if (extension == ".sst" || extension == ".log" || extension == ".wal") {
         return fail(Code::kDataLoss, "open {}: the file CURRENT is missing, but {} is there", directory,
                     it->path().filename().string());
       }
@@ -119,29 +125,59 @@ Result<> check_files(const std::string& directory) {
   return {};
 }
 
-// Cannot fail: no limit of size is set.
-void append(rocksdb::WriteBatch& batch, const std::vector<Change>& changes) {
+// The number of the newest batch that is in the database. A journal has no empty key, so this one is free.
+const rocksdb::Slice kNumberKey;
+
+void put(rocksdb::WriteBatch& batch, const rocksdb::Slice& key, const rocksdb::Slice& value) {
+  DISTRI_CHECK(batch.Put(key, value).ok());  // cannot fail: no limit of size is set
+}
+
+rocksdb::WriteBatch batch_of(const std::vector<Change>& changes, std::uint64_t number) {
+  std::size_t bytes = 32;
+  for (const auto& [key, value] : changes) bytes += 12 + key.size() + (value ? value->size() : 0);
+  rocksdb::WriteBatch batch(bytes);
+  Bytes encoded;
+  wire::Writer(encoded).u64(number);
+  put(batch, kNumberKey, encoded);
   for (const auto& [key, value] : changes) {
-    const auto status = value ? batch.Put(key, *value) : batch.Delete(key);
-    DISTRI_CHECK(status.ok());
+    DISTRI_CHECK(!key.empty());
+    if (value) {
+      put(batch, key, *value);
+    } else {
+      DISTRI_CHECK(batch.Delete(key).ok());
+    }
   }
+  return batch;
+}
+
+rocksdb::WriteOptions without_log() {
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  return options;
 }
 
 }  // namespace
 
-// Invariant: what is on the disk, followed by `unsynced`, is everything written.
+// Invariant: tables, then the log after the number that they hold, are everything written; so are the database as it
+// is in memory, then `pending`, unless `broken`.
 struct RocksJournal::Impl {
   std::string directory;
   RocksOptions options;
   std::unique_ptr<rocksdb::Env> environment = rocksdb::NewCompositeEnv(std::make_shared<UnmeasuredFileSystem>());
-  std::mutex in_use;                // held while `db` is replaced, and by backup()
-  std::unique_ptr<rocksdb::DB> db;  // none after an error, until it can be opened again
-  rocksdb::WriteBatch unsynced;     // written since the last sync(), in order
-  bool broken = false;              // db is of no use any more
+  std::unique_ptr<WriteAheadLog> log;
+  std::uint64_t files_seen = 0;              // files_begun() of the log when release() was last considered
+  std::mutex in_use;                         // held while `db` is replaced, and by backup(); before `applying`
+  std::unique_ptr<rocksdb::DB> db;           // none after an error, until it can be opened again
+  std::mutex applying;                       // of what follows
+  std::vector<rocksdb::WriteBatch> pending;  // in the log, and not yet in `db`
+  std::size_t pending_bytes = 0;
+  bool broken = false;  // db is of no use any more
 
   Result<> open();
   Result<> usable();
-  Result<> failed(const rocksdb::Status& status, std::string_view doing);
+  Result<> apply(const std::lock_guard<std::mutex>&);
+  Result<std::uint64_t> number_in(rocksdb::ReadTier tier);
+  void release_log();
 };
 
 Result<> RocksJournal::Impl::open() {
@@ -152,40 +188,85 @@ Result<> RocksJournal::Impl::open() {
   settings.env = environment.get();
   rocksdb::DB* raw = nullptr;
   const auto status = rocksdb::DB::Open(settings, directory, &raw);
-  if (status.ok()) {
-    db.reset(raw);
-    return {};
+  if (!status.ok()) {
+    const std::string text = status.ToString();
+    if (status.IsIOError() && text.find("lock") != std::string::npos && text.find("LOCK") != std::string::npos) {
+      return fail(Code::kStorageFailed, "another process uses {} ({})", directory, text);
+    }
+    // A file that the directory's own list names is not there.
+    if (existed && status.IsPathNotFound()) {
+      return fail(Code::kDataLoss, "open {}: a file is missing ({})", directory, text);
+    }
+    return fail(to_error(status, "open", directory));
   }
-  const std::string text = status.ToString();
-  if (status.IsIOError() && text.find("lock") != std::string::npos && text.find("LOCK") != std::string::npos) {
-    return fail(Code::kStorageFailed, "another process uses {} ({})", directory, text);
-  }
-  // A file that the directory's own list names is not there.
-  if (existed && status.IsPathNotFound()) {
-    return fail(Code::kDataLoss, "open {}: a file is missing ({})", directory, text);
-  }
-  return fail(to_error(status, "open", directory));
+  std::unique_ptr<rocksdb::DB> opened(raw);
+  db = std::move(opened);
+  DISTRI_TRY(const std::uint64_t number, number_in(rocksdb::kReadAllTier));
+  const auto again = [this](std::uint64_t, BytesView record) -> Result<> {
+    rocksdb::WriteBatch batch{std::string(record)};
+    const auto written = db->Write(without_log(), &batch);
+    return written.ok() ? Result<>() : fail(to_error(written, "write to", directory));
+  };
+  if (log) return log->replay(number, again);
+  DISTRI_TRY(log, WriteAheadLog::open(directory, number, again));
+  return {};
 }
 
-// Opens the database again after an error. What the failed log holds whole is recovered from it; what was not synced is
-// written once more behind that, as one batch, because after a failed sync nobody knows what the disk has.
+Result<std::uint64_t> RocksJournal::Impl::number_in(rocksdb::ReadTier tier) {
+  rocksdb::ReadOptions read;
+  read.read_tier = tier;
+  read.verify_checksums = true;
+  std::string value;
+  const auto status = db->Get(read, kNumberKey, &value);
+  if (status.IsNotFound()) return 0;
+  if (!status.ok()) return fail(to_error(status, "read", directory));
+  wire::Reader in(value);
+  const std::uint64_t number = in.u64();
+  if (!in.ok() || !in.at_end())
+    return fail(Code::kDataLoss, "read {}: the number of the newest batch is damaged", directory);
+  return number;
+}
+
+// Opens the database again after an error. What its memory held, the log holds.
 Result<> RocksJournal::Impl::usable() {
-  if (!broken) return {};
+  {
+    const std::lock_guard lock(applying);
+    if (!broken) return {};
+  }
   const std::unique_lock lock(in_use, std::try_to_lock);
   if (!lock) return fail(Code::kStorageFailed, "{} is being backed up after an error; later", directory);
+  const std::lock_guard also(applying);
   db.reset();
   DISTRI_TRY_VOID(open());
-  if (unsynced.Count() > 0) {
-    if (const auto status = db->Write(rocksdb::WriteOptions(), &unsynced); !status.ok())
-      return fail(to_error(status, "write to", directory));
-  }
+  pending.clear();
+  pending_bytes = 0;
   broken = false;
   return {};
 }
 
-Result<> RocksJournal::Impl::failed(const rocksdb::Status& status, std::string_view doing) {
-  broken = true;
-  return fail(to_error(status, doing, directory));
+// What is in the log, into the database.
+Result<> RocksJournal::Impl::apply(const std::lock_guard<std::mutex>&) {
+  for (rocksdb::WriteBatch& batch : pending) {
+    if (const auto status = db->Write(without_log(), &batch); !status.ok()) {
+      broken = true;
+      return fail(to_error(status, "write to", directory));
+    }
+  }
+  pending.clear();
+  pending_bytes = 0;
+  return {};
+}
+
+// Whenever the log has begun a file: what tables hold by now, it need not keep. Precondition: not broken.
+void RocksJournal::Impl::release_log() {
+  if (files_seen == log->files_begun()) return;
+  files_seen = log->files_begun();
+  if (const auto number = number_in(rocksdb::kPersistedTier)) log->release(*number);
+  if (log->bytes_held() <= options.log_bytes_max && log->files_held() <= kLogFilesMax) return;
+  rocksdb::FlushOptions flush;
+  flush.wait = false;
+  flush.allow_write_stall = true;
+  std::ignore = db->Flush(flush);  // an error shows at the next write
 }
 
 RocksJournal::RocksJournal(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -202,33 +283,43 @@ Result<std::unique_ptr<RocksJournal>> RocksJournal::open(const std::string& dire
 
 Result<> RocksJournal::write(const std::vector<Change>& changes) {
   DISTRI_TRY_VOID(impl_->usable());
-  rocksdb::WriteBatch batch;
-  append(batch, changes);
-  if (const auto status = impl_->db->Write(rocksdb::WriteOptions(), &batch); !status.ok())
-    return impl_->failed(status, "write to");
-  if (impl_->unsynced.Count() == 0) {
-    impl_->unsynced = std::move(batch);
-  } else {
-    append(impl_->unsynced, changes);
+  auto batch = batch_of(changes, impl_->log->newest() + 1);
+  DISTRI_TRY_VOID(impl_->log->append(batch.Data()));
+  bool many = false;
+  {
+    const std::lock_guard lock(impl_->applying);
+    impl_->pending_bytes += batch.Data().size();
+    impl_->pending.push_back(std::move(batch));
+    many = impl_->pending_bytes > impl_->options.memtable_bytes / 4;
   }
+  if (many) idle();
   return {};
 }
 
 Result<> RocksJournal::sync() {
-  DISTRI_TRY_VOID(impl_->usable());
-  if (const auto status = impl_->db->SyncWAL(); !status.ok()) return impl_->failed(status, "sync");
-  impl_->unsynced.Clear();
-  return {};
+  return impl_->log->sync();
+}
+
+void RocksJournal::idle() {
+  const std::lock_guard lock(impl_->applying);
+  if (impl_->broken || !impl_->apply(lock)) return;  // the next write() says so
+  impl_->release_log();
 }
 
 Result<> RocksJournal::load(const Visit& visit) {
   DISTRI_TRY_VOID(impl_->usable());
+  {
+    const std::lock_guard lock(impl_->applying);
+    std::ignore = impl_->apply(lock);
+  }
+  DISTRI_TRY_VOID(impl_->usable());  // an error that has passed, for example that of an earlier flush
   rocksdb::ReadOptions options;
   options.verify_checksums = true;
   options.fill_cache = false;
   options.readahead_size = kLoadReadaheadBytes;
   const std::unique_ptr<rocksdb::Iterator> it(impl_->db->NewIterator(options));
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    if (it->key() == kNumberKey) continue;
     DISTRI_TRY_VOID(
         visit(BytesView(it->key().data(), it->key().size()), BytesView(it->value().data(), it->value().size())));
   }
@@ -243,6 +334,11 @@ Result<> RocksJournal::backup(const std::string& directory) {
   }
   const std::lock_guard lock(impl_->in_use);
   if (!impl_->db) return fail(Code::kStorageFailed, "backup: {} cannot be used now", impl_->directory);
+  {
+    const std::lock_guard also(impl_->applying);
+    if (impl_->broken) return fail(Code::kStorageFailed, "backup: {} cannot be used now", impl_->directory);
+    DISTRI_TRY_VOID(impl_->apply(also));
+  }
   rocksdb::Checkpoint* raw = nullptr;
   auto status = rocksdb::Checkpoint::Create(impl_->db.get(), &raw);
   if (!status.ok()) return fail(to_error(status, "back up", impl_->directory));

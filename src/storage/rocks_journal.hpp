@@ -1,16 +1,21 @@
 // rocks_journal.hpp: the journal on a disk, by RocksDB (7.8).
 //
 // The live copy of the data is in the node's memory; the journal is read once, at the start. So the options are tuned
-// for sequential writes and little memory: two memtables, a small block cache, few open files. write() is one atomic
-// WriteBatch into the write-ahead log, sync() is one fdatasync of that log.
+// for sequential writes and little memory: two memtables, a small block cache, few open files.
 //
-// Recovery after a crash replays the log up to the first record that is torn or damaged ("point in time"), which is
-// invariant (1) of journal.hpp. Tables carry checksums, which load() verifies.
+// What a caller waits for is the log (write_ahead_log.hpp), which stands in for RocksDB's own: write() appends one
+// record to it, sync() is one fdatasync. The records go into the memtable in idle(), when nobody waits, or when there
+// are too many. The database holds the number of its newest record under a key of its own (the empty one), so it is
+// known after a crash which records of the log the tables lack; and a file of the log is used again when the tables
+// hold all that is in it.
 //
-// No room: write() and sync() fail with kStorageFull. After any error RocksDB takes nothing more; its own way back
-// (Resume) can wait for ever in 7.8. So the database is closed, and each later call tries to open it again, which needs
-// some room itself (up to two memtables). What was written and not synced is kept in memory and written once more then;
-// a batch whose write() failed is gone. The same way leads back from any other error that passes.
+// Recovery after a crash takes records from the log up to the first one that is torn or damaged, which is invariant (1)
+// of journal.hpp. Tables carry checksums, which load() verifies.
+//
+// No room: write() fails with kStorageFull, and sync() when it is the log that has none. After any error RocksDB takes
+// nothing more; its own way back (Resume) can wait for ever in 7.8. So the database is closed, and each later write()
+// tries to open it again, which needs some room itself (up to two memtables), and takes what was lost with its memory
+// from the log. A batch whose write() failed is gone. The same way leads back from any other error that passes.
 //
 // Threads: see journal.hpp. Errors of open(): kStorageFailed: another process uses the directory, or the disk says no;
 // kDataLoss: files are missing or damaged (the text names the file); kStorageFull.
@@ -27,7 +32,7 @@ namespace distri::storage {
 struct RocksOptions {
   std::size_t memtable_bytes = 16u << 20;  // at most two of them are in memory
   std::size_t cache_bytes = 8u << 20;      // of blocks read from tables
-  std::size_t log_bytes_max = 64u << 20;   // of the write-ahead log; beyond, memtables are written out
+  std::size_t log_bytes_max = 64u << 20;   // of the log; beyond, memtables are written out
 };
 
 class RocksJournal final : public Journal {
@@ -38,6 +43,7 @@ class RocksJournal final : public Journal {
 
   Result<> write(const std::vector<Change>& changes) override;
   Result<> sync() override;
+  void idle() override;
   Result<> load(const Visit& visit) override;
   Result<> backup(const std::string& directory) override;
 

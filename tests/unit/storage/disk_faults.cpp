@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 
@@ -31,6 +32,13 @@ int sync_error(int file) {
   return now == DiskFault::kSyncNoRoom ? ENOSPC : EIO;
 }
 
+// How much of so many bytes may be written to the file; nothing: there is no room.
+std::size_t room_for(int file, std::size_t size) {
+  if (fault != DiskFault::kNoRoom || !is_regular(file)) return size;
+  const auto room = room_bytes_left.fetch_sub(static_cast<std::int64_t>(size));
+  return room <= 0 ? 0 : std::min(size, static_cast<std::size_t>(room));
+}
+
 }  // namespace
 
 FaultyDisk::FaultyDisk(DiskFault kind, std::int64_t room_bytes) {
@@ -55,15 +63,23 @@ extern "C" {
 ssize_t write(int file, const void* bytes, size_t size) {
   using namespace distri::test;
   static auto* const real = next<ssize_t(int, const void*, size_t)>("write");
-  if (fault == DiskFault::kNoRoom && is_regular(file)) {
-    const auto room = room_bytes_left.fetch_sub(static_cast<std::int64_t>(size));
-    if (room <= 0) {
-      errno = ENOSPC;
-      return -1;
-    }
-    if (static_cast<std::size_t>(room) < size) size = static_cast<std::size_t>(room);
+  const std::size_t room = room_for(file, size);
+  if (room == 0 && size > 0) {
+    errno = ENOSPC;
+    return -1;
   }
-  return real(file, bytes, size);
+  return real(file, bytes, room);
+}
+
+ssize_t pwrite(int file, const void* bytes, size_t size, off_t at) {
+  using namespace distri::test;
+  static auto* const real = next<ssize_t(int, const void*, size_t, off_t)>("pwrite");
+  const std::size_t room = room_for(file, size);
+  if (room == 0 && size > 0) {
+    errno = ENOSPC;
+    return -1;
+  }
+  return real(file, bytes, room, at);
 }
 
 int fdatasync(int file) {

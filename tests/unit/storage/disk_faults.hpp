@@ -1,5 +1,5 @@
-// disk_faults.hpp: a disk that has no room or fails, without a disk: this program's own write(), fdatasync() and
-// fsync() stand before those of the C library, also for the libraries it is linked with.
+// disk_faults.hpp: a disk that has no room or fails, without a disk: this program's own write(), pwrite(), fdatasync()
+// and fsync() stand before those of the C library, also for the libraries it is linked with.
 //
 // Only regular files are affected. Threads: any.
 #pragma once

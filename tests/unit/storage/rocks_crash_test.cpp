@@ -123,7 +123,7 @@ TEST_CASE("A killed process leaves a prefix that holds everything synced") {
 TEST_CASE("A damaged log gives a shorter prefix or kDataLoss, never anything else") {
   const Scratch scratch;
   make_journal(scratch.path("original"), 100);
-  const auto logs = files_of(scratch.path("original"), ".log");
+  const auto logs = files_of(scratch.path("original"), ".wal");
   REQUIRE_FALSE(logs.empty());
   Random random(11);
   for (int round = 0; round < 25; ++round) {
