@@ -28,6 +28,7 @@ namespace {
 
 constexpr int kOpenFilesMax = 128;
 constexpr std::size_t kLoadReadaheadBytes = 2u << 20;
+constexpr std::size_t kBackgroundStepBytes = 512u << 10;
 constexpr std::size_t kLogFilesMax = 16;  // more, and memtables are written out, however little is in them
 
 // RocksDB would wait for room by itself, in a thread that looks every 5 s, if it could ask how much there is.
@@ -99,6 +100,9 @@ rocksdb::Options database_options(const RocksOptions& options) {
   result.compression = best_compression({rocksdb::kLZ4Compression, rocksdb::kSnappyCompression});
   result.bottommost_compression = best_compression({rocksdb::kZSTD, rocksdb::kLZ4Compression});
   result.info_log = std::make_shared<SilentLogger>();
+  // Tables go to the disk bit by bit: a log that is synced meanwhile, here or in another process, waits for one bit.
+  result.bytes_per_sync = kBackgroundStepBytes;
+  result.strict_bytes_per_sync = true;
   result.stats_dump_period_sec = 0;
   result.stats_persist_period_sec = 0;
   rocksdb::BlockBasedTableOptions table;

@@ -26,6 +26,7 @@ constexpr std::string_view kExtension = ".wal";
 constexpr std::size_t kHeaderBytes = 64;  // magic, age, salt, first record, checksum; zeros
 constexpr std::size_t kFrameHeadBytes = 28;
 constexpr std::size_t kFillBytes = 256u << 10;  // zeros written ahead
+constexpr std::size_t kStepBytes = 512u << 10;  // written without waiting for the disk
 constexpr std::size_t kSparesMax = 4;           // files kept for use; more are removed
 
 Error disk_error(std::string_view doing, const std::string& path, int number) {
@@ -204,21 +205,25 @@ void WriteAheadLog::release(std::uint64_t number) {
 // ---- Writing.
 
 // What came to the disk of the file in use, nobody knows: the next call begins another one.
-Result<> WriteAheadLog::failed(std::string_view doing) {
+std::unexpected<Error> WriteAheadLog::failed(std::string_view doing) {
   Error error = disk_error(doing, files_.back().path, errno);
   ::close(std::exchange(descriptor_, -1));
   return fail(std::move(error));
 }
 
-Result<> WriteAheadLog::write_at(std::size_t at, BytesView bytes) {
-  while (!bytes.empty()) {
-    const ssize_t size = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(at));
+// Returns how much was written: all, or where room ends behind the first `needed` bytes, less.
+Result<std::size_t> WriteAheadLog::write_at(std::size_t at, BytesView bytes, std::size_t needed) {
+  std::size_t written = 0;
+  while (written < bytes.size()) {
+    const BytesView step = bytes.substr(written, kStepBytes);
+    const ssize_t size = ::pwrite(descriptor_, step.data(), step.size(), static_cast<off_t>(at + written));
     if (size < 0 && errno == EINTR) continue;
+    if (size < 0 && written >= needed) break;
     if (size < 0) return failed("write to");
-    bytes.remove_prefix(static_cast<std::size_t>(size));
-    at += static_cast<std::size_t>(size);
+    written += static_cast<std::size_t>(size);
+    if (written < bytes.size() && ::fdatasync(descriptor_) != 0) return failed("sync");
   }
-  return {};
+  return written;
 }
 
 Result<> WriteAheadLog::sync_file() {
@@ -272,8 +277,8 @@ Result<> WriteAheadLog::begin_file() {
   filled_ = large ? kFileBytes : static_cast<std::size_t>(status.st_size);
   offset_ = buffer_.size();
   files_.push_back(std::move(file));
-  Result<> result = write_at(0, buffer_);
-  if (result) result = sync_file();
+  const auto written = write_at(0, buffer_, buffer_.size());
+  const Result<> result = written ? sync_file() : Result<>(fail(written.error()));
   if (!result) {
     spares_.push_back(std::move(files_.back()));
     files_.pop_back();
@@ -303,15 +308,7 @@ Result<> WriteAheadLog::append(BytesView record) {
     const std::size_t wanted = std::max(offset_ + size, std::min(offset_ + size + kFillBytes, kFileBytes));
     buffer_.resize(wanted - offset_, '\0');
   }
-  std::size_t written = 0;
-  while (written < buffer_.size()) {
-    const BytesView rest = BytesView(buffer_).substr(written);
-    const ssize_t now = ::pwrite(descriptor_, rest.data(), rest.size(), static_cast<off_t>(offset_ + written));
-    if (now < 0 && errno == EINTR) continue;
-    if (now < 0 && written >= size) break;
-    if (now < 0) return failed("write to");
-    written += static_cast<std::size_t>(now);
-  }
+  DISTRI_TRY(const std::size_t written, write_at(offset_, buffer_, size));
   filled_ = std::max(filled_, offset_ + written);
   offset_ += size;
   file.bytes = offset_;

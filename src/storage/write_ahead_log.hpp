@@ -10,6 +10,9 @@
 // A record is told from what lay there before by a number drawn when its file is begun ("salt"), which is in its
 // checksum. Reading ends at the first record that is torn, so it gives a prefix of what was written.
 //
+// A large record goes to the disk in steps, each of which is waited for, so that others who sync on the same disk wait
+// for one step at most.
+//
 // Invariants: (1) after a crash the log holds a prefix of the records appended, at least those that were synced. (2) a
 // file is begun only when all records of earlier files are on the disk; what was not when an error came is written into
 // the next file once more. (3) a failed append() changes nothing. After any error the next call begins another file.
@@ -77,8 +80,8 @@ class WriteAheadLog {
   Result<> walk(const File& file, std::uint64_t limit, const Visit& visit) const;
   Result<> make_room(std::size_t frame_bytes);
   Result<> begin_file();
-  Result<> write_at(std::size_t at, BytesView bytes);
-  Result<> failed(std::string_view doing);
+  Result<std::size_t> write_at(std::size_t at, BytesView bytes, std::size_t needed);
+  std::unexpected<Error> failed(std::string_view doing);
   Result<> sync_file();
   Result<File> spare_file();
 
