@@ -314,6 +314,7 @@ Result<> WriteAheadLog::append(BytesView record) {
   file.bytes = offset_;
   file.last = ++newest_;
   unsynced_.emplace_back(record);
+  if (buffer_.capacity() > kFileBytes) Bytes().swap(buffer_);
   return {};
 }
 

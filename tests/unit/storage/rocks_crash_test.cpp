@@ -120,6 +120,31 @@ TEST_CASE("A killed process leaves a prefix that holds everything synced") {
   }
 }
 
+// The database loses its memory when it is closed, as in a crash: what comes back comes from tables and the log.
+TEST_CASE("The log keeps what tables lack, and no more files than that takes") {
+  for (const bool idle : {true, false}) {
+    CAPTURE(idle);
+    const Scratch scratch;
+    constexpr std::size_t kLargeValueBytes = 100'000;
+    unsigned n = 0;
+    std::size_t most = 0;
+    for (int life = 0; life < 6; ++life) {
+      auto journal = RocksJournal::open(scratch.path("db"));
+      REQUIRE(journal);
+      REQUIRE(prefix_length(records_of(**journal), kLargeValueBytes) == n);
+      for (int i = 0; i < 100; ++i) {  // 20 MB
+        REQUIRE((*journal)->write(numbered_batch(++n, kLargeValueBytes)));
+        if (i % 3 == 0) REQUIRE((*journal)->sync());
+        if (idle) (*journal)->idle();
+      }
+      REQUIRE((*journal)->sync());
+      most = std::max(most, files_of(scratch.path("db"), ".wal").size());
+    }
+    CHECK(most <= 10);
+    CHECK(prefix_length(records_of(**RocksJournal::open(scratch.path("db"))), kLargeValueBytes) == n);
+  }
+}
+
 TEST_CASE("A damaged log gives a shorter prefix or kDataLoss, never anything else") {
   const Scratch scratch;
   make_journal(scratch.path("original"), 100);
