@@ -104,6 +104,10 @@ class CatchUp {
     DISTRI_TRY_VOID(check_documents());
     DISTRI_TRY(const json stats, bench::stats_of(*client_, addresses_[2]));
     figures["replication_of_returned"] = stats["replication"];
+    for (const Address& other : {addresses_[0], addresses_[1]}) {
+      DISTRI_TRY(const json theirs, bench::stats_of(*client_, other));
+      figures["loops_of_others"].push_back(theirs["loop"]);
+    }
     return figures;
   }
 
@@ -172,6 +176,10 @@ void print(const char* mode, const Settings& settings, const json& figures) {
     const json& us = figures[name]["latency_us"];
     fmt::print("  {}/s beside {}: p50 {} us, p99 {} us, p99.9 {} us, max {} us\n", settings.rate, text,
                us["p50"].dump(), us["p99"].dump(), us["p999"].dump(), us["max"].dump());
+  }
+  for (const json& loop : figures["loops_of_others"]) {
+    fmt::print("  a node that stayed: turns of its loop p99.9 {} us, longest since its start {} us\n",
+               loop["turn_us_p999"].dump(), loop["turn_us_max"].dump());
   }
   std::fflush(stdout);
 }
