@@ -178,7 +178,15 @@ void Store::bury_dead(Shelf& target, std::string_view from, const Bytes* to, con
   for (auto at = records.upper_bound(from); at != records.end() && inside(at->first); ++at) {
     if (at->second.revision.stamp <= dropped) dead.push_back(at->first);
   }
-  for (const std::string& key : dead) forget(target, key, *documents->find(key), target.stamps.dropped.dot, seen);
+  const Dot winner = target.stamps.dropped.dot;
+  if (dead.size() < documents->size()) {
+    for (const std::string& key : dead) forget(target, key, *documents->find(key), winner, seen);
+    return;
+  }
+  // Of nothing the digest is known: then no document has to be hashed.
+  for (const std::string& key : dead) keep_what_ends(target, key, *documents->find(key), winner, seen);
+  target.digest = Digest{};
+  database_.erase(target.name);
 }
 
 void Store::settle_existence(const Shelf& target, std::string_view collection) {

@@ -147,6 +147,8 @@ class Store {
   void forget_absent(Shelf& target, const CollectionChunk& chunk, const std::function<bool(const db::Revision&)>& gone,
                      const Seen& seen);
   void forget(Shelf& target, const std::string& key, const db::Record& record, const Dot& winner, const Seen& seen);
+  void keep_what_ends(const Shelf& target, const std::string& key, const db::Record& record, const Dot& winner,
+                      const Seen& seen);
   std::optional<State> apply_to(const Shelf& target, const db::Record* record, Op op, const Dot& dot, const Seen& seen,
                                 Losers& losers) const;
   void keep_losers(std::string_view collection, std::string_view key, Losers& losers);

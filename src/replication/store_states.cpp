@@ -171,12 +171,18 @@ void Store::forget_absent(Shelf& target, const CollectionChunk& chunk,
 // Leaves an empty collection to settle_existence().
 void Store::forget(Shelf& target, const std::string& key, const db::Record& record, const Dot& winner,
                    const Seen& seen) {
+  keep_what_ends(target, key, record, winner, seen);
+  target.digest.remove(member_hash(target.name, record.document, record.revision));
+  database_.find(target.name)->erase(key);
+}
+
+// What `winner` had not seen of a document that ends.
+void Store::keep_what_ends(const Shelf& target, const std::string& key, const db::Record& record, const Dot& winner,
+                           const Seen& seen) {
   Losers losers;
   losers.lost_state({&record.revision, &record.document}, winner, nullptr, seen);
   if (!losers.empty()) keep_losers(target.name, key, losers);
-  target.digest.remove(member_hash(target.name, record.document, record.revision));
   touch(target, key);
-  database_.find(target.name)->erase(key);
 }
 
 // Both sides hold the same revision, but not the same bytes: one of them was damaged. Which, nobody can know; that both
