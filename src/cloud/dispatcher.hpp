@@ -124,8 +124,8 @@ class Dispatcher {
   void close_request(const std::shared_ptr<Request>& request, bool succeeded);
   void account(RequestMetrics& metrics, std::int64_t arrived_ns, bool succeeded);
   void charge(Request& request, std::size_t bytes);
-  // A repeated increment that another node, or this one before it restarted, may have executed without our having seen
-  // it: executed once more it could count twice.
+  // A repeated write that another node, or this one before it restarted, may have executed without our having seen
+  // it: executed once more it could do more than it should (is_repeatable()).
   bool doubtful(const DocumentCall& call, const RequestId& id);
   // The replica has seen everything that the token names. (Bytes that are no token name nothing.)
   bool covered(BytesView token) const;

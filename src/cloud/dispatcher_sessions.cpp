@@ -32,9 +32,8 @@ void Dispatcher::end_of_turn() {
 }
 
 bool Dispatcher::doubtful(const DocumentCall& call, const RequestId& id) {
-  return call.attempt > 0 && call.service == DocumentService::kUpdateDocument && !id.empty() &&
-         call.body.find("$inc") != BytesView::npos && memory_.find(id) == nullptr &&
-         parts_.replica.find_request(id) == nullptr;
+  return call.attempt > 0 && !id.empty() && is_write(call.service) && !is_repeatable(call) &&
+         memory_.find(id) == nullptr && parts_.replica.find_request(id) == nullptr;
 }
 
 bool Dispatcher::covered(BytesView token) const {
@@ -81,7 +80,7 @@ void Dispatcher::give_up_parked(std::int64_t now_ns) {
     if (request->stage != Request::Stage::kParked || now_ns - request->arrived_ns < kParkedMs * 1'000'000) continue;
     if (covered(request->token)) {
       finish(request, fail(Code::kIndeterminate,
-                           "an earlier try of this increment may have been executed by another node, whose writes have "
+                           "an earlier try of this write may have been executed by another node, whose writes have "
                            "not come here within {} ms; it was not executed again",
                            kParkedMs));
       continue;

@@ -1,4 +1,4 @@
-// document_services.hpp: the built-in services that work on the database: CreateCollection ... Count
+// document_services.hpp: the built-in services that work on the database: CreateCollection ... BulkWrite
 // (docs/services.md).
 //
 // They run on the main thread, each to completion, on the replica. Threads: the main thread. Errors: the caller's
@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "distri/bson/object_id.hpp"
+#include "distri/cloud/document_updates.hpp"
 #include "distri/replication/replica.hpp"
 #include "distri/utils/clock.hpp"
 #include "distri/utils/random.hpp"
@@ -27,6 +28,9 @@ enum class DocumentService {
   kReadCollection,
   kCount,
   kConflicts,
+  kFindAndModify,
+  kDistinct,
+  kBulkWrite,
 };
 
 std::optional<DocumentService> find_document_service(std::string_view name);
@@ -44,6 +48,10 @@ struct DocumentCall {
       0;  // > 0: an add of exactly the document that is there succeeds (it is this caller's own earlier try)
 };
 
+// The write does no harm when it is executed once more on a node that does not know of the first time: it sets what it
+// sets by `_id`. Filters may find other documents then, and an operator such as $inc or $push adds up.
+bool is_repeatable(const DocumentCall& call);
+
 class DocumentServices {
  public:
   DocumentServices(replication::Replica& replica, const Clock& clock, Random& random, std::size_t reply_page_bytes_max);
@@ -56,14 +64,20 @@ class DocumentServices {
   std::string conflict_json(const replication::Conflict& conflict) const;
 
  private:
+  // document_writes.cpp
   Result<Bytes> add(const DocumentCall& call);
-  Result<Bytes> update(const DocumentCall& call);
+  Result<Bytes> update(const DocumentCall& call, bson::View params);
+  Result<Bytes> update_by_id(const DocumentCall& call);
   Result<Bytes> remove(const DocumentCall& call, bson::View params);
+  Result<Bytes> find_and_modify(const DocumentCall& call, bson::View params);
+  DocumentWriter writer();
+  // bulk_write.cpp
+  Result<Bytes> bulk_write(const DocumentCall& call, bson::View params);
+  // document_reads.cpp
   Result<Bytes> read(const DocumentCall& call, bson::View params);
   Result<Bytes> count(const DocumentCall& call, bson::View params);
+  Result<Bytes> distinct(const DocumentCall& call, bson::View params);
   Result<Bytes> list(const DocumentCall& call);
-  // document_updates.cpp
-  Result<Bytes> update_by_operators(const DocumentCall& call, bson::View body);
   // conflict_service.cpp
   Result<Bytes> conflicts(const DocumentCall& call, bson::View params);
   Result<Bytes> list_conflicts(std::string_view collection, bson::View params, wire::Format format) const;

@@ -1,109 +1,177 @@
 #include "distri/cloud/document_updates.hpp"
 
-#include <algorithm>
+#include <limits>
 
 #include "distri/bson/compare.hpp"
-#include "distri/cloud/document_services.hpp"
-#include "distri/cloud/request_text.hpp"
+#include "distri/bson/json.hpp"
+#include "distri/db/positional.hpp"
 
 namespace distri::cloud {
 namespace {
 
-Result<bson::View> fields_of(const bson::Element& element) {
-  if (element.value.type() != bson::Type::kObject) {
-    return fail(Code::kInvalidArgument, "body: {} must be an object of fields, not {}", element.key,
-                bson::type_name(element.value.type()));
-  }
-  for (const bson::Element& field : element.value.as_object()) {
-    if (field.key.find('.') != std::string_view::npos) {
-      return fail(Code::kInvalidArgument,
-                  "body: {}: '{}' is a path; only top-level fields can be updated, so set '{}' whole", element.key,
-                  field.key.substr(0, 80), field.key.substr(0, std::min(field.key.find('.'), std::size_t{80})));
-    }
-  }
-  return element.value.as_object();
-}
-
-Result<> check_distinct(const UpdateOperators& operators) {
-  std::vector<std::string_view> names(operators.unset.begin(), operators.unset.end());
-  for (const bson::Element& element : operators.set.view()) names.push_back(element.key);
-  for (const bson::Element& element : operators.increments.view()) {
-    const bson::Type type = element.value.type();
-    if (type != bson::Type::kInt32 && type != bson::Type::kInt64 && type != bson::Type::kDouble) {
-      return fail(Code::kInvalidArgument, "body: $inc: '{}' must be a 32-bit or 64-bit integer or a double, not {}",
-                  element.key.substr(0, 80), bson::type_name(type));
-    }
-    names.push_back(element.key);
-  }
-  std::sort(names.begin(), names.end());
-  if (const auto twice = std::adjacent_find(names.begin(), names.end()); twice != names.end()) {
-    return fail(Code::kInvalidArgument, "body: '{}' is updated twice; name each field once", twice->substr(0, 80));
-  }
-  if (std::binary_search(names.begin(), names.end(), std::string_view("_id"))) {
-    return fail(Code::kInvalidArgument, "body: _id cannot be changed");
-  }
-  return {};
+// A document as an error shows it: its `_id`, as JSON.
+std::string shown_id(bson::View document) {
+  constexpr std::size_t kShownMax = 100;
+  return bson::to_json(id_of(document)).substr(0, kShownMax);
 }
 
 }  // namespace
 
-bool has_operators(bson::View body) {
-  for (const bson::Element& element : body) {
-    if (element.key.starts_with('$')) return true;
-  }
-  return false;
+struct DocumentWriter::Compiled {
+  db::Filter filter;
+  db::Update update;
+};
+
+bson::Document id_of(bson::View document) {
+  bson::Builder id;
+  if (const auto element = document.find_element("_id")) id.append_element(*element);
+  return std::move(id).finish();
 }
 
-Result<UpdateOperators> parse_update_operators(bson::View body) {
-  UpdateOperators result;
-  for (const bson::Element& element : body) {
-    if (element.key == "_id") continue;
-    if (element.key == "$set") {
-      DISTRI_TRY(const bson::View fields, fields_of(element));
-      result.set = bson::Document(fields);
-    } else if (element.key == "$unset") {
-      DISTRI_TRY(const bson::View fields, fields_of(element));
-      for (const bson::Element& field : fields) result.unset.emplace_back(field.key);
-    } else if (element.key == "$inc") {
-      DISTRI_TRY(const bson::View fields, fields_of(element));
-      result.increments = bson::Document(fields);
-    } else if (element.key.starts_with('$')) {
-      return fail(Code::kInvalidArgument, "body: UpdateDocument has no operator '{}'; it has $set, $unset and $inc",
-                  element.key.substr(0, 80));
-    } else {
-      return fail(Code::kInvalidArgument,
-                  "body: '{}' stands beside operators; give either fields to set or operators, not both",
-                  element.key.substr(0, 80));
-    }
+Result<DocumentWriter::Compiled> DocumentWriter::compile(const UpdateRequest& request) {
+  DISTRI_TRY(auto filter, db::Filter::compile(request.filter));
+  DISTRI_TRY(auto update, db::Update::compile(request.update, {request.array_filters}));
+  if (request.multi && update.is_replacement()) {
+    return fail(Code::kInvalidArgument,
+                "FailedToParse (9): multi update is not supported for a replacement document; use operators");
   }
-  DISTRI_TRY_VOID(check_distinct(result));
-  return result;
+  return Compiled{std::move(filter), std::move(update)};
 }
 
-Result<Bytes> DocumentServices::update_by_operators(const DocumentCall& call, bson::View body) {
-  DISTRI_TRY(const UpdateOperators operators, parse_update_operators(body));
-  const bson::Value id = *body.find("_id");
-  const Bytes key = bson::order_key(id);
-  const auto now_ms = clock_.wall_ms();
-  const db::Collection* collection = replica_.database().find(call.collection);
-  const bool inserted = collection == nullptr || collection->find(key) == nullptr;
-  if (inserted) {
-    // As MongoDB's upsert: $set and $inc make the new document, $unset has nothing to do.
-    bson::Builder builder;
-    builder.append_value("_id", id);
-    for (const bson::Document* part : {&operators.set, &operators.increments}) {
-      for (const bson::Element& element : part->view()) builder.append_element(element);
-    }
-    const bson::Document document = std::move(builder).finish();
-    DISTRI_TRY_VOID(replica_.insert(call.collection, document, now_ms));
-  } else if (!operators.set.view().empty() || !operators.unset.empty() || !operators.increments.view().empty()) {
-    DISTRI_TRY_VOID(replica_.update_and_increment(call.collection, key, operators.set, operators.unset,
-                                                  operators.increments, now_ms));
+Result<std::vector<Bytes>> DocumentWriter::select(std::string_view collection, const db::Filter* filter,
+                                                  const std::vector<db::SortKey>& sort, std::uint64_t limit) const {
+  std::vector<Bytes> keys;
+  const db::Collection* documents = replica_.database().find(collection);
+  if (documents == nullptr) return keys;
+  db::FindQuery query;
+  query.filter = filter;
+  query.sort = sort;
+  query.limit = limit;
+  query.page_documents_max = limit == 0 ? std::numeric_limits<std::size_t>::max() : static_cast<std::size_t>(limit);
+  query.page_bytes_max = std::numeric_limits<std::size_t>::max();
+  DISTRI_TRY(const auto page, db::find(*documents, query));
+  keys.reserve(page.records.size());
+  for (const db::Record* record : page.records) keys.push_back(bson::order_key(record->document.view().begin()->value));
+  return keys;
+}
+
+const bson::Document* DocumentWriter::find(std::string_view collection, BytesView key) const {
+  const db::Collection* documents = replica_.database().find(collection);
+  const db::Record* record = documents == nullptr ? nullptr : documents->find(key);
+  return record == nullptr ? nullptr : &record->document;
+}
+
+Result<bson::Document> DocumentWriter::insert(std::string_view collection, bson::View document, std::uint8_t attempt) {
+  const bson::Document complete = bson::with_id_first(document, ids_.next(now_ms_));
+  if (auto inserted = replica_.insert(collection, complete, now_ms_); !inserted) {
+    const bool may_be_ours = inserted.error().code == Code::kAlreadyExists && attempt > 0;
+    const bson::Document* there =
+        may_be_ours ? find(collection, bson::order_key(complete.view().begin()->value)) : nullptr;
+    if (there == nullptr || *there != complete) return fail(std::move(inserted).error());
   }
-  bson::Builder reply;
-  reply.append_value("_id", id);
-  reply.append_bool("inserted", inserted);
-  return render_document(std::move(reply).finish(), call.format);
+  return id_of(complete);
+}
+
+Result<bool> DocumentWriter::update_one(const UpdateRequest& request, const Compiled& compiled, const Bytes& key) {
+  const bson::Document& document = *find(request.collection, key);
+  db::UpdateContext context{.now_ms = now_ms_};
+  if (compiled.update.is_positional()) {
+    DISTRI_TRY(context.matched_index,
+               db::positional_match(request.filter, compiled.filter, document, compiled.update.positional_path()));
+  }
+  DISTRI_TRY(const db::UpdateResult result, compiled.update.apply(document, context));
+  if (!result.changed) return false;
+  if (result.whole) {
+    DISTRI_TRY_VOID(replica_.replace(request.collection, result.document, now_ms_));
+  } else {
+    DISTRI_TRY_VOID(
+        replica_.update_and_increment(request.collection, key, result.set, result.unset, result.deltas, now_ms_));
+  }
+  return true;
+}
+
+Result<bson::Document> DocumentWriter::upsert(const UpdateRequest& request, const Compiled& compiled) {
+  DISTRI_TRY(const bson::Document document, db::upsert_document(request.filter, compiled.update, {.now_ms = now_ms_}));
+  return insert(request.collection, document, 0);
+}
+
+Result<UpdateOutcome> DocumentWriter::update(const UpdateRequest& request) {
+  DISTRI_TRY(const Compiled compiled, compile(request));
+  DISTRI_TRY(const auto keys, select(request.collection, &compiled.filter, {}, request.multi ? 0 : 1));
+  UpdateOutcome outcome;
+  for (const Bytes& key : keys) {
+    const auto changed = update_one(request, compiled, key);
+    if (!changed && outcome.matched > 0) {
+      return fail(changed.error().code,
+                  "{}; at the document {}: the {} matching documents before it, in the order of _id, were updated, it "
+                  "and those after it were not",
+                  changed.error().message, shown_id(*find(request.collection, key)), outcome.matched);
+    }
+    if (!changed) return fail(changed.error());
+    ++outcome.matched;
+    if (*changed) ++outcome.modified;
+  }
+  if (keys.empty() && request.upsert) {
+    DISTRI_TRY(outcome.upserted, upsert(request, compiled));
+  }
+  return outcome;
+}
+
+Result<FindAndModifyOutcome> DocumentWriter::find_and_modify(const FindAndModifyRequest& request) {
+  const UpdateRequest& what = request.update;
+  DISTRI_TRY(const Compiled compiled, compile(what));
+  if (request.after && request.projection && !request.projection->positional_path().empty()) {
+    return fail(Code::kInvalidArgument,
+                "FailedToParse (9): a positional projection cannot be used when the new document is returned");
+  }
+  DISTRI_TRY(const auto keys, select(what.collection, &compiled.filter, request.sort, 1));
+  // Of what was there before it is made first: nothing may go wrong after the write.
+  const auto projected = [&](bson::View document) -> Result<bson::Document> {
+    if (!request.projection) return bson::Document(document);
+    db::ProjectionContext context;
+    if (const auto path = request.projection->positional_path(); !path.empty()) {
+      DISTRI_TRY(context.matched_index, db::positional_match(what.filter, compiled.filter, document, path));
+    }
+    return request.projection->apply(document, context);
+  };
+  FindAndModifyOutcome outcome;
+  if (keys.empty()) {
+    if (!what.upsert || request.remove) return outcome;
+    DISTRI_TRY(outcome.update.upserted, upsert(what, compiled));
+    if (!request.after) return outcome;
+    const Bytes key = bson::order_key(outcome.update.upserted->view().begin()->value);
+    DISTRI_TRY(outcome.document, projected(*find(what.collection, key)));
+    return outcome;
+  }
+  outcome.update.matched = 1;
+  const Bytes& key = keys.front();
+  if (!request.after || request.remove) {
+    DISTRI_TRY(outcome.document, projected(*find(what.collection, key)));
+  }
+  if (request.remove) {
+    DISTRI_TRY_VOID(replica_.remove(what.collection, key, now_ms_));
+    return outcome;
+  }
+  DISTRI_TRY(const bool changed, update_one(what, compiled, key));
+  outcome.update.modified = changed ? 1 : 0;
+  if (request.after) {
+    DISTRI_TRY(outcome.document, projected(*find(what.collection, key)));
+  }
+  return outcome;
+}
+
+Result<std::uint64_t> DocumentWriter::remove(std::string_view collection, const db::Filter* filter, bool multi) {
+  DISTRI_TRY(const auto keys, select(collection, filter, {}, multi ? 0 : 1));
+  std::uint64_t removed = 0;
+  for (const Bytes& key : keys) {
+    if (const auto done = replica_.remove(collection, key, now_ms_); !done) {
+      if (removed == 0) return fail(done.error());
+      return fail(done.error().code, "{}; the {} matching documents before it, in the order of _id, were deleted",
+                  done.error().message, removed);
+    }
+    ++removed;
+  }
+  return removed;
 }
 
 }  // namespace distri::cloud

@@ -78,7 +78,7 @@ std::string resolving(std::string_view action, const json& conflict) {
 
 }  // namespace
 
-TEST_CASE("UpdateDocument takes $set, $unset and $inc, and inserts when there is nothing") {
+TEST_CASE("UpdateDocument takes operators beside the _id, and inserts when there is nothing") {
   Pair f;
   CHECK(*f.call(0, "UpdateDocument", "c", "", R"({"_id":1,"$set":{"a":1},"$inc":{"n":5},"$unset":{"z":""}})") ==
         json{{"_id", 1}, {"inserted", true}});
@@ -94,14 +94,16 @@ TEST_CASE("Updates that cannot be meant name what is wrong and change nothing") 
   REQUIRE(f.call(0, "AddDocument", "c", "", R"({"_id":1,"text":"x","n":9223372036854775807})"));
   const auto before = f.document(0, "c");
   const std::pair<const char*, const char*> cases[] = {
-      {R"({"_id":1,"$push":{"a":1}})", "no operator '$push'"},
-      {R"({"_id":1,"a":1,"$set":{"b":1}})", "'a' stands beside operators"},
-      {R"({"_id":1,"$set":5})", "$set must be an object"},
-      {R"({"_id":1,"$set":{"a":1},"$inc":{"a":1}})", "'a' is updated twice"},
-      {R"({"_id":1,"$set":{"_id":2}})", "_id cannot be changed"},
-      {R"({"_id":1,"$set":{"a.b":2}})", "'a.b' is a path"},
+      {R"({"_id":1,"$pusch":{"a":1}})", "Unknown modifier: '$pusch'"},
+      {R"({"_id":1,"$push":{"text":1}})", "$push at 'text': Cannot apply $push to a non-array value"},
+      {R"({"_id":1,"a":1,"$set":{"b":1}})", "give either operators or fields"},
+      {R"({"_id":1,"$set":{"b":1},"a":1})", "Unknown modifier: 'a'"},
+      {R"({"_id":1,"$set":5})", "$set: Modifiers operate on fields"},
+      {R"({"_id":1,"$set":{"a":1},"$inc":{"a":1}})", "Updating the path 'a' would create a conflict at 'a'"},
+      {R"({"_id":1,"$set":{"_id":2}})", "would modify the immutable field '_id'"},
+      {R"({"_id":1,"$set":{"text.b":2}})", "PathNotViable (28): $set at 'text.b'"},
       {R"({"_id":1,"$inc":{"text":1}})", "text"},
-      {R"({"_id":1,"$inc":{"a":"1"}})", "'a' must be"},
+      {R"({"_id":1,"$inc":{"a":"1"}})", "$inc at 'a': cannot increment with a non-numeric argument"},
       {R"({"_id":1,"$set":{"new":1},"$inc":{"n":1}})", "n"},
       {R"({"$set":{"a":1}})", "_id"},
   };

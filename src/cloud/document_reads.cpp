@@ -1,0 +1,156 @@
+// The document services that only read.
+#include <array>
+#include <charconv>
+
+#include "distri/bson/json.hpp"
+#include "distri/cloud/document_services.hpp"
+#include "distri/cloud/request_text.hpp"
+#include "distri/cloud/service_params.hpp"
+#include "distri/db/distinct.hpp"
+#include "distri/db/find.hpp"
+#include "distri/db/positional.hpp"
+#include "distri/db/projection.hpp"
+
+namespace distri::cloud {
+namespace {
+
+constexpr std::size_t kPageDocumentsMax = 10'000;
+constexpr std::size_t kPageDocumentsDefault = 1'000;
+
+// What a reader asked for, beside the query itself.
+struct Wanted {
+  std::optional<db::Filter> filter;
+  bson::View filter_source;
+  std::optional<db::Projection> projection;  // none: whole documents
+};
+
+Result<db::ProjectionContext> projection_context(const Wanted& wanted, bson::View document) {
+  db::ProjectionContext context;
+  const std::string_view path = wanted.projection->positional_path();
+  if (path.empty() || !wanted.filter) return context;
+  DISTRI_TRY(context.matched_index, db::positional_match(wanted.filter_source, *wanted.filter, document, path));
+  return context;
+}
+
+// {"documents": [...], "cursor": "..."} straight from the stored bytes.
+Result<Bytes> render_json_page(const db::FindPage& page, const Wanted& wanted) {
+  std::string out = "{\"documents\":[";
+  for (std::size_t i = 0; i < page.records.size(); ++i) {
+    if (i > 0) out.push_back(',');
+    const bson::View document = page.records[i]->document.view();
+    if (!wanted.projection) {
+      bson::append_json(out, document);
+      continue;
+    }
+    DISTRI_TRY(const auto context, projection_context(wanted, document));
+    DISTRI_TRY(const bson::Document projected, wanted.projection->apply(document, context));
+    bson::append_json(out, projected.view());
+  }
+  out.push_back(']');
+  if (!page.cursor.empty()) out += ",\"cursor\":\"" + page.cursor + "\"";  // URL-safe text: needs no escapes
+  out.push_back('}');
+  return out;
+}
+
+Result<Bytes> render_bson_page(const db::FindPage& page, const Wanted& wanted) {
+  std::size_t size = 64 + page.cursor.size();
+  for (const auto* record : page.records) size += record->document.bytes().size() + 8;
+  bson::Builder reply(size);
+  reply.begin_array("documents");
+  std::array<char, 24> digits{};
+  for (std::size_t i = 0; i < page.records.size(); ++i) {
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), i).ptr;
+    const std::string_view key(digits.data(), static_cast<std::size_t>(end - digits.data()));
+    const bson::View document = page.records[i]->document.view();
+    if (!wanted.projection) {
+      reply.append_object(key, document);
+      continue;
+    }
+    DISTRI_TRY(const auto context, projection_context(wanted, document));
+    reply.begin_object(key);
+    DISTRI_TRY_VOID(wanted.projection->append(document, reply, context));
+    reply.end();
+  }
+  reply.end();
+  if (!page.cursor.empty()) reply.append_string("cursor", page.cursor);
+  return std::move(reply).finish().bytes();
+}
+
+Result<Bytes> render_page(const db::FindPage& page, const Wanted& wanted, wire::Format format) {
+  return format == wire::Format::kJson ? render_json_page(page, wanted) : render_bson_page(page, wanted);
+}
+
+}  // namespace
+
+Result<Bytes> DocumentServices::read(const DocumentCall& call, bson::View params) {
+  db::FindQuery query;
+  Wanted wanted;
+  DISTRI_TRY(wanted.filter, filter_param(params));
+  if (wanted.filter) {
+    query.filter = &*wanted.filter;
+    wanted.filter_source = params.find("filter")->as_object();
+  }
+  DISTRI_TRY(const auto projection, object_param(params, "projection"));
+  if (projection && !projection->empty()) {
+    DISTRI_TRY(wanted.projection, db::Projection::compile(*projection));
+  }
+  DISTRI_TRY(query.sort, sort_param(params));
+  DISTRI_TRY(query.skip, number_param(params, "skip", 0));
+  DISTRI_TRY(query.limit, number_param(params, "limit", 0));
+  DISTRI_TRY(query.page_documents_max, number_param(params, "page_documents", kPageDocumentsDefault));
+  if (query.page_documents_max == 0 || query.page_documents_max > kPageDocumentsMax) {
+    return fail(Code::kInvalidArgument, "parameter 'page_documents' must be 1 to {}", kPageDocumentsMax);
+  }
+  if (const auto cursor = params.find("cursor")) {
+    if (cursor->type() != bson::Type::kString)
+      return fail(Code::kInvalidArgument, "parameter 'cursor' must be a string");
+    query.cursor = cursor->as_string();
+  }
+  query.page_bytes_max = reply_page_bytes_max_;
+  const auto* collection = replica_.database().find(call.collection);
+  if (collection == nullptr) return render_page({}, wanted, call.format);
+  DISTRI_TRY(const auto page, db::find(*collection, query));
+  return render_page(page, wanted, call.format);
+}
+
+Result<Bytes> DocumentServices::count(const DocumentCall& call, bson::View params) {
+  DISTRI_TRY(const auto filter, filter_param(params));
+  const auto* collection = replica_.database().find(call.collection);
+  const std::uint64_t n = collection == nullptr ? 0 : db::count(*collection, filter ? &*filter : nullptr);
+  return single_field_reply("count", n, call.format);
+}
+
+Result<Bytes> DocumentServices::distinct(const DocumentCall& call, bson::View params) {
+  const auto field = params.find("field");
+  if (!field || field->type() != bson::Type::kString)
+    return fail(Code::kInvalidArgument, "parameter 'field' must be the path of a field, as a string");
+  DISTRI_TRY(const auto filter, filter_param(params));
+  static const db::Collection kNone;
+  const auto* collection = replica_.database().find(call.collection);
+  DISTRI_TRY(const auto values, db::distinct(collection == nullptr ? kNone : *collection, field->as_string(),
+                                             filter ? &*filter : nullptr));
+  bson::Builder reply;
+  reply.begin_array("values");
+  for (std::size_t i = 0; i < values.size(); ++i) reply.append_value(std::to_string(i), values[i]);
+  reply.end();
+  return render_document(std::move(reply).finish(), call.format);
+}
+
+Result<Bytes> DocumentServices::list(const DocumentCall& call) {
+  bson::Builder reply;
+  reply.begin_array("collections");
+  std::size_t i = 0;
+  for (const auto& summary : replica_.summaries()) {
+    const auto* collection = replica_.database().find(summary.name);
+    reply.begin_object(std::to_string(i++));
+    reply.append_string("name", summary.name);
+    reply.append_int64("documents", static_cast<std::int64_t>(summary.documents));
+    reply.append_int64("bytes", collection == nullptr ? 0 : static_cast<std::int64_t>(collection->bytes()));
+    reply.append_string("digest", summary.digest.hex());
+    reply.end();
+  }
+  reply.end();
+  return render_document(std::move(reply).finish(), call.format);
+}
+
+}  // namespace distri::cloud
