@@ -3,6 +3,7 @@
 //   distri::client::Client client({{"127.0.0.1", 3000}});             // any node; the others are learned from it
 //   auto id = client.add_document("photos", {{"name", "dune"}, {"stars", 5}});
 //   auto page = client.read_collection("photos", {{"stars", {{"$gte", 4}}}});
+//   auto best = client.collection("photos").find({{"stars", 5}}).sort({{"name", 1}}).limit(10).all();
 //   auto png = client.send_data(jpeg_bytes, "Encrypt");                 // bytes in, bytes out
 //
 // Where a request goes: the better of two random nodes by (reported load + our own requests in flight there) and
@@ -133,6 +134,8 @@ class CallStream {
   virtual const Address& node() const = 0;
 };
 
+class Collection;
+
 class Client {
  public:
   explicit Client(std::vector<Address> nodes, ClientOptions options = {});
@@ -163,7 +166,10 @@ class Client {
   // The node table as known now (asks for it when empty).
   Result<std::vector<Address>> nodes();
 
-  // ---- Documents. `_id` strings, numbers or {"$oid": hex}; made here when missing.
+  // ---- Documents, by MongoDB's names (collection.hpp). The handle must not outlive the client.
+  Collection collection(std::string_view name);
+
+  // ---- Documents, one service each. `_id` strings, numbers or {"$oid": hex}; made here when missing.
   Result<nlohmann::json> add_document(std::string_view collection, const nlohmann::json& document,
                                       const WriteOptions& options = {});  // the _id
   // Upsert by _id: sets the given fields; or, with operators ({"_id": ..., "$set": {...}, "$unset": {...}, "$inc":
@@ -202,7 +208,14 @@ class Client {
 
  private:
   struct Impl;
+  friend class Collection;
+  friend class Find;
+  // All documents of a query (the parameters of ReadCollection), page by page.
+  Result<std::vector<nlohmann::json>> read_all(std::string_view collection, nlohmann::json query,
+                                               const CallOptions& options);
   std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace distri::client
+
+#include "distri/client/collection.hpp"  // IWYU pragma: export

@@ -4,65 +4,12 @@
 #include "distri/client/client.hpp"
 #include "distri/client/client_impl.hpp"
 #include "distri/client/codec.hpp"
+#include "distri/client/document_calls.hpp"
 
 namespace distri::client {
 namespace {
 
 constexpr std::string_view kConflicts = "Conflicts";
-
-struct Answer {
-  nlohmann::json document;
-  Address node;
-};
-
-std::string on(std::string_view service, std::string_view collection) {
-  return fmt::format("{}<{}>", service, collection);
-}
-
-std::unexpected<Error> no_field(std::string_view service, std::string_view field, std::string_view type) {
-  return fail(Code::kProtocolError, "the reply of {} has no field '{}' with {}", service, field, type);
-}
-
-Result<std::uint64_t> number_of(const nlohmann::json& answer, std::string_view field, std::string_view service) {
-  const auto found = answer.find(field);
-  if (found == answer.end() || !found->is_number()) return no_field(service, field, "a number");
-  return found->get<std::uint64_t>();
-}
-
-Result<bool> bool_of(const nlohmann::json& answer, std::string_view field, std::string_view service) {
-  const auto found = answer.find(field);
-  if (found == answer.end() || !found->is_boolean()) return no_field(service, field, "true or false");
-  return found->get<bool>();
-}
-
-Result<std::vector<nlohmann::json>> list_of(nlohmann::json& answer, std::string_view field, std::string_view service) {
-  const auto found = answer.find(field);
-  if (found == answer.end() || !found->is_array()) return no_field(service, field, "a list");
-  return std::move(found->get_ref<nlohmann::json::array_t&>());
-}
-
-Result<Answer> ask(Client& client, std::string_view service, const nlohmann::json& params, const nlohmann::json* body,
-                   const CallOptions& options) {
-  const auto format = options.bson ? wire::Format::kBson : wire::Format::kJson;
-  Bytes bytes;
-  if (body != nullptr) {
-    DISTRI_TRY(bytes, encode_object(*body, format, "a document"));
-  }
-  DISTRI_TRY(Reply reply, client.call(bytes, service, params, options));
-  DISTRI_TRY(auto document, decode_object(reply.body, format, service));
-  return Answer{std::move(document), std::move(reply.node)};
-}
-
-CallOptions reading(CallOptions options) {
-  options.idempotent = true;
-  return options;
-}
-
-// Parameters of a write: `params` and the write concern.
-nlohmann::json writing(const WriteOptions& options, nlohmann::json params = nullptr) {
-  if (options.w) params["w"] = options.w->parameter();
-  return params;
-}
 
 Result<> resolve(Client& client, std::string_view action, std::string_view collection, std::string_view id,
                  const WriteOptions& options) {
@@ -113,7 +60,13 @@ Result<std::vector<nlohmann::json>> Client::read_collection(std::string_view col
   if (!filter.is_null()) query["filter"] = filter;
   if (!sort.is_null()) query["sort"] = sort;
   if (limit != 0) query["limit"] = limit;
+  return read_all(collection, std::move(query), options);
+}
+
+Result<std::vector<nlohmann::json>> Client::read_all(std::string_view collection, nlohmann::json query,
+                                                     const CallOptions& options) {
   const std::string service = on("ReadCollection", collection);
+  const std::uint64_t limit = query.value("limit", std::uint64_t{0});
 
   const CallOptions call_options = reading(options);
   const auto deadline_ms = impl_->make_spec(service, nullptr, call_options).deadline_ms;  // of all pages together

@@ -33,7 +33,8 @@ class Cluster {
                                        return Bytes(request.body.rbegin(), request.body.rend());
                                      })
                   .has_value());
-      // Being slow is what this service is for: calls are in flight while a node stops. No test waits for the time itself.
+      // Being slow is what this service is for: calls are in flight while a node stops. No test waits for the time
+      // itself.
       REQUIRE(node->register_service("Sleep",
                                      [](const cloud::ServiceRequest& request) -> Result<Bytes> {
                                        std::this_thread::sleep_for(
@@ -104,6 +105,42 @@ TEST_CASE("all nodes are learned from one") {
     const auto nodes = good(fresh.nodes());
     return std::set<Address>(nodes.begin(), nodes.end()) == expected;
   }));
+}
+
+TEST_CASE("the calls of a collection work on real nodes, and a repeated one is executed once") {
+  Cluster cluster(2);
+  client::Client client({cluster.addresses()[0]});
+  const auto photos = client.collection("photos");
+  client::BulkOptions all;
+  all.w = client::WriteConcern::all();
+  std::vector<json> operations;
+  for (int i = 0; i < 30; ++i) operations.push_back(client::insert_one({{"_id", i}, {"k", i % 3}, {"l", {i, i + 1}}}));
+  CHECK(eventually([&] { return good(client.nodes()).size() == 2; }));
+  CHECK(good(photos.bulk_write(operations, all)).inserted == 30);
+
+  CHECK(good(photos.update_many({{"k", 1}}, {{"$set", {{"s.x", 1}}}, {"$push", {{"l", 100}}}})).modified == 10);
+  CHECK(good(photos.update_one({{"l", 101}}, {{"$set", {{"l.$", 0}}}})).matched == 0);
+  CHECK(good(photos.update_one({{"l", {{"$gte", 100}}}}, {{"$set", {{"l.$", 0}}}})).modified == 1);
+  const auto found = good(photos.find({{"k", 1}}).sort({{"k", 1}, {"_id", -1}}).limit(2).project({{"s", 1}}).all());
+  CHECK(json(found) == json::parse(R"([{"_id":28,"s":{"x":1}},{"_id":25,"s":{"x":1}}])"));
+  CHECK(good(photos.distinct("k")) == std::vector<json>{0, 1, 2});
+  CHECK(good(photos.find_one_and_delete({{"_id", 0}})).value()["k"] == 0);
+  CHECK(good(photos.find().count()) == 29);
+
+  client::UpdateOptions once;
+  once.request_id = RequestId::from_view("0123456789abcdef");
+  once.only_node = cluster.addresses()[0];
+  for (int i = 0; i < 2; ++i) {
+    CHECK(good(photos.update_one({{"_id", 5}}, {{"$inc", {{"n", 1}}}}, once)).modified == 1);
+  }
+  const auto there = at(cluster.addresses()[1]);
+  CHECK(eventually([&] { return good(client.count("photos", {{"n", 1}}, there)) == 1; }));
+  once.only_node = cluster.addresses()[1];
+  once.timeout_ms = 5'000;
+  const auto elsewhere = photos.update_one({{"_id", 5}}, {{"$inc", {{"n", 1}}}}, once);
+  REQUIRE_FALSE(elsewhere.has_value());
+  CHECK(elsewhere.error().code == Code::kIndeterminate);
+  CHECK(good(client.count("photos", {{"n", 1}}, there)) == 1);
 }
 
 TEST_CASE("every service of the database works, and is seen on every node") {
