@@ -161,6 +161,8 @@ bool filter_matches(const FilterNode& node, bson::View document, MatchState& sta
       return !child_matches(node.children.front());
     case FilterOp::kSchema:
       return node.schema->accepts(Value(Type::kObject, document.bytes()), state.error);
+    case FilterOp::kExpression:
+      return node.expression->holds(document, state.error);
     case FilterOp::kExists:
       return any_at(document, begin, end, [](const Value* value) { return value != nullptr; });
     case FilterOp::kIn:
@@ -198,6 +200,7 @@ std::int64_t filter_place(const FilterNode& node, bson::View document, MatchStat
       return kNoArray;
     case FilterOp::kNot:
     case FilterOp::kSchema:
+    case FilterOp::kExpression:
       return kNoArray;
     default:
       break;
@@ -212,15 +215,36 @@ std::int64_t filter_place(const FilterNode& node, bson::View document, MatchStat
                   predicate);
 }
 
+FilterExpression::FilterExpression(Expression expression, std::optional<std::int64_t> now_ms)
+    : expression_(std::move(expression)), now_ms_(now_ms) {}
+
+FilterExpression::~FilterExpression() {
+  delete idle_.load();
+}
+
+bool FilterExpression::holds(bson::View document, std::optional<Error>& error) const {
+  std::unique_ptr<Evaluation> evaluation(idle_.exchange(nullptr, std::memory_order_acquire));
+  if (!evaluation) {
+    evaluation = std::make_unique<Evaluation>();
+    if (now_ms_) evaluation->set_now(*now_ms_);
+  }
+  const auto value = expression_.evaluate(document, *evaluation);
+  if (!value && !error) error = value.error();
+  const bool result = value && !is_missing(*value) && is_truthy(*value);
+  evaluation->clear();
+  delete idle_.exchange(evaluation.release(), std::memory_order_acq_rel);
+  return result;
+}
+
 Filter::Filter(std::unique_ptr<Program> program) : program_(std::move(program)) {}
 Filter::Filter(Filter&&) noexcept = default;
 Filter& Filter::operator=(Filter&&) noexcept = default;
 Filter::~Filter() = default;
 
-Result<Filter> Filter::compile(bson::View filter) {
+Result<Filter> Filter::compile(bson::View filter, std::optional<std::int64_t> now_ms) {
   auto program = std::make_unique<Program>();
   program->source = bson::Document(filter);
-  DISTRI_TRY(program->root, compile_filter(program->source));
+  DISTRI_TRY(program->root, compile_filter(program->source, now_ms));
   find_id_bounds(program->root, program->id_key, program->id_keys, program->id_bounds);
   return Filter(std::move(program));
 }

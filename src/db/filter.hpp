@@ -39,7 +39,8 @@ class Filter {
  public:
   // kInvalidArgument names MongoDB's code, the operator and the path, e.g. "BadValue (2): filter: unknown operator
   // '$foo' at 'age'; known are $eq, ...".
-  static Result<Filter> compile(bson::View filter);
+  // `now_ms`: what $$NOW is in $expr; without it, $$NOW is an error.
+  static Result<Filter> compile(bson::View filter, std::optional<std::int64_t> now_ms = std::nullopt);
 
   Filter(Filter&&) noexcept;
   Filter& operator=(Filter&&) noexcept;

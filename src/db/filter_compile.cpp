@@ -48,19 +48,30 @@ Result<std::optional<FilterNode>> FilterCompiler::top_operator(const Element& el
     DISTRI_TRY(auto node, logical(element, depth));
     return std::optional(std::move(node));
   }
-  if (element.key == "$jsonSchema") {
-    if (++conditions_ > kFilterConditionsMax) {
-      return refuse(mongo::kBadValue, "filter: more than {} conditions", kFilterConditionsMax);
-    }
-    FilterNode node;
-    node.op = FilterOp::kSchema;
-    DISTRI_TRY(auto schema, Schema::compile(element.value));
-    node.schema = std::make_unique<Schema>(std::move(schema));
+  if (element.key == "$jsonSchema" || element.key == "$expr") {
+    DISTRI_TRY(auto node, whole_document(element));
     return std::optional(std::move(node));
   }
   return refuse(mongo::kBadValue,
-                "filter: unknown operator '{}' at the top; known are $and, $or, $nor, $jsonSchema, $comment",
+                "filter: unknown operator '{}' at the top; known are $and, $or, $nor, $expr, $jsonSchema, $comment",
                 shown(element.key));
+}
+
+Result<FilterNode> FilterCompiler::whole_document(const Element& element) {
+  if (++conditions_ > kFilterConditionsMax) {
+    return refuse(mongo::kBadValue, "filter: more than {} conditions", kFilterConditionsMax);
+  }
+  FilterNode node;
+  if (element.key == "$expr") {
+    node.op = FilterOp::kExpression;
+    DISTRI_TRY(auto expression, Expression::compile(element.value));
+    node.expression = std::make_unique<FilterExpression>(std::move(expression), now_ms_);
+    return node;
+  }
+  node.op = FilterOp::kSchema;
+  DISTRI_TRY(auto schema, Schema::compile(element.value));
+  node.schema = std::make_unique<Schema>(std::move(schema));
+  return node;
 }
 
 // {$and|$or|$nor: [filter, ...]}
@@ -100,8 +111,8 @@ Result<> FilterCompiler::operators(std::vector<FilterNode>& out, std::string_vie
   return {};
 }
 
-Result<FilterNode> compile_filter(View source) {
-  return FilterCompiler().all_of(source, 1);
+Result<FilterNode> compile_filter(View source, std::optional<std::int64_t> now_ms) {
+  return FilterCompiler(now_ms).all_of(source, 1);
 }
 
 }  // namespace distri::db

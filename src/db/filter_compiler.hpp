@@ -9,12 +9,15 @@ namespace distri::db {
 
 class FilterCompiler {
  public:
+  explicit FilterCompiler(std::optional<std::int64_t> now_ms) : now_ms_(now_ms) {}
+
   // All fields of `filter` must hold: kAnd.
   Result<FilterNode> all_of(bson::View filter, int depth);
 
  private:
   Result<> check_depth(int depth) const;
   Result<std::optional<FilterNode>> top_operator(const bson::Element& element, int depth);
+  Result<FilterNode> whole_document(const bson::Element& element);
   Result<FilterNode> logical(const bson::Element& element, int depth);
   Result<> field(std::vector<FilterNode>& out, std::string_view path, const bson::Value& value, int depth);
   Result<> operators(std::vector<FilterNode>& out, std::string_view path, bson::View all, int depth);
@@ -36,6 +39,7 @@ class FilterCompiler {
   Result<FilterNode> every(std::string_view path, const bson::Value& value, int depth);
   Result<FilterNode> element(std::string_view path, const bson::Value& value, int depth);
 
+  std::optional<std::int64_t> now_ms_;
   std::size_t conditions_ = 0;
   std::size_t regexes_ = 0;
   bool without_path_ = false;  // inside the value form of $elemMatch

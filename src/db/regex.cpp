@@ -3,6 +3,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 
@@ -115,8 +116,10 @@ Regex::Outcome Regex::search(std::string_view text, std::size_t start, std::vect
   return run(code_->code, code_->limits, code_->idle, text, start, [&](pcre2_match_data* data) {
     const PCRE2_SIZE* offsets = pcre2_get_ovector_pointer(data);
     spans.clear();
-    for (std::uint32_t i = 0; i < pcre2_get_ovector_count(data); ++i)
-      spans.push_back({offsets[2 * i], offsets[2 * i + 1]});
+    for (std::uint32_t i = 0; i < pcre2_get_ovector_count(data); ++i) {
+      // \K can put the beginning behind the end.
+      spans.push_back({std::min(offsets[2 * i], offsets[2 * i + 1]), offsets[2 * i + 1]});
+    }
   });
 }
 
