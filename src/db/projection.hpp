@@ -12,7 +12,7 @@
 // alone includes nothing else but `_id`.
 //
 // Computed fields ({a: {$add: ...}}, {a: "$b"}, {a: "text"}) are refused here; they will be one more kind of node in
-// the tree (projection.cpp), made where parse_value() refuses them now and appended by append_field().
+// the tree (projection.cpp), made where computed() refuses them now (projection_compile.cpp) and appended by append_field().
 //
 // Threads: a compiled projection is constant; any. Errors: kInvalidArgument names the path; MongoDB's code where there
 // is one.
