@@ -22,7 +22,7 @@ Result<> CloudNode::Impl::open_data_directory() {
   if (data_directory) return {};  // from an earlier listen() that failed
   DISTRI_TRY(data_directory, storage::DataDirectory::open(config.data_dir, random));
   node_id = data_directory->node_id();
-  DISTRI_TRY(incarnation, data_directory->next_incarnation(clock.wall_ms()));
+  DISTRI_TRY(incarnation, data_directory->next_incarnation(clock.wall_ms(), random));
   return {};
 }
 

@@ -20,6 +20,9 @@
 namespace distri::storage {
 namespace {
 
+// Of a millisecond, in incarnations.
+constexpr std::uint64_t kFractions = 4096;
+
 namespace fs = std::filesystem;
 
 constexpr mode_t kOwnerOnlyFile = 0600;
@@ -154,7 +157,7 @@ Result<DataDirectory> DataDirectory::open(const std::string& path, Random& rando
   return DataDirectory(path, lock.release(), *id);
 }
 
-Result<std::uint64_t> DataDirectory::next_incarnation(std::int64_t wall_ms) {
+Result<std::uint64_t> DataDirectory::next_incarnation(std::int64_t wall_ms, Random& random) {
   const std::string file = path_ + "/incarnation";
   std::uint64_t last = 0;
   {
@@ -174,8 +177,8 @@ Result<std::uint64_t> DataDirectory::next_incarnation(std::int64_t wall_ms) {
       }
     }
   }
-  const std::uint64_t now = wall_ms > 0 ? static_cast<std::uint64_t>(wall_ms) : 0;
-  const std::uint64_t next = std::max(now, last + 1);
+  const std::uint64_t now = wall_ms > 0 ? static_cast<std::uint64_t>(wall_ms) * kFractions : 0;
+  const std::uint64_t next = std::max(now, last + 1) + random.below(kFractions);
   DISTRI_TRY_VOID(write_whole(path_, file, std::to_string(next) + "\n"));
   return next;
 }

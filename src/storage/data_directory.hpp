@@ -32,9 +32,10 @@ class DataDirectory {
 
   const std::string& path() const { return path_; }
   const NodeId& node_id() const { return node_id_; }
-  // The number of a new life: the time, but always greater than the one before, wherever the clock has gone since.
-  // Durable when this returns. A damaged file is kDataLoss.
-  Result<std::uint64_t> next_incarnation(std::int64_t wall_ms);
+  // The number of a new life: the time in 1/4096 ms, the fraction at random, so that two copies of a directory do not
+  // take the same; but always greater than the one before, wherever the clock has gone since. (In milliseconds of 2026
+  // below 2^53: every JSON reader keeps it.) Durable when this returns. A damaged file is kDataLoss.
+  Result<std::uint64_t> next_incarnation(std::int64_t wall_ms, Random& random);
   std::string journal_path() const { return path_ + "/db"; }
   // Moves the journal aside, to a name made of the time (wall clock, ms) that is not taken. Returns the new path.
   // Precondition: the journal is closed.

@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <optional>
+#include <set>
 
 #include "scratch.hpp"
 
@@ -52,18 +54,36 @@ TEST_CASE("Every life has a greater number, also when the clock goes back, and a
   Random random(1);
   auto directory = DataDirectory::open(scratch.path("d"), random);
   REQUIRE(directory);
-  CHECK(directory->next_incarnation(1'000) == 1'000u);
-  CHECK(directory->next_incarnation(1'000) == 1'001u);
-  CHECK(directory->next_incarnation(5'000) == 5'000u);
-  CHECK(directory->next_incarnation(0) == 5'001u);
-  CHECK(directory->next_incarnation(-7) == 5'002u);
+  std::uint64_t last = 0;
+  for (const std::int64_t clock_ms : {1'000, 1'000, 5'000, 0, -7, 5'000}) {
+    const auto next = directory->next_incarnation(clock_ms, random);
+    REQUIRE(next);
+    CHECK(*next > last);
+    CHECK(*next / 4096 >= static_cast<std::uint64_t>(std::max<std::int64_t>(clock_ms, 0)));
+    last = *next;
+  }
+  CHECK(last / 4096 < 5'010);
   CHECK(mode_of(scratch.path("d/incarnation")) == 0600);
   for (const char* text : {"", "x\n", "12", "12x\n", "99999999999999999999999\n"}) {
     std::ofstream(scratch.path("d/incarnation")) << text;
-    const auto next = directory->next_incarnation(1);
+    const auto next = directory->next_incarnation(1, random);
     REQUIRE_FALSE(next);
     CHECK(next.error().code == Code::kDataLoss);
   }
+}
+
+TEST_CASE("Copies of one data directory begin lives of different numbers, also when their clocks are behind") {
+  const Scratch scratch;
+  Random random(7);
+  std::set<std::uint64_t> numbers;
+  constexpr std::size_t kCopies = 12;
+  for (std::size_t i = 0; i < kCopies; ++i) {
+    auto copy = DataDirectory::open(scratch.path(std::to_string(i)), random);
+    REQUIRE(copy);
+    std::ofstream(scratch.path(std::to_string(i) + "/incarnation")) << "1000000\n";
+    numbers.insert(copy->next_incarnation(0, random).value());
+  }
+  CHECK(numbers.size() == kCopies);
 }
 
 TEST_CASE("child: hold a data directory" * doctest::skip()) {
