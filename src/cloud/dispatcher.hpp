@@ -84,8 +84,9 @@ class Dispatcher {
   struct Arrival;  // a request that has just come in
   struct Outcome {
     Result<Bytes> result;
-    std::uint64_t written = 0;  // counter of the newest own write to wait for; 0: none
+    std::uint64_t written = 0;  // counter of the newest own write to wait for; of a read: the commit; 0: none
     WriteConcern concern;
+    bool by_id = false;  // a read of single documents
   };
 
   void refuse(Arrival& arrival, const Error& error);
@@ -104,7 +105,8 @@ class Dispatcher {
   Result<> run_write(const DocumentCall& call, const RequestId& id, Outcome& outcome);
   Result<> repeat_elsewhere(const DocumentCall& call, const RequestId& id,
                             const replication::Replica::AppliedRequest& applied, Outcome& outcome);
-  // Enough members hold the outcome's write, this node durably among them.
+  void wait_for_shown(Outcome& outcome);
+  // Enough members hold the outcome's write, this node durably among them. Of a read: what it shows is durable here.
   bool settled(std::uint64_t counter, std::uint32_t needed) const;
   bool settled(const Outcome& outcome) const;
   void hold(const std::shared_ptr<Request>& request, Outcome outcome);

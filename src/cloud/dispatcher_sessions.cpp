@@ -41,14 +41,17 @@ bool Dispatcher::covered(BytesView token) const {
   const auto seen = wire::SessionToken::decode(token);
   if (!seen) return true;
   const auto& entries = seen->entries();
-  return std::all_of(entries.begin(), entries.end(),
-                     [&](const auto& entry) { return parts_.replica.vector().get(entry.first) >= entry.second; });
+  return std::all_of(entries.begin(), entries.end(), [&](const auto& entry) {
+    const std::uint64_t here = parts_.replica.vector().get(entry.first);
+    return here >= entry.second ||
+           here >= parts_.replica.newest_before_lost({entry.first, entry.second}).value_or(entry.second);
+  });
 }
 
-// What this node has seen and the caller, by its token, has not: with it the caller will not be shown less elsewhere.
-// This node's own writes come first, the caller's may be among them.
+// What this node has durably and the caller, by its token, has not: with it the caller will not be shown less
+// elsewhere. This node's own writes come first, the caller's may be among them.
 Bytes Dispatcher::reply_token(BytesView seen) const {
-  const auto& vector = parts_.replica.vector();
+  const auto& vector = parts_.replica.durable();
   const auto known = wire::SessionToken::decode(seen).value_or(wire::SessionToken());
   const auto known_counter = [&](const ActorId& actor) -> std::uint64_t {
     for (const auto& [each, counter] : known.entries()) {
@@ -65,6 +68,14 @@ Bytes Dispatcher::reply_token(BytesView seen) const {
     out.u64(counter);
     ++entries;
   };
+  for (const auto& [actor, counter] : known.entries()) {
+    if (entries == kReplyTokenEntriesMax || vector.get(actor) >= counter) continue;
+    const auto left = parts_.replica.newest_before_lost({actor, counter});
+    if (!left) continue;
+    out.raw(actor.view());
+    out.u64(*left | wire::SessionToken::kLowers);
+    ++entries;
+  }
   const ActorId self = parts_.replica.actor();
   add(self, vector.get(self));
   for (const auto& [actor, counter] : vector.entries()) {
@@ -79,6 +90,13 @@ void Dispatcher::give_up_parked(std::int64_t now_ns) {
   for (const auto& request : waiting) {
     if (request->stage != Request::Stage::kParked || now_ns - request->arrived_ns < kParkedMs * 1'000'000) continue;
     if (covered(request->token)) {
+      const DocumentCall call{request->document_service, request->target, request->params, request->body,
+                              request->format,           request->attempt};
+      if (!doubtful(call, request->id)) {  // what it waited for is lost, as we know now
+        request->stage = Request::Stage::kReceiving;
+        body_complete(request);
+        continue;
+      }
       finish(request, fail(Code::kIndeterminate,
                            "an earlier try of this write may have been executed by another node, whose writes have "
                            "not come here within {} ms; it was not executed again",

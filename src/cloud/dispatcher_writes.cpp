@@ -11,10 +11,38 @@ Dispatcher::Outcome Dispatcher::run_document(const DocumentCall& call, const Req
   Outcome outcome;
   if (!is_write(call.service)) {
     outcome.result = parts_.documents.execute(call);
+    if (outcome.result) wait_for_shown(outcome);
   } else if (auto result = run_write(call, id, outcome); !result) {
     outcome.result = fail(std::move(result).error());
   }
   return outcome;
+}
+
+namespace {
+
+// What waits in HeldReplies for a commit instead of for members.
+constexpr std::uint32_t kForCommit = 0;
+
+Error not_durable(const Error& refusal) {
+  return {refusal.code, fmt::format("a document's newest write is not durable here and cannot become so now ({}); "
+                                    "another node may have it",
+                                    refusal.message)};
+}
+
+}  // namespace
+
+// A caller is not shown what a crash would take back: its session would read backwards. While the disk takes nothing,
+// reads go on; then only who asks for just such a document is told why not.
+void Dispatcher::wait_for_shown(Outcome& outcome) {
+  const std::uint64_t commit = parts_.documents.commit_shown();
+  if (commit <= parts_.replica.durable_commit()) return;
+  outcome.by_id = parts_.documents.shown_by_id();
+  if (const Error* refusal = parts_.replica.refusal()) {
+    if (outcome.by_id) outcome.result = fail(not_durable(*refusal));
+    return;
+  }
+  outcome.written = commit;
+  outcome.concern.needed = kForCommit;
 }
 
 Result<> Dispatcher::run_write(const DocumentCall& call, const RequestId& id, Outcome& outcome) {
@@ -55,6 +83,7 @@ Result<> Dispatcher::repeat_elsewhere(const DocumentCall& call, const RequestId&
 }
 
 bool Dispatcher::settled(std::uint64_t counter, std::uint32_t needed) const {
+  if (needed == kForCommit) return counter <= parts_.replica.durable_commit();
   if (counter > durable_counter_) return false;
   return needed <= 1 || parts_.replica.holders({parts_.replica.actor(), counter}) >= needed;
 }
@@ -68,6 +97,7 @@ void Dispatcher::hold(const std::shared_ptr<Request>& request, Outcome outcome) 
   request->body = Bytes();
   request->held_reply = *std::move(outcome.result);
   request->held_counter = outcome.written;
+  request->held_by_id = outcome.by_id;
   request->concern = outcome.concern;
   charge(*request, request->held_reply.size());
   held_.add(outcome.concern.needed, outcome.written, request);
@@ -82,17 +112,28 @@ void Dispatcher::stop_holding(Request& request) {
 }
 
 void Dispatcher::release_held() {
-  const auto ready =
-      held_.take([this](std::uint32_t needed, std::uint64_t counter) { return settled(counter, needed); });
+  const Error* refusal = parts_.replica.refusal();
+  const auto ready = held_.take([&](std::uint32_t needed, std::uint64_t counter) {
+    return settled(counter, needed) || (needed == kForCommit && refusal != nullptr);
+  });
   for (const auto& request : ready) {
+    const bool done = settled(request->held_counter, request->concern.needed);
     if (request->concern.needed > 1) parts_.replica.forget_holders({parts_.replica.actor(), request->held_counter});
     request->held_counter = 0;
+    if (!done && request->held_by_id) {
+      finish(request, fail(not_durable(*refusal)));
+      continue;
+    }
     finish(request, std::move(request->held_reply));
   }
 }
 
 Error Dispatcher::held_too_long(const Request& request) const {
   const std::int64_t waited_ms = (request.deadline_ns - request.arrived_ns) / 1'000'000;
+  if (request.concern.needed == kForCommit) {
+    return {Code::kDeadlineExceeded,
+            fmt::format("the reply shows a write that this node's disk has not taken after {} ms", waited_ms)};
+  }
   const std::string concern = request.concern.text();
   if (request.held_counter > durable_counter_) {
     return {Code::kIndeterminate,

@@ -1,4 +1,5 @@
 // The document services that only read.
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -110,7 +111,17 @@ Result<Bytes> DocumentServices::read(const DocumentCall& call, bson::View params
   const auto* collection = replica_.database().find(call.collection);
   if (collection == nullptr) return render_page({}, wanted, call.format);
   DISTRI_TRY(const auto page, db::find(*collection, query));
+  if (wanted.filter) show_ids(call.collection, *wanted.filter);
   return render_page(page, wanted, call.format);
+}
+
+// A reader of single documents waits for those only, be they there or not.
+void DocumentServices::show_ids(std::string_view collection, const db::Filter& filter) {
+  const auto& keys = filter.id_keys();
+  if (!keys) return;
+  shown_by_id_ = true;
+  commit_shown_ = 0;
+  for (const std::string& key : *keys) commit_shown_ = std::max(commit_shown_, replica_.undurable(collection, key));
 }
 
 Result<Bytes> DocumentServices::count(const DocumentCall& call, bson::View params) {

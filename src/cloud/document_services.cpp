@@ -91,6 +91,8 @@ Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
   DISTRI_TRY_VOID(check_target(call, entry.name));
   DISTRI_TRY(const bson::Document params, parse_document(call.params, call.format, "parameters"));
   DISTRI_TRY_VOID(check_params(params, entry.name, entry.params));
+  commit_shown_ = replica_.undurable(call.collection);
+  shown_by_id_ = false;
   switch (call.service) {
     case DocumentService::kCreateCollection: {
       DISTRI_TRY(const bool created, replica_.create_collection(call.collection, clock_.wall_ms()));

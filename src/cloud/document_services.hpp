@@ -58,6 +58,11 @@ class DocumentServices {
 
   // The reply's body. The parameter "w" of writes is the dispatcher's (write_concern.hpp).
   Result<Bytes> execute(const DocumentCall& call);
+  // Of the last execute() of a service that reads: the commit that must be durable before its reply may be given, so
+  // that no crash takes back what the caller was shown; 0: none.
+  std::uint64_t commit_shown() const { return commit_shown_; }
+  // That read was of single documents, by `_id`: others are not concerned.
+  bool shown_by_id() const { return shown_by_id_; }
   // The reply to a write that was executed before, perhaps by another node. kIndeterminate: it is not known any more.
   Result<Bytes> repeat(const DocumentCall& call, const replication::Replica::AppliedRequest& applied) const;
   // A conflict as Conflicts lists it.
@@ -78,6 +83,7 @@ class DocumentServices {
   Result<Bytes> count(const DocumentCall& call, bson::View params);
   Result<Bytes> distinct(const DocumentCall& call, bson::View params);
   Result<Bytes> list(const DocumentCall& call);
+  void show_ids(std::string_view collection, const db::Filter& filter);
   // conflict_service.cpp
   Result<Bytes> conflicts(const DocumentCall& call, bson::View params);
   Result<Bytes> list_conflicts(std::string_view collection, bson::View params, wire::Format format) const;
@@ -86,6 +92,8 @@ class DocumentServices {
   const Clock& clock_;
   bson::ObjectIdGenerator ids_;
   std::size_t reply_page_bytes_max_;
+  std::uint64_t commit_shown_ = 0;
+  bool shown_by_id_ = false;
 };
 
 }  // namespace distri::cloud

@@ -26,7 +26,7 @@ struct Request {
   enum class Stage {
     kReceiving,  // body incomplete
     kParked,     // waits until the replica has seen what the caller has seen
-    kHeld,       // executed; waits until enough members hold what it wrote
+    kHeld,       // executed; waits until enough members hold what it wrote, or what it shows is durable
     kRunning,    // queued for a worker or on one; or an earlier request of the same id is
     kReplying,   // reply partly sent
     kDone,
@@ -54,7 +54,8 @@ struct Request {
   std::shared_ptr<std::atomic<bool>> abandoned = std::make_shared<std::atomic<bool>>(false);
 
   Bytes held_reply;                // kHeld
-  std::uint64_t held_counter = 0;  // of this node's actor
+  std::uint64_t held_counter = 0;  // of this node's actor; of a read: number of a commit
+  bool held_by_id = false;         // a read of single documents
   WriteConcern concern;
 
   std::shared_ptr<StreamPipe> pipe;  // kStreamed

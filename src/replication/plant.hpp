@@ -29,6 +29,8 @@ enum class Plant : std::uint8_t {
   kHideConflictEvents,   // a conflict is kept, but nobody is told
   kIgnoreChecksums,      // a record of the journal is believed, whatever its checksum says
   kSkipCounter,          // a number is left out now and then
+  kShowUndurable,        // a caller's token names what is not on the disk yet
+  kLostTooEarly,         // a write counts as lost when the peers that happen to be here lack it
   kIgnoreLogBudget,      // each of these knows no bound
   kIgnoreHoldbackBudget,
   kIgnoreConflictBudget,

@@ -29,7 +29,10 @@ Replica::Impl::Impl(ReplicaConfig c)
                                                   : config.clock_ahead_max_ms),
       log(config.log_bytes_max),
       holdback(config.holdback_bytes_max) {
-  if (config.journal) store.keep_touched();
+  if (config.journal) {
+    store.keep_touched();
+    store.begin_commit(1);
+  }
   vector.use_folds(folds);
   log.use_folds(folds);
 }

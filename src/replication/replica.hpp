@@ -296,6 +296,22 @@ class Replica {
   void refuse_writes(Error reason);
   void accept_writes();
 
+  // ---- Sessions (replica_sessions.cpp).
+  // What of vector() a crash would not take back; without a journal, all of it. A caller's token names no more.
+  const VersionVector& durable() const;
+  // The commit that must be durable before a caller is shown that collection, or that document of it; 0: none. Only
+  // what was shown then is still there after any crash, and a session does not read backwards.
+  std::uint64_t undurable(std::string_view collection) const;
+  std::uint64_t undurable(std::string_view collection, std::string_view key) const;
+  // Commits up to this one are durable.
+  std::uint64_t durable_commit() const;
+  // Why writes are refused; nullptr: they are not.
+  const Error* refusal() const;
+  // When that write is nowhere any more: the newest of its actor's writes that is still somewhere (0: none). All
+  // configured members have been connected for long enough that whatever somebody held back has come out, none has it,
+  // and the life that made it has ended: who waits for it waits in vain. nullopt: it may still come.
+  std::optional<std::uint64_t> newest_before_lost(const Dot& dot) const;
+
   // ---- Write concern.
   // How many of the configured members are known to hold that write durably, as their own mode says; this node is one.
   std::uint32_t holders(const Dot& dot) const;

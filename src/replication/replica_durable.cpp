@@ -73,6 +73,7 @@ std::optional<Commit> Replica::take_commit() {
   Commit commit;
   commit.number = ++impl.last_commit;
   impl.store.take_changes(commit.changes);
+  impl.store.begin_commit(commit.number + 1);
   impl.store.take_conflict_changes(commit.changes);
   impl.journal_log(commit.changes);
   impl.journal_folds(commit.changes);
@@ -154,6 +155,8 @@ void Replica::committed(std::uint64_t number, std::int64_t now_ms) {
     impl.durable_vector = std::move(impl.in_flight.front().vector);
     impl.in_flight.pop_front();
   }
+  impl.store.committed(number);
+  impl.durable_commit = std::max(impl.durable_commit, number);
   impl.send_acks();
 }
 
@@ -172,6 +175,7 @@ Result<LoadReport> Replica::load(const RecordSource& source, std::int64_t now_ms
   Impl& impl = *impl_;
   DISTRI_CHECK(impl.vector.entries().empty() && impl.connected.empty() && impl.next_counter == 1);
   impl.pass_time(now_ms);
+  impl.store.begin_commit(0);
   LoadReport report;
   bool head_seen = false;
   bool any = false;
@@ -180,7 +184,10 @@ Result<LoadReport> Replica::load(const RecordSource& source, std::int64_t now_ms
     head_seen = head_seen || key == BytesView(&kHeadRecord, 1);
     return impl.load_record(key, value, report);
   }));
-  if (!any) return report;
+  if (!any) {
+    impl.store.begin_commit(impl.last_commit + 1);
+    return report;
+  }
   if (!head_seen) return fail(Code::kDataLoss, "the journal has records, but no head");
   DISTRI_TRY_VOID(impl.store.finish_load());
   if (impl.log.end_position() != impl.journaled_end) {
@@ -201,6 +208,7 @@ Result<LoadReport> Replica::load(const RecordSource& source, std::int64_t now_ms
   std::vector<Change> discarded;
   impl.store.take_changes(discarded);
   impl.store.take_conflict_changes(discarded);
+  impl.store.begin_commit(impl.last_commit + 1);
   impl.committed_vector = impl.durable_vector = impl.vector;
   impl.recall_requests();
   for (const auto& [name, documents] : impl.store.database().collections()) report.documents += documents.size();
@@ -269,10 +277,6 @@ Result<> Replica::Impl::load_log_entry(BytesView key, BytesView body) {
 }
 
 // ---- Write concern.
-
-const VersionVector& Replica::Impl::durable() const {
-  return config.journal ? durable_vector : vector;
-}
 
 std::uint32_t Replica::holders(const Dot& dot) const {
   const Impl& impl = *impl_;

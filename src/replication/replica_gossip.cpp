@@ -116,6 +116,7 @@ void Replica::Impl::tick() {
     gossip();
   }
   send_wants();
+  watch_members();
   last_tick = elapsed;
   if (config.plant != Plant::kNoTimeouts) {
     holdback.drop_older_than(elapsed - config.holdback_ms_max);
@@ -151,6 +152,11 @@ Result<> Replica::Impl::on_update_info(const NodeId& from, BytesView payload) {
   // Two lives that talk by turns are not mixed up: the newer one counts. But when the first word on a link is that of
   // the older one, the copy is gone and the original is back.
   if (from == config.node || (older && peer.announced)) return {};
+  // What the copy has confirmed, the original need not hold.
+  if (older) {
+    acknowledged.erase(from);
+    for (const auto& [dot, askers] : wanted) wants_to_send.push_back(dot);
+  }
   if (info.vector.get(self) > own_counter()) report_duplicate_identity(from, info.vector.get(self));
   check_divergence(from, peer, info);
   peer.announced = info.vector;
@@ -230,6 +236,7 @@ void Replica::peer_connected(const NodeId& node, std::int64_t now_ms) {
   impl.seal();
   impl.connected.insert_or_assign(node, Impl::Peer{});
   impl.away.erase(node);
+  impl.whole_since.reset();
   impl.send_info(node, impl.connected[node]);
   // What was asked before it came.
   for (const auto& [dot, askers] : impl.wanted) impl.wants_to_send.push_back(dot);
@@ -237,6 +244,7 @@ void Replica::peer_connected(const NodeId& node, std::int64_t now_ms) {
 
 void Replica::peer_disconnected(const NodeId& node) {
   Impl& impl = *impl_;
+  impl.whole_since.reset();
   if (const auto found = impl.connected.find(node); found != impl.connected.end()) {
     impl.orphan_staging(node, found->second);
     if (found->second.announced) impl.away.insert_or_assign(node, Impl::Away{*found->second.announced, impl.elapsed});

@@ -9,6 +9,7 @@
 //   replica_mend.cpp     tombstones that have done their work; finding and mending what differs
 //   replica_folds.cpp    actors that write no more
 //   replica_requests.cpp which requests have been executed, here or elsewhere
+//   replica_sessions.cpp what callers may be shown, and which of what they have seen is gone
 //   replica_durable.cpp  commits for a journal, loading, who holds what durably
 #pragma once
 
@@ -152,6 +153,10 @@ struct Replica::Impl {
   void remember_request(const Op& op);
   void recall_requests();
 
+  // ---- replica_sessions.cpp
+  // At every tick: since when all members are here.
+  void watch_members();
+
   // ---- replica_durable.cpp
   Result<> load_record(BytesView key, BytesView value, LoadReport& report);
   Result<> load_head(BytesView body, LoadReport& report);
@@ -206,6 +211,7 @@ struct Replica::Impl {
 
   // ---- Durability. What commits up to the last reported one hold is durable.
   std::uint64_t last_commit = 0;
+  std::uint64_t durable_commit = 0;
   struct InFlight {
     std::uint64_t number;
     VersionVector vector;
@@ -229,6 +235,7 @@ struct Replica::Impl {
     Elapsed since;
   };
   std::optional<Cut> cut;
+  std::optional<Elapsed> whole_since;  // all members have been connected, and each has announced what it has
 
   // ---- Mending: one collection with one peer at a time.
   struct Mending {

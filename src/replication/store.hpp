@@ -24,6 +24,7 @@
 #include "distri/replication/merge.hpp"
 #include "distri/replication/messages.hpp"
 #include "distri/replication/plant.hpp"
+#include "distri/replication/undurable.hpp"
 
 namespace distri::replication {
 
@@ -111,6 +112,10 @@ class Store {
   // Records of everything that changed since the last call: one for each document or tombstone (kStateRecord), one for
   // each collection's head (kCollectionRecord). Each value ends in its checksum.
   void take_changes(std::vector<std::pair<Bytes, std::optional<Bytes>>>& changes);
+  // What changes from now on belongs to that commit (0: it is on the disk already); commits up to `number` are durable.
+  void begin_commit(std::uint64_t number) { next_commit_ = number; }
+  void committed(std::uint64_t number) { undurable_.durable(number); }
+  const Undurable& undurable() const { return undurable_; }
   // Takes such records into an empty store, heads before states. `body` is the value without its checksum. kDataLoss.
   Result<> load_collection(BytesView key, BytesView body);
   Result<> load_state(BytesView key, BytesView body);
@@ -137,7 +142,9 @@ class Store {
 
   Shelf& open(std::string_view collection);
   void touch(const Shelf& shelf, std::string_view key) {
-    if (keeping_touched_) touched_.emplace_back(&shelf, key);
+    if (!keeping_touched_) return;
+    touched_.emplace_back(&shelf, key);
+    if (next_commit_ != 0) undurable_.changed(shelf.name, key, next_commit_);
   }
   const Shelf* shelf(std::string_view collection) const;
   void put(Shelf& shelf, std::string_view collection, std::string_view key, const db::Record* old, State state);
@@ -169,6 +176,8 @@ class Store {
   Plant plant_;
   bool keeping_touched_ = false;
   std::vector<std::pair<const Shelf*, std::string>> touched_;  // an empty key: the head
+  Undurable undurable_;
+  std::uint64_t next_commit_ = 0;
   // While loading: what the heads promise.
   struct Promised {
     Digest digest;

@@ -20,7 +20,12 @@ Result<SessionToken> SessionToken::decode(BytesView bytes) {
   Reader in(bytes);
   while (!in.at_end()) {
     const auto actor = in.id<ActorId>();
-    token.see(actor, in.u64());
+    const std::uint64_t counter = in.u64();
+    if ((counter & kLowers) != 0) {
+      token.lowered_.emplace_back(actor, counter & ~kLowers);
+    } else {
+      token.see(actor, counter);
+    }
   }
   return token;
 }
@@ -28,10 +33,12 @@ Result<SessionToken> SessionToken::decode(BytesView bytes) {
 Bytes SessionToken::encode() const {
   Bytes bytes;
   Writer out(bytes);
-  for (const auto& [actor, counter] : entries_) {
+  const auto put = [&out](const ActorId& actor, std::uint64_t counter) {
     out.raw(actor.view());
     out.u64(counter);
-  }
+  };
+  for (const auto& [actor, counter] : lowered_) put(actor, counter | kLowers);
+  for (const auto& [actor, counter] : entries_) put(actor, counter);
   return bytes;
 }
 
@@ -47,7 +54,18 @@ void SessionToken::see(const ActorId& actor, std::uint64_t counter) {
   std::rotate(it, it + 1, entries_.end());
 }
 
+void SessionToken::lower(const ActorId& actor, std::uint64_t counter) {
+  lowered_.emplace_back(actor, counter);
+}
+
 void SessionToken::merge(const SessionToken& other) {
+  for (const auto& [actor, counter] : other.lowered_) {
+    const auto it =
+        std::find_if(entries_.begin(), entries_.end(), [&, a = actor](const Entry& entry) { return entry.first == a; });
+    if (it == entries_.end() || it->second <= counter) continue;
+    it->second = counter;
+    if (counter == 0) entries_.erase(it);
+  }
   for (const auto& [actor, counter] : other.entries_) see(actor, counter);
 }
 

@@ -8,7 +8,8 @@ namespace distri::sim {
 namespace {
 
 constexpr std::size_t kReplacedMax = 2;
-constexpr Millis kRenameMs = 2'500;
+// Nobody waits for longer, paused or not.
+constexpr Millis kRenameMs = 10'000;
 
 }  // namespace
 
@@ -26,6 +27,7 @@ void Swarm::disaster() {
   add(Fault::kPause, &Swarm::pause);
   add(Fault::kClockJump, &Swarm::clock_jump);
   add(Fault::kCrash, &Swarm::crash);
+  add(Fault::kPowerCut, &Swarm::power_cut);
   add(Fault::kReplace, &Swarm::replace);
   add(Fault::kJoin, &Swarm::join);
   add(Fault::kBreak, &Swarm::break_link);
@@ -118,6 +120,16 @@ bool Swarm::crash_and_restart(std::size_t i) {
   world_.crash(i);
   restart_later(i);
   return true;
+}
+
+void Swarm::power_cut() {
+  log_.line("{} power cut", world_.now());
+  for (std::size_t i = 0; i < world_.size(); ++i) {
+    if (!world_.machine(i).replica) continue;
+    crashed_ = true;
+    world_.crash(i);
+    restart_later(i);
+  }
 }
 
 void Swarm::restart_later(std::size_t i) {

@@ -43,6 +43,7 @@ enum class Fault {
   kClone,            // a copy of a node's data directory starts beside the original
   kRemove,           // a node is gone for good, and `members` is one fewer from then on
   kMixedDurability,  // every node has a mode of its own: memory, batched or sync
+  kPowerCut,         // all nodes crash at once
 };
 
 struct FaultName {
@@ -51,7 +52,7 @@ struct FaultName {
   double later = 0;  // its probability, when it is drawn from the later stream
 };
 inline constexpr double kLaterChance = 0.2;
-inline constexpr std::array<FaultName, 28> kFaultNames{{
+inline constexpr std::array<FaultName, 29> kFaultNames{{
     {Fault::kDrop, "drop"},
     {Fault::kBreak, "break"},
     {Fault::kDuplicate, "duplicate"},
@@ -80,6 +81,7 @@ inline constexpr std::array<FaultName, 28> kFaultNames{{
     {Fault::kClone, "clone", kLaterChance},
     {Fault::kRemove, "remove", kLaterChance},
     {Fault::kMixedDurability, "mixed-durability", kLaterChance},
+    {Fault::kPowerCut, "power-cut", kLaterChance},
 }};
 
 class FaultSet {

@@ -69,6 +69,8 @@ inline constexpr std::array kDefectNames{
     DefectName{"hide-conflict-events", {.replica = replication::Plant::kHideConflictEvents}},
     DefectName{"ignore-checksums", {.replica = replication::Plant::kIgnoreChecksums}},
     DefectName{"skip-counter", {.replica = replication::Plant::kSkipCounter}},
+    DefectName{"show-undurable", {.replica = replication::Plant::kShowUndurable}},
+    DefectName{"lost-too-early", {.replica = replication::Plant::kLostTooEarly}},
     DefectName{"ignore-log-budget", {.replica = replication::Plant::kIgnoreLogBudget}},
     DefectName{"ignore-holdback-budget", {.replica = replication::Plant::kIgnoreHoldbackBudget}},
     DefectName{"ignore-conflict-budget", {.replica = replication::Plant::kIgnoreConflictBudget}},

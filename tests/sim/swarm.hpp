@@ -50,6 +50,7 @@ class Swarm {
   void client_turn();
   void client_write(std::size_t i, Client& client);
   void client_read(std::size_t i, Client& client);
+  void serve_session(std::size_t i, Client& client);
   // True: a document now holds `serial`.
   Result<bool> random_write(replication::Replica& replica, Millis now, std::int64_t serial);
   bson::Document random_document(std::int64_t serial);
@@ -59,6 +60,7 @@ class Swarm {
   void settle_conflict(std::size_t i);
   void last_writes();
   void check_sessions();
+  void check_lost();
   void check_tallies();
   void check_tallies_of(const replication::Replica& replica);
 
@@ -72,6 +74,7 @@ class Swarm {
   void pause();
   void clock_jump();
   void crash();
+  void power_cut();
   void lost_fsync();
   void bit_flip();
   void disk_full();
@@ -100,6 +103,7 @@ class Swarm {
     std::int64_t delta;
   };
   std::vector<Added> added_;
+  std::vector<Dot> lost_;  // what sessions were told is lost
   std::size_t turns_left_ = 0;
   Millis turn_gap_ms_ = 1;
   std::int64_t next_serial_ = 1;

@@ -19,6 +19,8 @@ constexpr Millis kWriteTimeoutMs = 2'000;
 constexpr Millis kLastWriteMs = 10'000;
 // Turned away so often, a client whose writes may be lost begins a new session.
 constexpr int kTurnedAwayMax = 20;
+// So long after all is well it may take until a node knows that a write is lost: holdback_ms_max, gossip and some more.
+constexpr Millis kLostMs = 20'000;
 
 std::string field_name(Random& random) {
   return fmt::format("f{}", random.below(kFields));
@@ -67,7 +69,37 @@ void Swarm::client_read(std::size_t i, Client& client) {
     client.session.forget();
   }
   client.turned_away = 0;
-  if (auto wrong = client.session.read(replica)) world_.fail(fmt::format("{}: {}", world_.machine(i).name, *wrong));
+  serve_session(i, client);
+}
+
+void Swarm::serve_session(std::size_t i, Client& client) {
+  const Machine& machine = world_.machine(i);
+  for (const auto& [actor, counter] : machine.replica->durable().entries()) {
+    if (machine.disk && !machine.durable.covers(Dot{actor, counter}))
+      world_.fail(fmt::format("{}: a session is shown {}, which its disk does not have", machine.name,
+                              to_string(Dot{actor, counter})));
+  }
+  std::vector<Dot> lost;
+  const auto wrong = client.session.read(*world_.machine(i).replica, lost);
+  if (wrong) world_.fail(fmt::format("{}: {}", world_.machine(i).name, *wrong));
+  for (const Dot& dot : lost) {
+    log_.line("{} {} tells a session that {} is lost", world_.now(), world_.machine(i).name, to_string(dot));
+    if (!world_.lost_any())
+      world_.fail(
+          fmt::format("a session was shown {}, which no disk has although none has lost anything", to_string(dot)));
+  }
+  lost_.insert(lost_.end(), lost.begin(), lost.end());
+}
+
+// What was said to be lost must not come back.
+void Swarm::check_lost() {
+  for (std::size_t i = 0; i < world_.size(); ++i) {
+    if (!world_.machine(i).replica) continue;
+    for (const Dot& dot : lost_) {
+      if (world_.machine(i).replica->vector().covers(dot))
+        world_.fail(fmt::format("{} has {}, which a session was told is lost", world_.machine(i).name, to_string(dot)));
+    }
+  }
 }
 
 // One to three writes in one turn of the node's loop.
@@ -233,15 +265,35 @@ bson::Document Swarm::random_document(std::int64_t serial) {
 }
 
 // In the end every node serves every session, unless something that a client saw was lost with a crash.
+// Everybody serves every session, at once, or as soon as it is clear that what a session waits for is lost. That is
+// never clear while a member is missing.
 void Swarm::check_sessions() {
-  for (const Client& client : clients_) {
-    for (std::size_t i = 0; i < world_.size() && !crashed_; ++i) {
-      if (world_.machine(i).gone) continue;
-      if (!client.session.served_by(*world_.machine(i).replica))
-        world_.fail(
-            fmt::format("{}: it turns a session away after everything has come to rest", world_.machine(i).name));
+  const auto turned_away = [this]() -> std::optional<std::string> {
+    for (const Client& client : clients_) {
+      for (std::size_t i = 0; i < world_.size(); ++i) {
+        const Machine& machine = world_.machine(i);
+        if (!machine.gone && !client.session.served_by(*machine.replica)) return machine.name;
+      }
+    }
+    return std::nullopt;
+  };
+  bool whole = !crashed_;
+  if (crashed_) {
+    std::size_t alive = 0;
+    for (std::size_t i = 0; i < world_.size(); ++i) alive += world_.machine(i).gone ? 0 : 1;
+    // A node that went is waited for longer than a run takes (away_ms_max).
+    whole = alive == world_.size() && alive >= world_.options().config.members && replaced_ == 0 && cloned_ == 0;
+    if (whole) world_.run_until(world_.now() + kLostMs, [&] { return !turned_away(); });
+  }
+  const auto by = turned_away();
+  if (whole && by) world_.fail(fmt::format("{}: it turns a session away after everything has come to rest", *by));
+  for (std::size_t i = 0; i < world_.size(); ++i) {
+    if (world_.machine(i).gone) continue;
+    for (Client& client : clients_) {
+      if (client.session.served_by(*world_.machine(i).replica)) serve_session(i, client);
     }
   }
+  check_lost();
 }
 
 // All increments that everybody has count, each once, and no others, on every node.

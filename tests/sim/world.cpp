@@ -300,6 +300,10 @@ std::shared_ptr<Outcome> World::await(std::size_t i, const Dot& dot, std::uint32
   return outcome;
 }
 
+bool World::lost_any() const {
+  return std::any_of(machines_.begin(), machines_.end(), [](const Machine& machine) { return machine.loss > 0; });
+}
+
 bool World::evicted() const {
   return evicted_ || std::any_of(machines_.begin(), machines_.end(), [](const Machine& machine) {
            return machine.replica && machine.replica->conflicts().evicted() > 0;

@@ -175,6 +175,8 @@ class World {
   Random& random() { return random_; }
   // Some conflict was thrown out of some store, because there were too many.
   bool evicted() const;
+  // Some machine ever lost something that it had held durably, as its mode says.
+  bool lost_any() const;
   // A node met two of one identity.
   bool copies_met() const { return copies_met_; }
   // Some node dropped tombstones over budget.

@@ -91,7 +91,7 @@ std::size_t quarantined(const std::string& directory) {
 
 }  // namespace
 
-TEST_CASE("A write is acknowledged when the disk has it; reads do not wait") {
+TEST_CASE("A write is acknowledged when the disk has it; reads of other things do not wait") {
   const ScratchDirectory scratch;
   const auto disk = std::make_shared<JournalDouble>();
   const RunningNode node(with_disk(scratch.path("n"), disk));
@@ -106,14 +106,47 @@ TEST_CASE("A write is acknowledged when the disk has it; reads do not wait") {
   writes.push_back(send(client, "DeleteDocument<c>", R"({"filter":{"_id":2},"w":"majority"})", ""));
   writes.push_back(send(client, "CreateCollection<d>", "", ""));
   RawClient reader(node.address());
-  eventually([&] { return json::parse(reader.call("Count<c>").body)["count"] == 1; });
   wait_until_held(node.address(), 5);
+  CHECK(json::parse(reader.call("Count<elsewhere>").body)["count"] == 0);
   // A write that changes nothing shows what earlier ones did: it waits, too. An error does not.
   CHECK(reader.call("AddDocument<c>", "", R"({"_id":1})").status == Code::kAlreadyExists);
   writes.push_back(send(client, "CreateCollection<c>", "", ""));
   wait_until_held(node.address(), 6);
   disk->let_syncs_go();
   for (const auto stream : writes) CHECK(client.collect(stream).status == Code::kOk);
+  CHECK(stats(node.address())["buffered_bytes"] == 0);
+}
+
+TEST_CASE("What is not durable yet is not shown before it is, by a read of it or of its collection") {
+  const ScratchDirectory scratch;
+  const auto disk = std::make_shared<JournalDouble>();
+  const RunningNode node(with_disk(scratch.path("n"), disk));
+  wait_until_serving(node.address());
+  RawClient client(node.address());
+  CHECK(client.call("AddDocument<c>", "", R"({"_id":1})").status == Code::kOk);
+  disk->block_syncs();
+  const auto write = send(client, "AddDocument<c>", "", R"({"_id":2})");
+  disk->wait_until_blocked();
+  wait_until_held(node.address(), 1);
+  RawClient reader(node.address());
+  std::vector<std::uint32_t> reads;
+  reads.push_back(send(reader, "ReadCollection<c>", R"({"filter":{"_id":2}})", ""));
+  reads.push_back(send(reader, "ReadCollection<c>", R"({"filter":{"_id":{"$in":[1,2]}}})", ""));
+  reads.push_back(send(reader, "ReadCollection<c>", R"({"filter":{"a":1}})", ""));
+  reads.push_back(send(reader, "Count<c>", "", ""));
+  wait_until_held(node.address(), 5);
+  // The others go on meanwhile.
+  RawClient other(node.address());
+  CHECK(json::parse(other.call("ReadCollection<c>", R"({"filter":{"_id":1}})").body)["documents"].size() == 1);
+  const auto late = other.call("Count<c>", "", "", {}, 0, "", 200);
+  CHECK(late.status == Code::kDeadlineExceeded);
+  CHECK(late.message == "the reply shows a write that this node's disk has not taken after 200 ms");
+  disk->let_syncs_go();
+  CHECK(client.collect(write).status == Code::kOk);
+  CHECK(json::parse(reader.collect(reads[0]).body)["documents"].size() == 1);
+  CHECK(json::parse(reader.collect(reads[1]).body)["documents"].size() == 2);
+  CHECK(json::parse(reader.collect(reads[2]).body)["documents"].empty());
+  CHECK(json::parse(reader.collect(reads[3]).body)["count"] == 2);
   CHECK(stats(node.address())["buffered_bytes"] == 0);
 }
 
@@ -232,7 +265,14 @@ TEST_CASE("A full disk refuses writes, answers reads, and takes writes again whe
   const auto refused = other.call("AddDocument<c>", "", R"({"_id":3})", request_id(3));
   CHECK(refused.status == Code::kStorageFull);
   CHECK(refused.message == "there is no room");
+  // Reads go on; only the document that no crash may take back once it was shown is kept back.
   CHECK(json::parse(other.call("Count<c>").body)["count"] == 2);
+  CHECK(json::parse(other.call("ReadCollection<c>", R"({"filter":{"_id":1}})").body)["documents"].size() == 1);
+  const auto unsure = other.call("ReadCollection<c>", R"({"filter":{"_id":2}})");
+  CHECK(unsure.status == Code::kStorageFull);
+  CHECK(unsure.message ==
+        "a document's newest write is not durable here and cannot become so now (there is no room); another node may "
+        "have it");
   disk->heal();
   CHECK(client.collect(waiting).status == Code::kOk);
   eventually([&] { return stats(node.address())["storage"]["state"] == "ok"; });

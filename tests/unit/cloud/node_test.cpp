@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "distri/utils/clock.hpp"
+#include "distri/wire/session_token.hpp"
 #include "raw_client.hpp"
 
 using namespace distri;
@@ -381,6 +382,36 @@ TEST_CASE("Three nodes converge, and a client reads its own write on another nod
   const auto digest = [](RawClient& client) { return json::parse(client.call("Stats").body)["digest"]; };
   eventually([&] { return digest(to_a) == digest(to_b) && digest(to_b) == digest(to_c); });
   CHECK(to_a.call("Count<x>").body == R"({"count":200})");
+}
+
+TEST_CASE("A session that names a write which is lost for good is served, and told to forget it") {
+  const RunningNode node;
+  RawClient client(node.address());
+  const auto added = client.call("AddDocument<x>", "", R"({"_id":1})");
+  auto token = *wire::SessionToken::decode(added.token);
+  ActorId ended;
+  ended.bytes.fill(9);
+  token.see(ended, 5);
+  const auto read = client.call("Count<x>", "", "", {}, 0, token.encode());
+  REQUIRE(read.status == Code::kOk);
+  CHECK(read.body == R"({"count":1})");
+  token.merge(*wire::SessionToken::decode(read.token));
+  CHECK(token.entries() == wire::SessionToken::decode(added.token)->entries());
+}
+
+TEST_CASE("A session that names a write which a member that is away may have is not served") {
+  cloud::NodeConfig config;
+  config.members = 2;
+  const RunningNode node(config);
+  RawClient client(node.address());
+  wire::SessionToken token;
+  ActorId elsewhere;
+  elsewhere.bytes.fill(9);
+  token.see(elsewhere, 5);
+  const auto read = client.call("Count<x>", "", "", {}, 0, token.encode());
+  CHECK(read.status == Code::kBehind);
+  CHECK(read.message == "for 2000 ms this node has not received a write that the caller has seen");
+  CHECK(read.token.empty());
 }
 
 TEST_CASE("A node that joins late has everything before it serves documents") {

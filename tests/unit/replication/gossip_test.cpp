@@ -70,6 +70,35 @@ TEST_CASE("a node is heard again when the copy of its data directory has gone") 
   CHECK(count(mesh[1].take_notices(), Notice::Kind::kDuplicateIdentity) == 1);
 }
 
+TEST_CASE("what the copy of a data directory has confirmed does not count as the original's once that is heard again") {
+  ReplicaConfig base;
+  base.members = 3;
+  Mesh mesh(2, base);
+  ReplicaConfig config = base;
+  config.node = Mesh::id(0);
+  config.incarnation = 9;
+  mesh.connect_all();
+  mesh.settle();
+  mesh.disconnect(0, 1);
+  auto other = std::make_unique<Replica>(config);
+  std::swap(mesh.replicas[0], other);  // the copy runs
+  mesh.connect(0, 1);
+  REQUIRE(mesh[1].insert("c", doc(1), mesh.now).has_value());
+  const Dot dot = mesh[1].newest_own_dot();
+  mesh[1].want_holders(dot);
+  mesh.settle();
+  CHECK(mesh[1].holders(dot) == 2);
+  mesh.disconnect(0, 1);
+  std::swap(mesh.replicas[0], other);
+  mesh.connect(0, 1);
+  // The original does not get it yet.
+  mesh.settle([](const Outgoing& message) { return message.kind == MessageKind::kPull; });
+  CHECK(mesh[1].holders(dot) == 1);
+  mesh.pass(15'000);
+  CHECK(mesh[1].holders(dot) == 2);
+  mesh[1].forget_holders(dot);
+}
+
 TEST_CASE("a newer life is not pushed aside by an older one that talks on the same link") {
   Mesh mesh(2);
   mesh.connect_all();
