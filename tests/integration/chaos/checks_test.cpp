@@ -90,8 +90,8 @@ TEST_CASE("a history in which everything is as it must be gives no finding") {
                        {"counters/c", {{"n", 5}}},
                        {"shared/d0", {{"s1", 7}, {"s2", 9}}}};
   f.state.nodes = {
-      {.name = "n0", .error = {}, .digest = "d", .vector = "v", .documents = 4, .sum = 1, .conflict_texts = {}},
-      {.name = "n1", .error = {}, .digest = "d", .vector = "v", .documents = 4, .sum = 1, .conflict_texts = {}}};
+      {.name = "n0", .error = {}, .digest = "d", .vector = "v", .documents = 4, .sum = 1, .conflicts = {}},
+      {.name = "n1", .error = {}, .digest = "d", .vector = "v", .documents = 4, .sum = 1, .conflicts = {}}};
   CHECK(f.check().empty());
 }
 
@@ -222,17 +222,29 @@ TEST_CASE("a late answer is found, and one within the grace is not") {
 
 TEST_CASE("nodes that differ are found, whatever they differ in") {
   const NodeView good{
-      .name = "n0", .error = {}, .digest = "d", .vector = "v", .documents = 3, .sum = 7, .conflict_texts = {}};
+      .name = "n0", .error = {}, .digest = "d", .vector = "v", .documents = 3, .sum = 7, .conflicts = {}};
   std::vector<NodeView> bad(5, good);
   bad[0].digest = "other";
   bad[1].vector = "other";
   bad[2].sum = 8;
   bad[3].error = "no reply";
-  bad[4].conflict_texts = {"{}"};
+  bad[4].conflicts = {{"a-1-1", {{"collection", "probes"}, {"_id", "p1"}, {"content", {{"who", "left"}}}}}};
   for (const auto& other : bad) {
     Forged f;
     f.state.nodes = {good, other};
     CHECK(f.check().size() == 1);
+  }
+}
+
+TEST_CASE("a conflict that one node lacks is found, unless the loser's own session has written there again") {
+  NodeView good{.name = "n0", .error = {}, .digest = "d", .vector = "v", .documents = 1, .sum = 1, .conflicts = {}};
+  NodeView other = good;
+  other.conflicts = {{"a-1-1", {{"collection", "shared"}, {"_id", "d1"}, {"content", {{"s4_7", 5}}}}}};
+  for (const bool found : {true, false}) {
+    Forged f;
+    f.state.nodes = {good, other};
+    f.state.documents["shared/d1"] = {{"s4_7", found ? 5 : 9}};
+    CHECK(f.check().size() == (found ? 1 : 0));
   }
 }
 

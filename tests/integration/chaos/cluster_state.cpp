@@ -126,9 +126,9 @@ Result<> ClusterState::read_conflicts(const Address& node, NodeView& view, Final
       more = page.more && !page.conflicts.empty();
       for (auto& conflict : page.conflicts) {
         after = conflict.value("id", "");
-        // The names are the same everywhere; of an update that a delete beat, a node where the delete came first has only
-        // the fields (docs/replication.md).
-        view.conflict_texts.push_back(after);
+        // The names are the same everywhere; of an update that a delete beat, a node where the delete came first has
+        // only the fields (docs/replication.md).
+        view.conflicts.emplace(after, conflict);
         if (state == nullptr) continue;
         // A document that is gone may leave a conflict that no longer knows its _id.
         const json id = conflict.value("_id", json());

@@ -296,7 +296,7 @@ Result<> Run::judge() {
   verdict_ = checker.verdict();
   for (const auto& [key, conflicts] : state.conflicts) verdict_.conflicts += conflicts.size();
   for (const NodeView& node : state.nodes) {
-    for (const auto& conflict : node.conflict_texts) recorder_.note(now_ms(), node.name + " keeps " + conflict);
+    for (const auto& [id, conflict] : node.conflicts) recorder_.note(now_ms(), node.name + " keeps " + id);
   }
   if (auto written = cluster_->write_everywhere(kLastWriteMs); !written) {
     recorder_.found({"a write with w=all through every node is not acknowledged after everything was healed",

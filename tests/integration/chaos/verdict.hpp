@@ -4,6 +4,7 @@
 // Threads: none. What does not hold goes to the Recorder.
 #pragma once
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <unordered_map>
@@ -26,8 +27,8 @@ struct NodeView {
   std::string digest;
   std::string vector;
   std::uint64_t documents = 0;
-  std::uint64_t sum = 0;  // of hashes of all documents as read from it
-  std::vector<std::string> conflict_texts;
+  std::uint64_t sum = 0;                            // of hashes of all documents as read from it
+  std::map<std::string, nlohmann::json> conflicts;  // by id
 };
 
 struct FinalState {
@@ -36,6 +37,9 @@ struct FinalState {
   std::unordered_map<std::string, std::vector<nlohmann::json>> conflicts;  // the same; "collection/?" without _id
 
   const nlohmann::json* find(const std::string& key) const;
+  // The session that owns the loser's key has written there again: it knew of its earlier write. A node that had the
+  // newer one first need not list the older one (docs/replication.md), a write executed twice by a retry among them.
+  bool written_over(const nlohmann::json& conflict) const;
   // Some conflict of this key, or one that names none, contains this text as a value.
   bool in_conflict(const std::string& key, const std::string& mark) const;
 };
@@ -75,6 +79,7 @@ class Checker {
   const Verdict& verdict() const { return verdict_; }
 
  private:
+  void check_conflicts(const NodeView& node, const NodeView& other);
   void check_key(int session, const std::string& key, const Expected& expected);
   void check_entry(int session, std::size_t number, Outcome outcome);
 
