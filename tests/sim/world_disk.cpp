@@ -65,6 +65,7 @@ void World::write_commits(std::size_t i) {
       next.commit.changes.erase(next.commit.changes.begin());
     if (const auto written = machine.disk->write(next.commit.changes); !written) {
       machine.refusing = true;
+      machine.full_at = now_;
       machine.replica->refuse_writes(written.error());
       machine.write_due = true;
       schedule_on(i, kRetryMs, [this, i] { write_commits(i); });
