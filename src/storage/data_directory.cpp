@@ -124,6 +124,20 @@ Result<> write_whole(const std::string& directory, const std::string& path, cons
   return sync_directory(directory);
 }
 
+// In place, which takes no room: on a full disk, for a text as long as what is there. It lies within one sector, so
+// that a crash leaves the one or the other.
+Result<> overwrite(const std::string& path, const std::string& text) {
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  struct stat before{};
+  if (!file.valid() || ::fstat(file.number(), &before) != 0) return fail(system_error("write", path, errno));
+  if (before.st_size != static_cast<off_t>(text.size())) return fail(system_error("write", path, ENOSPC));
+  const ssize_t written = ::pwrite(file.number(), text.data(), text.size(), 0);
+  if (written < 0) return fail(system_error("write", path, errno));
+  if (static_cast<std::size_t>(written) != text.size()) return fail(system_error("write", path, ENOSPC));
+  if (::fsync(file.number()) != 0) return fail(system_error("sync", path, errno));
+  return {};
+}
+
 }  // namespace
 
 DataDirectory::DataDirectory(std::string path, int lock, const NodeId& node_id)
@@ -179,7 +193,10 @@ Result<std::uint64_t> DataDirectory::next_incarnation(std::int64_t wall_ms, Rand
   }
   const std::uint64_t now = wall_ms > 0 ? static_cast<std::uint64_t>(wall_ms) * kFractions : 0;
   const std::uint64_t next = std::max(now, last + 1) + random.below(kFractions);
-  DISTRI_TRY_VOID(write_whole(path_, file, std::to_string(next) + "\n"));
+  // A node must be able to start while the disk is full: it serves reads then.
+  const std::string text = std::to_string(next) + "\n";
+  if (auto result = write_whole(path_, file, text); !result && (last == 0 || !overwrite(file, text)))
+    return fail(std::move(result).error());
   return next;
 }
 

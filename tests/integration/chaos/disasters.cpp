@@ -62,6 +62,7 @@ std::vector<Disaster> Disasters::possible() const {
 }
 
 Result<> Disasters::tick(std::int64_t now_ms) {
+  now_ms_ = now_ms;
   for (std::size_t i = 0; i < active_.size();) {
     if (now_ms < active_[i].end_ms) {
       ++i;
@@ -208,6 +209,7 @@ Result<> Disasters::end(Active& active) {
     case Disaster::kFullDisk:
       world_.disk->empty();
       disk_full_ = false;
+      room_since_ms_ = now_ms_;
       break;
     default:
       break;

@@ -42,7 +42,8 @@ class Disasters {
   distri::Result<> tick(std::int64_t now_ms);
   // Ends all that is under way.
   distri::Result<> heal();
-  bool disk_full() const { return disk_full_; }
+  // Now, or a moment ago: the end of a process is noticed late.
+  bool disk_full() const { return disk_full_ || now_ms_ - room_since_ms_ < kNoticedMs; }
   const std::array<std::uint64_t, kDisasterCount>& counts() const { return counts_; }
   std::uint64_t kills() const { return kills_; }  // processes
 
@@ -70,7 +71,10 @@ class Disasters {
   std::function<void(const std::string&)> say_;
   std::int64_t next_ms_ = 0;
   std::vector<Active> active_;
+  static constexpr std::int64_t kNoticedMs = 2'000;
   bool disk_full_ = false;
+  std::int64_t room_since_ms_ = -kNoticedMs;
+  std::int64_t now_ms_ = 0;  // at the last tick
   std::array<std::uint64_t, kDisasterCount> counts_{};
   std::uint64_t kills_ = 0;
 };

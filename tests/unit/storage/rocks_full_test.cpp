@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "disk_faults.hpp"
+#include "distri/storage/data_directory.hpp"
 #include "distri/storage/rocks_journal.hpp"
 #include "scratch.hpp"
 
@@ -156,5 +157,26 @@ TEST_CASE("On a small file system: full while writing, room again, all there aft
     fs::remove_all(directory);
     journal = RocksJournal::open(directory, small());
     REQUIRE(journal);
+  }
+}
+
+TEST_CASE("On a full file system a node's next life is numbered") {
+  const Scratch scratch;
+  const SmallDisk disk(scratch.path("disk"), "size=3m");
+  if (!disk.mounted()) {
+    MESSAGE("skipped: this process may not mount a tmpfs (" << std::strerror(errno) << ")");
+    return;
+  }
+  Random random(1);
+  constexpr std::int64_t kNowMs = 1'700'000'000'000;
+  std::uint64_t last = 0;
+  for (int life = 0; life < 4; ++life) {
+    auto directory = DataDirectory::open(scratch.path("disk/data"), random);
+    REQUIRE_MESSAGE(directory, (directory ? "" : directory.error().message));
+    const auto next = directory->next_incarnation(kNowMs, random);
+    REQUIRE_MESSAGE(next, (next ? "" : next.error().message));
+    CHECK(*next > last);
+    last = *next;
+    std::ofstream(scratch.path("disk/ballast"), std::ios::binary) << Bytes(4'000'000, 'b');
   }
 }
