@@ -21,4 +21,11 @@ int type_bracket(Type type);
 void append_order_key(Bytes& out, const Value& value);
 Bytes order_key(const Value& value);
 
+// The size of the order key that `bytes` begins with; with `complemented`, of one whose bytes are all complemented.
+// nullopt: they do not begin with one (any bytes may be given; at most kDepthMax levels are walked).
+std::optional<std::size_t> order_key_size(BytesView bytes, bool complemented = false);
+
+// The first byte of the order keys of that type's bracket.
+char order_key_kind(Type type);
+
 }  // namespace distri::bson

@@ -220,6 +220,84 @@ void append_payload(Bytes& out, const Value& value) {
   }
 }
 
+// Steps over a key without decoding it.
+class KeyWalker {
+ public:
+  KeyWalker(BytesView bytes, bool complemented) : bytes_(bytes), mask_(complemented ? 0xff : 0) {}
+
+  std::size_t at() const { return at_; }
+
+  bool value(int depth) {
+    const int kind = next();
+    return kind >= 0 && payload(kind, depth);
+  }
+
+ private:
+  int next() { return at_ < bytes_.size() ? (static_cast<unsigned char>(bytes_[at_++]) ^ mask_) : -1; }
+  bool skip(std::size_t count) {
+    if (count > bytes_.size() - at_) return false;
+    at_ += count;
+    return true;
+  }
+  bool until_zero() {
+    for (;;) {
+      const int byte = next();
+      if (byte <= 0) return byte == 0;
+    }
+  }
+  bool text() {
+    while (until_zero()) {
+      const int after = next();
+      if (after == 1) return true;
+      if (after != 0xff) return false;
+    }
+    return false;
+  }
+  bool number() {
+    if (!skip(8)) return false;
+    const int digits = next();
+    return digits == 0 || (digits == 1 && skip(2 + Decimal128::kDigitsMax / 2));
+  }
+  bool elements(bool with_keys, int depth) {
+    if (depth > kDepthMax) return false;
+    for (;;) {
+      const int kind = next();
+      if (kind <= 0) return kind == 0;
+      if (with_keys && !until_zero()) return false;
+      if (!payload(kind, depth + 1)) return false;
+    }
+  }
+  bool binary() {
+    std::size_t size = 0;
+    for (int i = 0; i < 4; ++i) {
+      const int byte = next();
+      if (byte < 0) return false;
+      size = size << 8 | static_cast<std::size_t>(byte);
+    }
+    return skip(size + 1);
+  }
+  bool payload(int kind, int depth) {
+    const auto is = [kind](Type type) { return kind == static_cast<unsigned char>(kind_byte(type)); };
+    if (is(Type::kNull) || is(Type::kUndefined) || is(Type::kMinKey) || is(Type::kMaxKey)) return true;
+    if (is(Type::kDouble)) return number();
+    if (is(Type::kString) || is(Type::kCode)) return text();
+    if (is(Type::kObject)) return elements(true, depth);
+    if (is(Type::kArray)) return elements(false, depth);
+    if (is(Type::kBinary)) return binary();
+    if (is(Type::kObjectId)) return skip(12);
+    if (is(Type::kBool)) return skip(1);
+    if (is(Type::kDate) || is(Type::kTimestamp)) return skip(8);
+    if (is(Type::kRegex)) return until_zero() && until_zero();
+    if (is(Type::kDbPointer)) return text() && skip(12);
+    if (is(Type::kCodeWithScope)) return text() && elements(true, depth);
+    return false;
+  }
+
+  BytesView bytes_;
+  int mask_;
+  std::size_t at_ = 0;
+};
+
 }  // namespace
 
 void append_order_key(Bytes& out, const Value& value) {
@@ -231,6 +309,16 @@ Bytes order_key(const Value& value) {
   Bytes key;
   append_order_key(key, value);
   return key;
+}
+
+std::optional<std::size_t> order_key_size(BytesView bytes, bool complemented) {
+  KeyWalker walker(bytes, complemented);
+  if (!walker.value(0)) return std::nullopt;
+  return walker.at();
+}
+
+char order_key_kind(Type type) {
+  return kind_byte(type);
 }
 
 }  // namespace distri::bson

@@ -4,6 +4,9 @@
 #include <array>
 #include <vector>
 
+#include "distri/db/index.hpp"
+#include "distri/utils/check.hpp"
+
 namespace distri::db {
 namespace {
 
@@ -90,12 +93,19 @@ const Record* Collection::find(std::string_view key) const {
   return at == records_.end() ? nullptr : &at->second;
 }
 
+Collection::Collection() = default;
+Collection::Collection(Collection&&) noexcept = default;
+Collection& Collection::operator=(Collection&&) noexcept = default;
+Collection::~Collection() = default;
+
 void Collection::put(std::string_view key, Record record) {
   bytes_ += record.document.bytes().size();
   if (const auto at = records_.find(key); at != records_.end()) {
+    for (const auto& index : indexes_) index->replace(key, at->second.document, record.document);
     bytes_ -= at->second.document.bytes().size();
     at->second = std::move(record);
   } else {
+    for (const auto& index : indexes_) index->add(key, record.document);
     records_.emplace(std::string(key), std::move(record));
   }
 }
@@ -103,9 +113,52 @@ void Collection::put(std::string_view key, Record record) {
 bool Collection::erase(std::string_view key) {
   const auto at = records_.find(key);
   if (at == records_.end()) return false;
+  for (const auto& index : indexes_) index->remove(key, at->second.document);
   bytes_ -= at->second.document.bytes().size();
   records_.erase(at);
   return true;
+}
+
+const Index* Collection::index(std::string_view name) const {
+  const auto named = [name](const auto& index) { return index->definition().name == name; };
+  const auto at = std::find_if(indexes_.begin(), indexes_.end(), named);
+  return at == indexes_.end() ? nullptr : at->get();
+}
+
+Index& Collection::create_index(IndexDefinition definition) {
+  DISTRI_CHECK(index(definition.name) == nullptr);
+  return *indexes_.emplace_back(std::make_unique<Index>(std::move(definition), records_.empty()));
+}
+
+bool Collection::drop_index(std::string_view name) {
+  return std::erase_if(indexes_, [name](const auto& index) { return index->definition().name == name; }) != 0;
+}
+
+std::size_t Collection::build_indexes(std::size_t budget) {
+  for (const auto& index : indexes_) {
+    if (index->ready()) continue;
+    auto at = records_.upper_bound(index->position());
+    for (; at != records_.end() && budget > 0; ++at) {
+      budget -= std::min(budget, index->visit(at->first, at->second.document));
+    }
+    if (at != records_.end()) return 0;
+    index->finish();
+  }
+  return budget;
+}
+
+bool Collection::building_indexes() const {
+  return std::any_of(indexes_.begin(), indexes_.end(), [](const auto& index) { return !index->ready(); });
+}
+
+std::optional<std::string> Collection::check_indexes() const {
+  for (const auto& index : indexes_) {
+    auto broken = index->check([this](const std::function<void(std::string_view, bson::View)>& see) {
+      for (const auto& [key, record] : records_) see(key, record.document);
+    });
+    if (broken) return broken;
+  }
+  return std::nullopt;
 }
 
 }  // namespace distri::db

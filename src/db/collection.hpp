@@ -5,7 +5,8 @@
 // last `_id` seen and stays valid whatever is written in between.
 //
 // Invariants: (1) every document has `_id` as its first field, and its key is order_key(_id). (2) bytes() is the sum of
-// the document sizes. Threads: none; the owner serialises calls. Errors: none; callers check documents by
+// the document sizes. (3) the indexes hold these documents (index.hpp): put() and erase() are the only ways by which
+// documents change, whoever wrote them, and keep all indexes current. Threads: none; the owner serialises calls. Errors: none; callers check documents by
 // check_document() first.
 #pragma once
 
@@ -13,8 +14,11 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "distri/bson/document.hpp"
 #include "distri/db/revision.hpp"
@@ -36,8 +40,16 @@ struct Record {
   Revision revision;
 };
 
+class Index;
+struct IndexDefinition;
+
 class Collection {
  public:
+  Collection();
+  Collection(Collection&&) noexcept;
+  Collection& operator=(Collection&&) noexcept;
+  ~Collection();
+
   // Ordered map: order_key(_id) -> record.
   using Records = absl::btree_map<std::string, Record, std::less<>>;
 
@@ -50,8 +62,22 @@ class Collection {
   std::size_t size() const { return records_.size(); }
   std::size_t bytes() const { return bytes_; }
 
+  // ---- Indexes, in the order of their creation. They stay where they are.
+  const std::vector<std::unique_ptr<Index>>& indexes() const { return indexes_; }
+  // nullptr: none of that name.
+  const Index* index(std::string_view name) const;
+  // Precondition: none has that name. It is to be built, unless there are no documents.
+  Index& create_index(IndexDefinition definition);
+  bool drop_index(std::string_view name);
+  // Goes on building, for about `budget` documents or keys; returns what is left of it.
+  std::size_t build_indexes(std::size_t budget);
+  bool building_indexes() const;
+  // The first broken invariant of an index. Slow.
+  std::optional<std::string> check_indexes() const;
+
  private:
   Records records_;
+  std::vector<std::unique_ptr<Index>> indexes_;
   std::size_t bytes_ = 0;
 };
 

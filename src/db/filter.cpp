@@ -284,4 +284,8 @@ const IdBounds& Filter::id_bounds() const {
   return program_->id_bounds;
 }
 
+const FilterNode& Filter::root() const {
+  return program_->root;
+}
+
 }  // namespace distri::db

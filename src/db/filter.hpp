@@ -35,6 +35,8 @@ struct IdBounds {
   bool bounded() const { return !first.empty() || end.has_value(); }
 };
 
+struct FilterNode;  // filter_program.hpp
+
 class Filter {
  public:
   // kInvalidArgument names MongoDB's code, the operator and the path, e.g. "BadValue (2): filter: unknown operator
@@ -66,6 +68,9 @@ class Filter {
   const std::optional<std::vector<std::string>>& id_keys() const;
   // From $gt, $gte, $lt, $lte on `_id`.
   const IdBounds& id_bounds() const;
+
+  // What it was compiled to, for the planner.
+  const FilterNode& root() const;
 
  private:
   struct Program;

@@ -4,6 +4,8 @@
 #include <limits>
 
 #include "distri/db/cursor.hpp"
+#include "distri/db/explain.hpp"
+#include "distri/db/scan.hpp"
 #include "distri/db/sort.hpp"
 
 namespace distri::db {
@@ -83,102 +85,127 @@ class PageWriter {
   bool more_ = false;
 };
 
-// Calls take(id_key, record) for each document that matches, in the order of `_id` and from `after` on (excluded),
-// until it says false. Looks only at documents that the filter's conditions on `_id` allow. An error: a condition
-// failed.
-template <class Take>
-Result<> each_match(const Collection& collection, const Filter* filter, const Bytes* after, const Take& take) {
-  using Key = const std::string&;
-  const auto& records = collection.records();
-  Result<> failed;
-  const auto visit = [&](Key key, const Record& record) {
-    if (filter == nullptr) return take(key, record);
-    auto matched = filter->check(record.document);
-    if (!matched) failed = fail(std::move(matched).error());
-    return matched && (!*matched || take(key, record));
-  };
-  if (filter != nullptr && filter->id_keys()) {
-    const auto& keys = *filter->id_keys();
-    auto key = after == nullptr ? keys.begin() : std::upper_bound(keys.begin(), keys.end(), *after);
-    for (; key != keys.end(); ++key) {
-      const Record* record = collection.find(*key);
-      if (record != nullptr && !visit(*key, *record)) break;
-    }
-    return failed;
-  }
-  static const IdBounds kEverything;
-  const IdBounds& bounds = filter == nullptr ? kEverything : filter->id_bounds();
-  auto at =
-      after != nullptr && *after >= bounds.first ? records.upper_bound(*after) : records.lower_bound(bounds.first);
-  for (; at != records.end() && (!bounds.end || at->first < *bounds.end); ++at) {
-    if (!visit(at->first, at->second)) break;
-  }
-  return failed;
+// Documents that a page can use, and one more: it tells whether there is a next page.
+std::uint64_t wanted_for(const FindQuery& query, const Start& start) {
+  const std::uint64_t page_max =
+      std::min<std::uint64_t>(start.remaining, std::max<std::size_t>(query.page_documents_max, 1));
+  const std::uint64_t room = kNoLimit - start.skip;
+  return page_max >= room ? kNoLimit : start.skip + page_max + (page_max + start.skip < kNoLimit ? 1 : 0);
 }
 
-Result<FindPage> find_in_natural_order(const Collection& collection, const FindQuery& query, const Start& start) {
+Result<FindPage> find_in_natural_order(const Collection& collection, const FindQuery& query, const Start& start,
+                                       const ScanPlan& plan, ScanCounts& counts) {
   PageWriter page(query, start);
-  DISTRI_TRY_VOID(each_match(collection, query.filter, start.resumed ? &start.after : nullptr,
-                             [&](const std::string& key, const Record& record) { return page.take(record, key); }));
+  DISTRI_TRY_VOID(scan_by_id(collection, query.filter, plan, start.resumed ? &start.after : nullptr, true, counts,
+                             [&](std::string_view key, const Record& record) { return page.take(record, key); }));
   return std::move(page).finish();
 }
 
-// Keeps the k first documents of the sort order, k being what a page can use.
-Result<FindPage> find_sorted(const Collection& collection, const FindQuery& query, const Start& start) {
+// Keeps the k first documents of the sort order, k being what a page can use. When the candidates come in that order, it
+// stops at the first that sorts behind all it keeps.
+class TopDocuments {
+ public:
   struct Candidate {
     Bytes position;
     const Record* record;
     bool operator<(const Candidate& other) const { return position < other.position; }
   };
-  const std::uint64_t page_max =
-      std::min<std::uint64_t>(start.remaining, std::max<std::size_t>(query.page_documents_max, 1));
-  const std::uint64_t room = kNoLimit - start.skip;
-  // One more than the page tells whether there is a next one.
-  const std::uint64_t wanted =
-      page_max >= room ? kNoLimit : start.skip + page_max + (page_max + start.skip < kNoLimit ? 1 : 0);
 
-  const SortOrder order(query.sort);
-  std::vector<Candidate> heap;  // the largest in front once it holds `wanted`
-  Bytes position;
-  const auto consider = [&](const std::string& id_key, const Record& record) {
-    position.clear();
-    order.append_position(position, record.document, id_key);
-    if (start.resumed && position <= start.after) return true;
-    if (heap.size() < wanted) {
-      heap.push_back({position, &record});
-      if (heap.size() == wanted) std::make_heap(heap.begin(), heap.end());
-    } else if (position < heap.front().position) {
-      std::pop_heap(heap.begin(), heap.end());
-      heap.back().position.swap(position);  // reuses the memory
-      heap.back().record = &record;
-      std::push_heap(heap.begin(), heap.end());
+  TopDocuments(const FindQuery& query, const Start& start, bool in_order)
+      : query_(query), start_(start), order_(query.sort), wanted_(wanted_for(query, start)), in_order_(in_order) {}
+
+  // false: no later one can be better, or a condition failed.
+  bool take(std::string_view id_key, const Record& record) {
+    position_.clear();
+    const std::size_t sort_size = order_.append_position(position_, record.document, id_key);
+    const bool full = heap_.size() >= wanted_;
+    if (full && in_order_) {
+      const std::string_view worst = heap_.front().position;
+      if (std::string_view(position_).substr(0, sort_size) > worst.substr(0, sort_size)) return false;
     }
+    if (start_.resumed && position_ <= start_.after) return true;
+    if (full && position_ > heap_.front().position) return true;
+    if (query_.filter != nullptr) {
+      const auto matched = query_.filter->check(record.document);
+      if (!matched) failed_ = fail(matched.error());
+      if (!matched || !*matched) return matched.has_value();
+    }
+    keep(record);
     return true;
-  };
-  DISTRI_TRY_VOID(each_match(collection, query.filter, nullptr, consider));
-  std::sort(heap.begin(), heap.end());
-  PageWriter page(query, start);
-  for (const Candidate& candidate : heap) {
-    if (!page.take(*candidate.record, candidate.position)) break;
   }
-  return std::move(page).finish();
+
+  Result<FindPage> finish() && {
+    DISTRI_TRY_VOID(failed_);
+    std::sort(heap_.begin(), heap_.end());
+    PageWriter page(query_, start_);
+    for (const Candidate& candidate : heap_) {
+      if (!page.take(*candidate.record, candidate.position)) break;
+    }
+    return std::move(page).finish();
+  }
+
+ private:
+  void keep(const Record& record) {
+    if (heap_.size() < wanted_) {
+      heap_.push_back({position_, &record});
+      if (heap_.size() == wanted_) std::make_heap(heap_.begin(), heap_.end());
+      return;
+    }
+    std::pop_heap(heap_.begin(), heap_.end());
+    heap_.back().position.swap(position_);  // reuses the memory
+    heap_.back().record = &record;
+    std::push_heap(heap_.begin(), heap_.end());
+  }
+
+  const FindQuery& query_;
+  const Start& start_;
+  SortOrder order_;
+  std::uint64_t wanted_;
+  bool in_order_;
+  std::vector<Candidate> heap_;  // the largest in front once it holds `wanted_`
+  Bytes position_;
+  Result<> failed_;
+};
+
+Result<FindPage> find_sorted(const Collection& collection, const FindQuery& query, const Start& start, ScanPlan& plan,
+                             ScanCounts& counts) {
+  if (plan.in_sort_order && start.resumed) resume_after(plan, query.sort, start.after);
+  TopDocuments top(query, start, plan.in_sort_order);
+  scan_candidates(collection, query.filter, plan, counts,
+                  [&](std::string_view key, const Record& record) { return top.take(key, record); });
+  return std::move(top).finish();
 }
 
 }  // namespace
 
-Result<FindPage> find(const Collection& collection, const FindQuery& query) {
+Result<FindPage> find_with_plan(const Collection& collection, const FindQuery& query, ScanPlan& plan,
+                                ScanCounts& counts) {
   DISTRI_TRY(const Start start, start_of(query));
-  if (query.sort.empty()) return find_in_natural_order(collection, query, start);
-  return find_sorted(collection, query, start);
+  const ReadShape read{query.filter, &query.sort, wanted_for(query, start), true, query.hint};
+  DISTRI_TRY(plan, plan_scan(collection, read));
+  if (query.sort.empty()) return find_in_natural_order(collection, query, start, plan, counts);
+  return find_sorted(collection, query, start, plan, counts);
+}
+
+Result<FindPage> find(const Collection& collection, const FindQuery& query) {
+  ScanPlan plan;
+  ScanCounts counts;
+  return find_with_plan(collection, query, plan, counts);
 }
 
 Result<std::uint64_t> count_matching(const Collection& collection, const Filter* filter) {
   if (filter == nullptr || filter->empty()) return collection.size();
+  ReadShape read;
+  read.filter = filter;
+  read.ordered = false;
+  DISTRI_TRY(const ScanPlan plan, plan_scan(collection, read));
   std::uint64_t matching = 0;
-  DISTRI_TRY_VOID(each_match(collection, filter, nullptr, [&](const std::string&, const Record&) {
-    ++matching;
-    return true;
-  }));
+  ScanCounts counts;
+  DISTRI_TRY_VOID(
+      scan_by_id(collection, filter, plan, nullptr, false, counts, [&](std::string_view, const Record&) {
+        ++matching;
+        return true;
+      }));
   return matching;
 }
 
@@ -187,8 +214,12 @@ std::uint64_t count(const Collection& collection, const Filter* filter) {
 }
 
 Result<> for_each_match(const Collection& collection, const Filter* filter,
-                        const std::function<bool(const std::string& id_key, const Record& record)>& take) {
-  return each_match(collection, filter, nullptr, take);
+                        const std::function<bool(std::string_view id_key, const Record& record)>& take) {
+  ReadShape read;
+  read.filter = filter;
+  DISTRI_TRY(const ScanPlan plan, plan_scan(collection, read));
+  ScanCounts counts;
+  return scan_by_id(collection, filter, plan, nullptr, true, counts, take);
 }
 
 }  // namespace distri::db

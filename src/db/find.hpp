@@ -40,6 +40,7 @@ struct FindQuery {
   std::uint64_t skip = 0;          // first page only
   std::uint64_t limit = 0;         // over all pages; 0: none
   std::string cursor;              // empty: first page
+  std::string hint;                // the index to use; "$natural": none; empty: the planner chooses
   std::size_t page_documents_max = 1000;
   std::size_t page_bytes_max = 1u << 20;
 };
@@ -51,7 +52,9 @@ struct FindPage {
 
 // Errors: kInvalidArgument for a cursor that is not one of this query (checked: it holds a hash of the query's sort,
 // and a checksum); kTooLarge when a next page would have to begin after a document whose sort values take more than
-// kCursorPositionBytesMax; those of Filter::check(). A cursor is URL-safe text. With a cursor, `limit` is what that
+// kCursorPositionBytesMax; BadValue for a hint that cannot be followed; those of Filter::check() on the documents that
+// were looked at, which the choice of an index decides. Apart from that, documents and order are the same with any
+// index and with none. A cursor is URL-safe text. With a cursor, `limit` is what that
 // cursor says remains.
 Result<FindPage> find(const Collection& collection, const FindQuery& query);
 
@@ -64,6 +67,6 @@ std::uint64_t count(const Collection& collection, const Filter* filter);
 // only at those documents that the filter's conditions on `_id` allow. `take` must not change the collection. Errors:
 // as of Filter::check(); what was taken before stays taken.
 Result<> for_each_match(const Collection& collection, const Filter* filter,
-                        const std::function<bool(const std::string& id_key, const Record& record)>& take);
+                        const std::function<bool(std::string_view id_key, const Record& record)>& take);
 
 }  // namespace distri::db

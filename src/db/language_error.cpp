@@ -12,6 +12,8 @@ std::string mongo_code(int code) {
       return "TypeMismatch (14)";
     case mongo::kOverflow:
       return "Overflow (15)";
+    case mongo::kIndexNotFound:
+      return "IndexNotFound (27)";
     case mongo::kPathNotViable:
       return "PathNotViable (28)";
     case mongo::kCannotBackfillArray:
@@ -26,6 +28,12 @@ std::string mongo_code(int code) {
       return "EmptyFieldName (56)";
     case mongo::kImmutableField:
       return "ImmutableField (66)";
+    case mongo::kCannotCreateIndex:
+      return "CannotCreateIndex (67)";
+    case mongo::kIndexOptionsConflict:
+      return "IndexOptionsConflict (85)";
+    case mongo::kIndexKeySpecsConflict:
+      return "IndexKeySpecsConflict (86)";
     case mongo::kNotExactValueField:
       return "NotExactValueField (111)";
     case mongo::kExceededTimeLimit:
@@ -36,12 +44,18 @@ std::string mongo_code(int code) {
       return "ExceededMemoryLimit (146)";
     case mongo::kInvalidPipelineOperator:
       return "InvalidPipelineOperator (168)";
+    case mongo::kCannotIndexParallelArrays:
+      return "CannotIndexParallelArrays (171)";
+    case mongo::kInvalidIndexSpecificationOption:
+      return "InvalidIndexSpecificationOption (197)";
     case mongo::kNotImplemented:
       return "NotImplemented (238)";
     case mongo::kConversionFailure:
       return "ConversionFailure (241)";
     case mongo::kObjectTooLarge:
       return "BSONObjectTooLarge (10334)";
+    case mongo::kDuplicateKey:
+      return "DuplicateKey (11000)";
     default:
       return fmt::format("Location{} ({})", code, code);
   }

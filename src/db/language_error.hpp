@@ -17,6 +17,7 @@ inline constexpr int kBadValue = 2;
 inline constexpr int kFailedToParse = 9;
 inline constexpr int kTypeMismatch = 14;
 inline constexpr int kOverflow = 15;
+inline constexpr int kIndexNotFound = 27;
 inline constexpr int kPathNotViable = 28;
 inline constexpr int kCannotBackfillArray = 34;
 inline constexpr int kConflictingUpdateOperators = 40;
@@ -24,14 +25,20 @@ inline constexpr int kDollarPrefixedFieldName = 52;
 inline constexpr int kNotSingleValueField = 54;
 inline constexpr int kEmptyFieldName = 56;
 inline constexpr int kImmutableField = 66;
+inline constexpr int kCannotCreateIndex = 67;
+inline constexpr int kIndexOptionsConflict = 85;
+inline constexpr int kIndexKeySpecsConflict = 86;
 inline constexpr int kNotExactValueField = 111;
 inline constexpr int kInvalidOptions = 72;
 inline constexpr int kExceededTimeLimit = 50;
 inline constexpr int kExceededMemoryLimit = 146;
 inline constexpr int kInvalidPipelineOperator = 168;
+inline constexpr int kCannotIndexParallelArrays = 171;
+inline constexpr int kInvalidIndexSpecificationOption = 197;
 inline constexpr int kNotImplemented = 238;
 inline constexpr int kConversionFailure = 241;
 inline constexpr int kObjectTooLarge = 10334;
+inline constexpr int kDuplicateKey = 11000;
 }  // namespace mongo
 
 // "BadValue (2)", "Location16554 (16554)".

@@ -83,7 +83,8 @@ SortOrder::SortOrder(const std::vector<SortKey>& keys) {
   for (const SortKey& key : keys) keys_.push_back({split_path(key.path), key.descending});
 }
 
-void SortOrder::append_position(Bytes& out, View document, std::string_view id_key) const {
+std::size_t SortOrder::append_position(Bytes& out, View document, std::string_view id_key) const {
+  const std::size_t begin = out.size();
   for (const Key& key : keys_) {
     Extreme extreme(key.descending);
     const PathPart* end = key.path.data() + key.path.size();
@@ -94,7 +95,9 @@ void SortOrder::append_position(Bytes& out, View document, std::string_view id_k
       for (std::size_t i = start; i < out.size(); ++i) out[i] = static_cast<char>(~out[i]);
     }
   }
+  const std::size_t sort_size = out.size() - begin;
   out.append(id_key);
+  return sort_size;
 }
 
 }  // namespace distri::db

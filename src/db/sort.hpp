@@ -16,8 +16,8 @@ class SortOrder {
   explicit SortOrder(const std::vector<SortKey>& keys);
 
   // Appends the order keys of the sort values, complemented where descending, then `id_key`: memcmp order is the order
-  // of the documents, and no two documents have the same.
-  void append_position(Bytes& out, bson::View document, std::string_view id_key) const;
+  // of the documents, and no two documents have the same. The size of the part before `id_key`.
+  std::size_t append_position(Bytes& out, bson::View document, std::string_view id_key) const;
 
  private:
   struct Key {

@@ -15,6 +15,7 @@ class TypeSet {
   void add_numbers();
   void add_all(TypeSet other) { bits_ |= other.bits_; }
   bool contains(bson::Type type) const { return (bits_ & bit(type)) != 0; }
+  bool is_subset_of(TypeSet other) const { return (bits_ & ~other.bits_) == 0; }
 
  private:
   static std::uint32_t bit(bson::Type type) {

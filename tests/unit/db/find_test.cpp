@@ -365,7 +365,7 @@ TEST_CASE("a filter on _id looks at nothing else") {
   REQUIRE_FALSE(failed.has_value());
   CHECK(failed.error().message.find("regular expression") != std::string::npos);
   CHECK_FALSE(
-      db::for_each_match(collection, &failing, [](const std::string&, const db::Record&) { return true; }).has_value());
+      db::for_each_match(collection, &failing, [](std::string_view, const db::Record&) { return true; }).has_value());
 }
 
 TEST_CASE("counting agrees with reading") {

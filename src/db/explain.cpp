@@ -1,0 +1,95 @@
+#include "distri/db/explain.hpp"
+
+#include "distri/db/scan.hpp"
+
+namespace distri::db {
+namespace {
+
+void append_index_scan(bson::Builder& out, const Filter* filter, const ScanPlan& plan, const ScanCounts& counts) {
+  const Index& index = *plan.index;
+  const IndexDefinition& definition = index.definition();
+  out.append_string("stage", "IXSCAN");
+  out.begin_object("keyPattern");
+  for (const SortKey& field : definition.fields) out.append_int32(field.path, field.descending ? -1 : 1);
+  out.end();
+  out.append_string("indexName", definition.name);
+  out.append_bool("isMultiKey", index.multikey());
+  out.append_bool("isUnique", definition.unique);
+  out.append_bool("isSparse", definition.sparse);
+  out.append_bool("isPartial", index.partial() != nullptr);
+  out.append_string("direction", plan.backward ? "backward" : "forward");
+  const auto conditions = filter == nullptr ? std::vector<PathCondition>() : path_conditions(filter->root());
+  const auto bounds = bounds_of(index, conditions, true);
+  out.begin_object("indexBounds");
+  for (std::size_t i = 0; i < definition.fields.size(); ++i) {
+    out.begin_array(definition.fields[i].path);
+    if (i >= plan.fields_used) out.append_string("0", "[MinKey, MaxKey]");
+    for (std::size_t k = 0; i < plan.fields_used && k < bounds[i].texts.size(); ++k) {
+      out.append_string(std::to_string(k), bounds[i].texts[k]);
+    }
+    out.end();
+  }
+  out.end();
+  out.append_int64("keysExamined", static_cast<std::int64_t>(counts.keys));
+  if (!index.unindexable().empty()) {
+    out.append_int64("unindexableDocuments", static_cast<std::int64_t>(index.unindexable().size()));
+  }
+}
+
+void append_access(bson::Builder& out, const FindQuery& query, const ScanPlan& plan, const ScanCounts& counts) {
+  const auto documents = static_cast<std::int64_t>(counts.documents);
+  switch (plan.kind) {
+    case ScanPlan::Kind::kIndex:
+      out.append_string("stage", "FETCH").append_int64("docsExamined", documents);
+      out.begin_object("inputStage");
+      append_index_scan(out, query.filter, plan, counts);
+      out.end();
+      return;
+    case ScanPlan::Kind::kIds:
+      out.append_string("stage", "IDHACK").append_int64("keysExamined", static_cast<std::int64_t>(counts.keys));
+      break;
+    case ScanPlan::Kind::kIdRange:
+      out.append_string("stage", "CLUSTERED_IXSCAN").append_string("direction", "forward");
+      break;
+    case ScanPlan::Kind::kCollection:
+      out.append_string("stage", "COLLSCAN").append_string("direction", "forward");
+      break;
+  }
+  out.append_int64("docsExamined", documents);
+}
+
+// Documents have to be put in order.
+bool must_sort(const FindQuery& query, const ScanPlan& plan) {
+  if (!query.sort.empty()) return !plan.in_sort_order;
+  return plan.kind == ScanPlan::Kind::kIndex && !plan.in_id_order;
+}
+
+}  // namespace
+
+Result<bson::Document> explain(const Collection& collection, const FindQuery& query) {
+  ScanPlan plan;
+  ScanCounts counts;
+  DISTRI_TRY(const FindPage page, find_with_plan(collection, query, plan, counts));
+  bson::Builder out;
+  out.begin_object("queryPlanner").begin_object("winningPlan");
+  if (must_sort(query, plan)) {
+    out.append_string("stage", "SORT").begin_object("sortPattern");
+    for (const SortKey& key : query.sort) out.append_int32(key.path, key.descending ? -1 : 1);
+    if (query.sort.empty()) out.append_int32("_id", 1);
+    out.end().begin_object("inputStage");
+    append_access(out, query, plan, counts);
+    out.end();
+  } else {
+    append_access(out, query, plan, counts);
+  }
+  out.end().begin_array("rejectedPlans").end().end();
+  out.begin_object("executionStats");
+  out.append_bool("executionSuccess", true);
+  out.append_int64("nReturned", static_cast<std::int64_t>(page.records.size()));
+  out.append_int64("totalKeysExamined", static_cast<std::int64_t>(counts.keys));
+  out.append_int64("totalDocsExamined", static_cast<std::int64_t>(counts.documents));
+  out.end();
+  return std::move(out).finish();
+}
+
+}  // namespace distri::db

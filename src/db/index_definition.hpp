@@ -1,0 +1,44 @@
+// index_definition.hpp: what an index is to be, as MongoDB's createIndex describes it.
+//
+// {key: {a: 1, "b.c": -1}, name: "a_1_b.c_-1", unique: true, sparse: true, partialFilterExpression: {...}}. Without a
+// name it is called by its fields and directions, as MongoDB does.
+//
+// Threads: values; any. Errors: parse_index() only.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "distri/bson/document.hpp"
+#include "distri/db/find.hpp"
+
+namespace distri::db {
+
+inline constexpr std::size_t kIndexFieldsMax = 32;
+inline constexpr std::size_t kIndexPathPartsMax = 100;
+inline constexpr std::size_t kIndexNameBytesMax = 256;
+inline constexpr std::size_t kIndexFilterBytesMax = 16u << 10;  // of a partialFilterExpression
+
+struct IndexDefinition {
+  std::string name;
+  std::vector<SortKey> fields;  // 1 to kIndexFieldsMax, no path twice
+  bool unique = false;
+  bool sparse = false;
+  std::optional<bson::Document> partial;  // partialFilterExpression
+
+  // The same index, whatever its name.
+  bool same_keys(const IndexDefinition& other) const;
+  bool same_options(const IndexDefinition& other) const;
+};
+
+// Reads a specification. kInvalidArgument with MongoDB's codes: CannotCreateIndex for what cannot be indexed (other
+// kinds than ascending and descending, too many fields, a partial filter with other operators than $eq $gt $gte $lt
+// $lte $in $exists: true $type $and $or), InvalidIndexSpecificationOption for unknown options, TypeMismatch.
+Result<IndexDefinition> parse_index(bson::View specification);
+
+// A specification that gives the definition again; options that are off are left out.
+void append_index(bson::Builder& out, const IndexDefinition& index);
+
+}  // namespace distri::db
