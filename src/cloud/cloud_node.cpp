@@ -14,6 +14,9 @@ constexpr std::int64_t kTickMs = 50;
 constexpr std::int64_t kCompleteMs = 60'000;
 // A starting node that reaches nobody serves alone after this, even if some address neither answers nor refuses.
 constexpr std::int64_t kAloneMs = 3'000;
+// Documents or keys of one slice of building indexes: under a millisecond.
+constexpr std::size_t kIndexSlice = 400;
+constexpr std::int64_t kIndexPauseMs = 1;
 
 unsigned worker_count(unsigned configured) {
   if (configured > 0) return configured;
@@ -177,7 +180,14 @@ void CloudNode::Impl::tick() {
   replica->set_known_addresses(peers->connected_addresses());
   replica->tick(now_ms);
   dispatcher->tick(clock.monotonic_ns());
+  if (replica->database().building_indexes() && !building_indexes) build_indexes();
   tick_timer = loop.after(kTickMs, [this] { tick(); });
+}
+
+// A slice, and the next one soon: what came in the meantime has its turn between them.
+void CloudNode::Impl::build_indexes() {
+  building_indexes = replica->build_indexes(kIndexSlice);
+  if (building_indexes) index_timer = loop.after(kIndexPauseMs, [this] { build_indexes(); });
 }
 
 void CloudNode::Impl::become_ready_if_complete() {

@@ -32,6 +32,7 @@ struct CloudNode::Impl {
 
   void end_of_turn();
   void tick();
+  void build_indexes();
   void become_ready_if_complete();
   void begin_stop(const std::string& reason);
   void finish_stop_if_idle();
@@ -82,6 +83,8 @@ struct CloudNode::Impl {
   std::unordered_map<ServerConnection*, std::unique_ptr<ServerConnection>> connections;
   Address own_address;  // as others reach it
   net::Timer tick_timer;
+  net::Timer index_timer;
+  bool building_indexes = false;  // index_timer runs
   State state = State::kStarting;
   std::atomic<bool> stop_requested{false};
   std::int64_t started_ns = 0;

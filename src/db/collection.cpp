@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "distri/db/index.hpp"
+#include "distri/db/index_catalog.hpp"
 #include "distri/utils/check.hpp"
 
 namespace distri::db {
@@ -86,6 +87,10 @@ Result<> check_collection_name(std::string_view name) {
     return fail(Code::kInvalidArgument, "collection name '{}': names that begin with 'system.' are reserved", name);
   }
   return {};
+}
+
+Result<> check_stored_collection_name(std::string_view name) {
+  return name == kIndexCollection ? Result<>() : check_collection_name(name);
 }
 
 const Record* Collection::find(std::string_view key) const {

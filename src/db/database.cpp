@@ -1,5 +1,8 @@
 #include "distri/db/database.hpp"
 
+#include "distri/db/index.hpp"
+#include "distri/db/index_catalog.hpp"
+
 namespace distri::db {
 
 const Collection* Database::find(std::string_view name) const {
@@ -7,21 +10,103 @@ const Collection* Database::find(std::string_view name) const {
   return at == collections_.end() ? nullptr : &at->second;
 }
 
-Collection* Database::find(std::string_view name) {
+Collection* Database::find_for_writing(std::string_view name) {
   const auto at = collections_.find(name);
   return at == collections_.end() ? nullptr : &at->second;
 }
 
-Collection& Database::open(std::string_view name) {
-  if (Collection* existing = find(name)) return *existing;
-  return collections_[std::string(name)];
+Collection& Database::open_for_writing(std::string_view name) {
+  if (Collection* existing = find_for_writing(name)) return *existing;
+  Collection& made = collections_[std::string(name)];
+  if (const Collection* catalog = find(kIndexCollection)) {
+    auto at = catalog->records().lower_bound(catalog_key_begin(name));
+    for (; at != catalog->records().end() && is_catalog_entry_of(name, at->second.document); ++at) {
+      if (auto entry = read_catalog_entry(at->second.document)) made.create_index(std::move(entry->index));
+    }
+  }
+  return made;
 }
 
 bool Database::erase(std::string_view name) {
   const auto at = collections_.find(name);
   if (at == collections_.end()) return false;
+  if (name == kIndexCollection) {
+    for (const auto& [key, record] : at->second.records()) undefine(record);
+  }
   collections_.erase(at);
   return true;
+}
+
+void Database::put(std::string_view collection, std::string_view key, Record record) {
+  Collection& target = open_for_writing(collection);
+  if (collection != kIndexCollection) return target.put(key, std::move(record));
+  // Replaced as a whole: the index it was goes, unless it is the same.
+  if (const Record* old = target.find(key)) {
+    const auto before = read_catalog_entry(old->document);
+    const auto after = read_catalog_entry(record.document);
+    const bool same =
+        before && after && before->index.same_keys(after->index) && before->index.same_options(after->index);
+    if (!same) undefine(*old);
+  }
+  define(record);
+  target.put(key, std::move(record));
+}
+
+bool Database::erase_document(std::string_view collection, std::string_view key) {
+  Collection* target = find_for_writing(collection);
+  if (target == nullptr) return false;
+  if (collection == kIndexCollection) {
+    if (const Record* old = target->find(key)) undefine(*old);
+  }
+  return target->erase(key);
+}
+
+void Database::define(const Record& definition) {
+  auto entry = read_catalog_entry(definition.document);
+  if (!entry) return;
+  Collection* collection = find_for_writing(entry->collection);
+  if (collection == nullptr || collection->index(entry->index.name) != nullptr) return;
+  building_ |= !collection->create_index(std::move(entry->index)).ready();
+}
+
+void Database::undefine(const Record& definition) {
+  const auto entry = read_catalog_entry(definition.document);
+  if (!entry) return;
+  if (Collection* collection = find_for_writing(entry->collection)) collection->drop_index(entry->index.name);
+}
+
+void Database::build_indexes(std::size_t budget) {
+  if (!building_) return;
+  for (auto& [name, collection] : collections_) {
+    if (!collection.building_indexes()) continue;
+    budget = collection.build_indexes(budget);
+    if (budget == 0) return;
+  }
+  building_ = false;
+}
+
+std::optional<std::string> Database::check_indexes() const {
+  std::size_t defined = 0;
+  if (const Collection* catalog = find(kIndexCollection)) {
+    for (const auto& [key, record] : catalog->records()) {
+      const auto entry = read_catalog_entry(record.document);
+      const Collection* collection = entry ? find(entry->collection) : nullptr;
+      if (collection == nullptr) continue;
+      ++defined;
+      const Index* index = collection->index(entry->index.name);
+      if (index == nullptr || !index->definition().same_keys(entry->index) ||
+          !index->definition().same_options(entry->index)) {
+        return fmt::format("collection '{}': the index '{}' is not as defined", entry->collection, entry->index.name);
+      }
+      if (!index->ready() && !building_) return fmt::format("index '{}': nobody builds it", entry->index.name);
+    }
+  }
+  for (const auto& [name, collection] : collections_) {
+    defined -= collection.indexes().size();
+    if (auto broken = collection.check_indexes()) return fmt::format("collection '{}': {}", name, *broken);
+  }
+  if (defined != 0) return "a collection has an index that nobody defined";
+  return std::nullopt;
 }
 
 }  // namespace distri::db

@@ -131,7 +131,8 @@ std::size_t Index::visit(std::string_view id_key, bson::View document) {
   position_->assign(id_key);
   const std::size_t before = entries_.size();
   add(id_key, document);
-  return std::max<std::size_t>(entries_.size() - before, 1);
+  constexpr std::size_t kBytesOfOne = 4096;
+  return std::max<std::size_t>(entries_.size() - before, 1) + document.bytes().size() / kBytesOfOne;
 }
 
 Result<> Index::check_document(bson::View document) const {

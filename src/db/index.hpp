@@ -77,7 +77,7 @@ class Index {
   // finish() after the last.
   bool ready() const { return !position_; }
   const std::string& position() const { return *position_; }
-  // The work it took, in entries (at least 1).
+  // The work it took, in entries (at least 1; long documents count as more).
   std::size_t visit(std::string_view id_key, bson::View document);
   void finish() { position_.reset(); }
 

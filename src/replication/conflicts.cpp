@@ -87,7 +87,7 @@ Result<Conflict> decode_conflict(wire::Reader& in) {
   if (kind == 0 || kind > static_cast<std::uint8_t>(ConflictKind::kIncrement))
     return fail(Code::kProtocolError, "conflict: unknown kind {}", kind);
   loser.kind = static_cast<ConflictKind>(kind);
-  if (auto checked = db::check_collection_name(conflict.name.collection); !checked)
+  if (auto checked = db::check_stored_collection_name(conflict.name.collection); !checked)
     return fail(Code::kProtocolError, "conflict: {}", checked.error().message);
   DISTRI_TRY(loser.content, decode_parts(in));
   const std::uint32_t count = in.u32();

@@ -65,7 +65,7 @@ Result<CollectionChunk> read_collection(wire::Reader& in) {
   chunk.stamps = decode_stamps(in);
   chunk.from = in.bytes32();
   if (!in.ok()) return fail(Code::kProtocolError, "state chunk: it ends early");
-  if (auto checked = db::check_collection_name(chunk.name); !checked) {
+  if (auto checked = db::check_stored_collection_name(chunk.name); !checked) {
     return fail(Code::kProtocolError, "state chunk: {}", checked.error().message);
   }
   for (;;) {
@@ -265,7 +265,7 @@ Result<RangeDigests> decode_range_digests(wire::Reader& in) {
   if (!in.ok() || count == 0 || count > kRangesMax) {
     return fail(Code::kProtocolError, "range digests: {} ranges, 1 to {} are allowed", count, kRangesMax);
   }
-  if (auto checked = db::check_collection_name(message.collection); !checked) {
+  if (auto checked = db::check_stored_collection_name(message.collection); !checked) {
     return fail(Code::kProtocolError, "range digests: {}", checked.error().message);
   }
   BytesView last = message.from;

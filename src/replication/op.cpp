@@ -209,7 +209,7 @@ Result<Op> decode_op(wire::Reader& in, const ActorId& actor) {
     }
     return op;
   }
-  if (auto checked = db::check_collection_name(op.collection); !checked) {
+  if (auto checked = db::check_stored_collection_name(op.collection); !checked) {
     return fail(Code::kProtocolError, "op: {}", checked.error().message);
   }
   if (op.kind == OpKind::kInsert || op.kind == OpKind::kDelete) DISTRI_TRY_VOID(read_insert(in, op));

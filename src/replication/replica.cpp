@@ -86,6 +86,11 @@ void Replica::set_known_addresses(std::vector<std::string> addresses) {
   impl_->known_addresses = std::move(addresses);
 }
 
+bool Replica::build_indexes(std::size_t budget) {
+  impl_->store.build_indexes(budget);
+  return database().building_indexes();
+}
+
 const db::Database& Replica::database() const {
   return impl_->store.database();
 }

@@ -220,7 +220,7 @@ class Replica {
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
 
-  // ---- Local writes. `now_ms` is wall time. All check their input (db::check_document, check_collection_name):
+  // ---- Local writes. `now_ms` is wall time. All check their input (db::check_document, check_stored_collection_name):
   // kInvalidArgument, kTooLarge; nothing is changed on error. `document` has an _id. kAlreadyExists when a document
   // with that _id is there.
   Result<> insert(std::string_view collection, bson::View document, std::int64_t now_ms);
@@ -324,6 +324,8 @@ class Replica {
   // ---- Turns and time.
   void end_turn(std::int64_t now_ms);
   void tick(std::int64_t now_ms);
+  // Goes on building indexes, for about `budget` documents or keys. True: there is more to do, on another turn.
+  bool build_indexes(std::size_t budget);
   std::vector<Outgoing> take_outgoing();
   std::vector<Notice> take_notices();
   // What the next UpdateInfo says of the owner's side.

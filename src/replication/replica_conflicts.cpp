@@ -94,7 +94,7 @@ Result<> Replica::update_and_increment(std::string_view collection, BytesView ke
   Impl& impl = *impl_;
   const bool updates = !set.empty() || !unset.empty();
   if (deltas.empty() && updates) return update(collection, key, set, unset, now_ms);
-  DISTRI_TRY_VOID(db::check_collection_name(collection));
+  DISTRI_TRY_VOID(db::check_stored_collection_name(collection));
   // All checks come first: the two ops are written together or not at all.
   DISTRI_TRY_VOID(check_increment_fields(deltas));
   const db::Record* record = impl.store.find(collection, key);

@@ -129,7 +129,7 @@ Result<> Replica::Impl::update_document(const db::Record& record, std::string_vi
 }
 
 Result<> Replica::insert(std::string_view collection, bson::View document, std::int64_t now_ms) {
-  DISTRI_TRY_VOID(db::check_collection_name(collection));
+  DISTRI_TRY_VOID(db::check_stored_collection_name(collection));
   DISTRI_TRY_VOID(db::check_document(document));
   if (impl_->store.find(collection, key_of(document)) != nullptr) {
     return fail(Code::kAlreadyExists, "collection '{}' has a document with that _id already", collection);
@@ -138,13 +138,13 @@ Result<> Replica::insert(std::string_view collection, bson::View document, std::
 }
 
 Result<> Replica::replace(std::string_view collection, bson::View document, std::int64_t now_ms) {
-  DISTRI_TRY_VOID(db::check_collection_name(collection));
+  DISTRI_TRY_VOID(db::check_stored_collection_name(collection));
   DISTRI_TRY_VOID(db::check_document(document));
   return impl_->put_document(collection, document, now_ms);
 }
 
 Result<bool> Replica::upsert_fields(std::string_view collection, bson::View fields, std::int64_t now_ms) {
-  DISTRI_TRY_VOID(db::check_collection_name(collection));
+  DISTRI_TRY_VOID(db::check_stored_collection_name(collection));
   DISTRI_TRY_VOID(db::check_document(fields));
   const Bytes key = key_of(fields);
   const db::Record* record = impl_->store.find(collection, key);
@@ -158,7 +158,7 @@ Result<bool> Replica::upsert_fields(std::string_view collection, bson::View fiel
 
 Result<> Replica::update(std::string_view collection, BytesView key, bson::View set,
                          const std::vector<std::string>& unset, std::int64_t now_ms) {
-  DISTRI_TRY_VOID(db::check_collection_name(collection));
+  DISTRI_TRY_VOID(db::check_stored_collection_name(collection));
   const db::Record* record = impl_->store.find(collection, key);
   if (record == nullptr) return fail(Code::kNotFound, "collection '{}' has no document with that _id", collection);
   if (const auto id = set.find("_id"); id && bson::order_key(*id) != key) {
@@ -168,7 +168,7 @@ Result<> Replica::update(std::string_view collection, BytesView key, bson::View 
 }
 
 Result<bool> Replica::remove(std::string_view collection, BytesView key, std::int64_t now_ms) {
-  DISTRI_TRY_VOID(db::check_collection_name(collection));
+  DISTRI_TRY_VOID(db::check_stored_collection_name(collection));
   const db::Record* record = impl_->store.find(collection, key);
   if (record == nullptr) return false;
   Op op;
@@ -184,14 +184,14 @@ Result<bool> Replica::remove(std::string_view collection, BytesView key, std::in
 }
 
 Result<bool> Replica::create_collection(std::string_view name, std::int64_t now_ms) {
-  DISTRI_TRY_VOID(db::check_collection_name(name));
+  DISTRI_TRY_VOID(db::check_stored_collection_name(name));
   if (impl_->store.exists(name)) return false;
   DISTRI_TRY_VOID(impl_->ensure_collection(name, now_ms));
   return true;
 }
 
 Result<bool> Replica::drop_collection(std::string_view name, std::int64_t now_ms) {
-  DISTRI_TRY_VOID(db::check_collection_name(name));
+  DISTRI_TRY_VOID(db::check_stored_collection_name(name));
   if (!impl_->store.exists(name)) return false;
   Op op;
   op.kind = OpKind::kDropCollection;

@@ -139,12 +139,12 @@ void Store::put(Shelf& target, std::string_view collection, std::string_view key
   if (state.document) {
     target.digest.add(member_hash(collection, *state.document, state.revision));
     target.tombstones.erase(key);
-    database_.open(collection).put(key, db::Record{std::move(*state.document), std::move(state.revision)});
+    database_.put(collection, key, db::Record{std::move(*state.document), std::move(state.revision)});
     return;
   }
   target.tombstones.insert_or_assign(std::string(key), Tombstone{state.revision.stamp, state.revision.dot});
   if (old != nullptr) {
-    database_.find(collection)->erase(key);
+    database_.erase_document(collection, key);
     settle_existence(target, collection);
   }
 }
@@ -203,6 +203,7 @@ std::optional<std::string> Store::check(const VersionVector& vector) const {
     if (auto broken = check_collection(name, *contents, vector)) return broken;
   }
   if (auto broken = conflicts_.check()) return broken;
+  if (auto broken = database_.check_indexes()) return broken;
   for (const auto& [name, conflict] : conflicts_.entries()) {
     if (!vector.covers(name.loser) || !vector.covers(conflict.loser.winner))
       return fmt::format("'{}': a conflict's dot is not covered by the vector", name.collection);

@@ -83,6 +83,7 @@ class Store {
   Stamp stamp_of_oldest_tombstones(std::size_t count) const;
 
   const db::Database& database() const { return database_; }
+  void build_indexes(std::size_t budget) { database_.build_indexes(budget); }
   const db::Record* find(std::string_view collection, std::string_view key) const;
   bool exists(std::string_view collection) const { return database_.find(collection) != nullptr; }
   Digest digest(std::string_view collection) const;

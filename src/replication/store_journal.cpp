@@ -66,7 +66,7 @@ Result<> Store::load_collection(BytesView key, BytesView body) {
   const CollectionStamps stamps = decode_stamps(in);
   const std::uint64_t documents = in.u64();
   const BytesView digest = in.raw(32);
-  if (!in.ok() || !in.at_end() || !db::check_collection_name(name)) {
+  if (!in.ok() || !in.at_end() || !db::check_stored_collection_name(name)) {
     return fail(Code::kDataLoss, "the head of collection '{}' is damaged", name);
   }
   promised_[name] = {Digest::from_bytes(digest), documents};

@@ -125,7 +125,8 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
     } else {
       const auto dead = target.tombstones.find(key);
       const bool buried = dead != target.tombstones.end();
-      // Seen and gone: it was deleted here, and its tombstone has been removed since. (An older one may be there again.)
+      // Seen and gone: it was deleted here, and its tombstone has been removed since. (An older one may be there
+      // again.)
       const bool newer = !buried || state.revision.stamp > dead->second.stamp;
       const bool gone = absence == Absence::kDoubtful
                             ? !buried && state.revision.stamp <= std::max(ours.purged, ours.dropped.stamp)
@@ -149,7 +150,7 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
 // the sender's vector covers the delete, and soon ours does too.
 void Store::forget_absent(Shelf& target, const CollectionChunk& chunk,
                           const std::function<bool(const db::Revision&)>& gone, const Seen& seen) {
-  db::Collection* documents = database_.find(chunk.name);
+  const db::Collection* documents = database_.find(chunk.name);
   if (documents == nullptr) return;
   std::vector<std::string> absent;
   auto sent = chunk.states.begin();
@@ -173,7 +174,7 @@ void Store::forget(Shelf& target, const std::string& key, const db::Record& reco
                    const Seen& seen) {
   keep_what_ends(target, key, record, winner, seen);
   target.digest.remove(member_hash(target.name, record.document, record.revision));
-  database_.find(target.name)->erase(key);
+  database_.erase_document(target.name, key);
 }
 
 // What `winner` had not seen of a document that ends.

@@ -44,7 +44,7 @@ Result<std::vector<CollectionSummary>> decode_summaries(wire::Reader& in) {
     const BytesView digest = in.raw(32);
     if (!in.ok()) return fail(Code::kProtocolError, "update info: its collections end early");
     summary.digest = Digest::from_bytes(digest);
-    if (auto checked = db::check_collection_name(summary.name); !checked) {
+    if (auto checked = db::check_stored_collection_name(summary.name); !checked) {
       return fail(Code::kProtocolError, "update info: {}", checked.error().message);
     }
     if (!summaries.empty() && summaries.back().name >= summary.name) {

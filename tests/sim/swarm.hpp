@@ -53,6 +53,7 @@ class Swarm {
   void serve_session(std::size_t i, Client& client);
   // True: a document now holds `serial`.
   Result<bool> random_write(replication::Replica& replica, Millis now, std::int64_t serial);
+  Result<> write_index(replication::Replica& replica, Millis now, std::string_view collection);
   bson::Document random_document(std::int64_t serial);
   void first_tallies();
   Result<bool> random_increment(replication::Replica& replica, Millis now, std::string_view collection,

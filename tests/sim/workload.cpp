@@ -2,6 +2,7 @@
 #include <array>
 
 #include "distri/bson/compare.hpp"
+#include "distri/db/index_catalog.hpp"
 #include "swarm.hpp"
 
 namespace distri::sim {
@@ -221,6 +222,10 @@ Result<bool> Swarm::random_write(Replica& replica, Millis now, std::int64_t seri
     DISTRI_TRY_VOID(replica.create_collection(collection, now));
     return false;
   }
+  if (kind < 6) {
+    DISTRI_TRY_VOID(write_index(replica, now, collection));
+    return false;
+  }
   const bson::Document document = random_document(serial);
   const Bytes key = bson::order_key(document.view().begin()->value);
   if (kind < 17) {
@@ -241,6 +246,21 @@ Result<bool> Swarm::random_write(Replica& replica, Millis now, std::int64_t seri
     DISTRI_TRY_VOID(replica.update(collection, key, document, unset, now));
   }
   return true;
+}
+
+// Defines an index, in the place of another one of that name, or takes it away.
+Result<> Swarm::write_index(Replica& replica, Millis now, std::string_view collection) {
+  db::IndexDefinition index;
+  index.name = fmt::format("i{}", random_.below(3));
+  const std::uint64_t first = random_.below(kFields);
+  index.fields.push_back({fmt::format("f{}", first), random_.chance(0.5)});
+  if (random_.chance(0.3)) index.fields.push_back({fmt::format("f{}", (first + 1) % kFields), false});
+  index.unique = random_.chance(0.2);
+  index.sparse = random_.chance(0.3);
+  const bson::Document definition = db::catalog_document(collection, index);
+  if (random_.chance(0.7)) return replica.replace(db::kIndexCollection, definition, now);
+  DISTRI_TRY_VOID(replica.remove(db::kIndexCollection, bson::order_key(definition.view().begin()->value), now));
+  return {};
 }
 
 bson::Document Swarm::random_document(std::int64_t serial) {

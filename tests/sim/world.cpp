@@ -202,6 +202,7 @@ void World::tick(std::size_t i) {
   if (machine.disk && machine.disk->full()) machine.full_at = now_;
   if (!machine.paused) {
     machine.replica->tick(wall(machine));
+    machine.replica->build_indexes(kIndexSlice);
     check_tombstones(i);
     after_turn(i);
   }

@@ -97,6 +97,7 @@ class World {
  public:
   static constexpr Millis kEpochMs = 1'700'000'000'000;  // where the simulated wall clocks start
   static constexpr Millis kTickMs = 50;
+  static constexpr std::size_t kIndexSlice = 20;  // documents or keys, so that building takes many ticks
 
   World(const WorldOptions& options, const FaultSet& faults, Random& random, EventLog& log);
 

@@ -113,10 +113,14 @@ TEST_CASE("a collection keeps one record a key, in key order, and counts its byt
 TEST_CASE("a database opens, finds and erases collections by name") {
   db::Database database;
   CHECK(database.find("a") == nullptr);
-  db::Collection& a = database.open("a");
-  CHECK(&database.open("a") == database.find("a"));
-  a.put("k", {});
-  CHECK(std::as_const(database).find("a")->size() == 1);
+  const db::Collection& a = database.open("a");
+  CHECK(&a == database.find("a"));
+  database.put("a", "k", {});
+  CHECK(database.find("a")->size() == 1);
+  CHECK(database.erase_document("a", "k"));
+  CHECK_FALSE(database.erase_document("a", "k"));
+  CHECK_FALSE(database.erase_document("none", "k"));
+  CHECK(database.find("a")->size() == 0);
   database.open("b");
   CHECK(database.collections().size() == 2);
   CHECK(database.erase("a"));
