@@ -66,6 +66,11 @@ Find& Find::project(json projection) {
   return *this;
 }
 
+Find& Find::hint(std::string index) {
+  query_["hint"] = std::move(index);
+  return *this;
+}
+
 Find& Find::options(CallOptions options) {
   options_ = std::move(options);
   return *this;
@@ -91,6 +96,11 @@ Result<json> Find::page(std::string_view cursor) {
 
 Result<std::uint64_t> Find::count() {
   return client_->count(collection_, query_.value("filter", json()), options_);
+}
+
+Result<json> Find::explain() {
+  DISTRI_TRY(Answer answer, ask(*client_, on("Explain", collection_), query_, nullptr, reading(options_)));
+  return std::move(answer.document);
 }
 
 json insert_one(json document) {
@@ -225,6 +235,31 @@ Result<BulkResult> Collection::bulk_write(std::vector<json> operations, const Bu
     DISTRI_TRY(result.first_failed, number_of(answer.document, "first_failed", service));
   }
   return result;
+}
+
+Result<std::string> Collection::create_index(const SortFields& fields, const IndexOptions& options) const {
+  json params = {{"key", sort_list(fields)}};
+  if (!options.name.empty()) params["name"] = options.name;
+  if (options.unique) params["unique"] = true;
+  if (options.sparse) params["sparse"] = true;
+  if (!options.partial_filter.is_null()) params["partialFilterExpression"] = options.partial_filter;
+  const std::string service = on("CreateIndex", name_);
+  DISTRI_TRY(const Answer answer, ask(*client_, service, writing(options, std::move(params)), nullptr, options));
+  const auto name = answer.document.find("name");
+  if (name == answer.document.end() || !name->is_string()) return no_field(service, "name", "a string");
+  return name->get<std::string>();
+}
+
+Result<> Collection::drop_index(std::string_view name, const WriteOptions& options) const {
+  json params = {{"name", name}};
+  DISTRI_TRY_VOID(ask(*client_, on("DropIndex", name_), writing(options, std::move(params)), nullptr, options));
+  return {};
+}
+
+Result<std::vector<json>> Collection::list_indexes(const CallOptions& options) const {
+  const std::string service = on("ListIndexes", name_);
+  DISTRI_TRY(Answer answer, ask(*client_, service, nullptr, nullptr, reading(options)));
+  return list_of(answer.document, "indexes", service);
 }
 
 }  // namespace distri::client

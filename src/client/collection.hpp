@@ -22,13 +22,15 @@ namespace distri::client {
 // {{"stars", -1}, {"name", 1}}: in this order; 1 ascending, -1 descending.
 using SortFields = std::vector<std::pair<std::string, int>>;
 
-// A query; nothing is asked before one of the last four.
+// A query; nothing is asked before one of the last five.
 class Find {
  public:
   Find& sort(const SortFields& fields);
   Find& skip(std::uint64_t documents);
   Find& limit(std::uint64_t documents);  // 0: none
   Find& project(nlohmann::json projection);
+  // The name of the index to use; "$natural": none.
+  Find& hint(std::string index);
   Find& options(CallOptions options);
 
   Result<std::vector<nlohmann::json>> all();
@@ -38,6 +40,8 @@ class Find {
   Result<nlohmann::json> page(std::string_view cursor = {});
   // Of the filter alone.
   Result<std::uint64_t> count();
+  // What the node that was asked does for the first page: stages, indexes, how much it looked at (docs/documents.md).
+  Result<nlohmann::json> explain();
 
  private:
   friend class Collection;
@@ -64,6 +68,13 @@ struct UpdateResult {
   std::uint64_t matched = 0;
   std::uint64_t modified = 0;
   std::optional<nlohmann::json> upserted_id;
+};
+
+struct IndexOptions : WriteOptions {
+  std::string name;  // empty: made of fields and directions
+  bool unique = false;
+  bool sparse = false;
+  nlohmann::json partial_filter = nullptr;  // partialFilterExpression
 };
 
 // An operation of a bulk write.
@@ -120,6 +131,13 @@ class Collection {
   // Operations of the functions above; documents to insert get their _id here. An operation that fails is told in the
   // result, and is no error of the call.
   Result<BulkResult> bulk_write(std::vector<nlohmann::json> operations, const BulkOptions& options = {}) const;
+
+  // The index's name. Nothing happens when the same index is there. kInvalidArgument: another is in its way. Each node
+  // builds it for itself, in the background; list_indexes() says whether the one that answers has ("ready").
+  Result<std::string> create_index(const SortFields& fields, const IndexOptions& options = {}) const;
+  // kNotFound. "*": all, how many there be.
+  Result<> drop_index(std::string_view name, const WriteOptions& options = {}) const;
+  Result<std::vector<nlohmann::json>> list_indexes(const CallOptions& options = {}) const;
 
  private:
   friend class Client;

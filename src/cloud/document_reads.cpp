@@ -8,6 +8,7 @@
 #include "distri/cloud/request_text.hpp"
 #include "distri/cloud/service_params.hpp"
 #include "distri/db/distinct.hpp"
+#include "distri/db/explain.hpp"
 #include "distri/db/find.hpp"
 #include "distri/db/positional.hpp"
 #include "distri/db/projection.hpp"
@@ -81,11 +82,8 @@ Result<Bytes> render_page(const db::FindPage& page, const Wanted& wanted, wire::
   return format == wire::Format::kJson ? render_json_page(page, wanted) : render_bson_page(page, wanted);
 }
 
-}  // namespace
-
-Result<Bytes> DocumentServices::read(const DocumentCall& call, bson::View params) {
-  db::FindQuery query;
-  Wanted wanted;
+// `query` refers to `wanted` and `params`.
+Result<> parse_query(bson::View params, db::FindQuery& query, Wanted& wanted) {
   DISTRI_TRY(wanted.filter, filter_param(params));
   if (wanted.filter) {
     query.filter = &*wanted.filter;
@@ -107,6 +105,20 @@ Result<Bytes> DocumentServices::read(const DocumentCall& call, bson::View params
       return fail(Code::kInvalidArgument, "parameter 'cursor' must be a string");
     query.cursor = cursor->as_string();
   }
+  if (const auto hint = params.find("hint")) {
+    if (hint->type() != bson::Type::kString)
+      return fail(Code::kInvalidArgument, "parameter 'hint' must be the name of an index, or \"$natural\"");
+    query.hint = hint->as_string();
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Bytes> DocumentServices::read(const DocumentCall& call, bson::View params) {
+  db::FindQuery query;
+  Wanted wanted;
+  DISTRI_TRY_VOID(parse_query(params, query, wanted));
   query.page_bytes_max = reply_page_bytes_max_;
   const auto* collection = replica_.database().find(call.collection);
   if (collection == nullptr) return render_page({}, wanted, call.format);
@@ -122,6 +134,17 @@ void DocumentServices::show_ids(std::string_view collection, const db::Filter& f
   shown_by_id_ = true;
   commit_shown_ = 0;
   for (const std::string& key : *keys) commit_shown_ = std::max(commit_shown_, replica_.undurable(collection, key));
+}
+
+Result<Bytes> DocumentServices::explain(const DocumentCall& call, bson::View params) {
+  db::FindQuery query;
+  Wanted wanted;
+  DISTRI_TRY_VOID(parse_query(params, query, wanted));
+  query.page_bytes_max = reply_page_bytes_max_;
+  static const db::Collection kNone;
+  const auto* collection = replica_.database().find(call.collection);
+  DISTRI_TRY(bson::Document explained, db::explain(collection == nullptr ? kNone : *collection, query));
+  return render_document(std::move(explained), call.format);
 }
 
 Result<Bytes> DocumentServices::count(const DocumentCall& call, bson::View params) {
@@ -152,6 +175,7 @@ Result<Bytes> DocumentServices::list(const DocumentCall& call) {
   reply.begin_array("collections");
   std::size_t i = 0;
   for (const auto& summary : replica_.summaries()) {
+    if (!db::check_collection_name(summary.name)) continue;  // distri's own
     const auto* collection = replica_.database().find(summary.name);
     reply.begin_object(std::to_string(i++));
     reply.append_string("name", summary.name);

@@ -17,7 +17,7 @@ struct Entry {
   bool write;
   std::array<std::string_view, kParamsMax> params;  // empty ones at the end
 };
-constexpr std::array<Entry, 12> kServices = {{
+constexpr std::array<Entry, 16> kServices = {{
     {"CreateCollection", DocumentService::kCreateCollection, true, {"w"}},
     {"DropCollection", DocumentService::kDropCollection, true, {"w"}},
     {"ListCollections", DocumentService::kListCollections, false, {}},
@@ -30,7 +30,7 @@ constexpr std::array<Entry, 12> kServices = {{
     {"ReadCollection",
      DocumentService::kReadCollection,
      false,
-     {"filter", "sort", "skip", "limit", "page_documents", "cursor", "projection"}},
+     {"filter", "sort", "skip", "limit", "page_documents", "cursor", "projection", "hint"}},
     {"Count", DocumentService::kCount, false, {"filter"}},
     {"Conflicts", DocumentService::kConflicts, true, {"collection", "action", "id", "limit", "after", "w"}},
     {"FindAndModify",
@@ -39,6 +39,16 @@ constexpr std::array<Entry, 12> kServices = {{
      {"filter", "update", "remove", "sort", "upsert", "return", "projection", "arrayFilters", "w"}},
     {"Distinct", DocumentService::kDistinct, false, {"field", "filter"}},
     {"BulkWrite", DocumentService::kBulkWrite, true, {"ordered", "w"}},
+    {"CreateIndex",
+     DocumentService::kCreateIndex,
+     true,
+     {"key", "name", "unique", "sparse", "partialFilterExpression", "w"}},
+    {"DropIndex", DocumentService::kDropIndex, true, {"name", "w"}},
+    {"ListIndexes", DocumentService::kListIndexes, false, {}},
+    {"Explain",
+     DocumentService::kExplain,
+     false,
+     {"filter", "sort", "skip", "limit", "page_documents", "cursor", "projection", "hint"}},
 }};
 
 const Entry& entry_of(DocumentService service) {
@@ -100,6 +110,7 @@ Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
     }
     case DocumentService::kDropCollection: {
       DISTRI_TRY(const bool dropped, replica_.drop_collection(call.collection, clock_.wall_ms()));
+      DISTRI_TRY_VOID(forget_indexes(call.collection));
       return bool_reply("dropped", dropped, call.format);
     }
     case DocumentService::kListCollections:
@@ -122,6 +133,14 @@ Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
       return distinct(call, params);
     case DocumentService::kBulkWrite:
       return bulk_write(call, params);
+    case DocumentService::kCreateIndex:
+      return create_index(call, params);
+    case DocumentService::kDropIndex:
+      return drop_index(call, params);
+    case DocumentService::kListIndexes:
+      return list_indexes(call);
+    case DocumentService::kExplain:
+      return explain(call, params);
   }
   return fail(Code::kInternal, "document service {} is not wired", entry.name);
 }

@@ -31,6 +31,10 @@ enum class DocumentService {
   kFindAndModify,
   kDistinct,
   kBulkWrite,
+  kCreateIndex,
+  kDropIndex,
+  kListIndexes,
+  kExplain,
 };
 
 std::optional<DocumentService> find_document_service(std::string_view name);
@@ -82,8 +86,14 @@ class DocumentServices {
   Result<Bytes> read(const DocumentCall& call, bson::View params);
   Result<Bytes> count(const DocumentCall& call, bson::View params);
   Result<Bytes> distinct(const DocumentCall& call, bson::View params);
+  Result<Bytes> explain(const DocumentCall& call, bson::View params);
   Result<Bytes> list(const DocumentCall& call);
   void show_ids(std::string_view collection, const db::Filter& filter);
+  // index_services.cpp
+  Result<Bytes> create_index(const DocumentCall& call, bson::View params);
+  Result<Bytes> drop_index(const DocumentCall& call, bson::View params);
+  Result<Bytes> list_indexes(const DocumentCall& call);
+  Result<> forget_indexes(std::string_view collection);
   // conflict_service.cpp
   Result<Bytes> conflicts(const DocumentCall& call, bson::View params);
   Result<Bytes> list_conflicts(std::string_view collection, bson::View params, wire::Format format) const;

@@ -13,11 +13,4 @@ namespace distri::db {
 
 Result<bson::Document> explain(const Collection& collection, const FindQuery& query);
 
-struct ScanPlan;
-struct ScanCounts;
-
-// find() that tells how (private to the module).
-Result<FindPage> find_with_plan(const Collection& collection, const FindQuery& query, ScanPlan& plan,
-                                ScanCounts& counts);
-
 }  // namespace distri::db

@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "distri/db/cursor.hpp"
-#include "distri/db/explain.hpp"
 #include "distri/db/scan.hpp"
 #include "distri/db/sort.hpp"
 

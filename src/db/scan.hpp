@@ -6,6 +6,7 @@
 #include <functional>
 #include <string_view>
 
+#include "distri/db/find.hpp"
 #include "distri/db/plan.hpp"
 
 namespace distri::db {
@@ -28,5 +29,9 @@ Result<> scan_by_id(const Collection& collection, const Filter* filter, const Sc
 // has the sort's, after the unindexable ones. `take` asks the filter.
 void scan_candidates(const Collection& collection, const Filter* filter, const ScanPlan& plan, ScanCounts& counts,
                      const TakeRecord& take);
+
+// find() that tells how (find.cpp).
+Result<FindPage> find_with_plan(const Collection& collection, const FindQuery& query, ScanPlan& plan,
+                                ScanCounts& counts);
 
 }  // namespace distri::db

@@ -155,3 +155,37 @@ TEST_CASE("answers to updates that make no sense are protocol errors") {
   CHECK(c.distinct("a").error().code == Code::kProtocolError);
   CHECK(c.bulk_write({}).error().code == Code::kProtocolError);
 }
+
+TEST_CASE("indexes are created with their fields in order, dropped and listed; queries are explained") {
+  Scripted s({{{"name", "z_1_a_-1"}, {"created", true}},
+              {{"name", "n"}, {"created", false}},
+              {{"dropped", 1}},
+              {{"indexes", {{{"name", "_id_"}}}}},
+              {{"queryPlanner", json::object()}},
+              kNone,
+              json::object()});
+  CHECK(s.photos.create_index({{"z", 1}, {"a", -1}}).value() == "z_1_a_-1");
+  CHECK(s.last().service == "CreateIndex<photos>");
+  CHECK(s.params() == json::parse(R"({"key":[{"z":1},{"a":-1}]})"));
+  CHECK_FALSE(s.last().id.empty());
+  IndexOptions options;
+  options.name = "n";
+  options.unique = options.sparse = true;
+  options.partial_filter = {{"a", {{"$gt", 1}}}};
+  options.w = WriteConcern::majority();
+  CHECK(s.photos.create_index({{"a", 1}}, options).value() == "n");
+  CHECK(s.params() == json::parse(R"({"key":[{"a":1}],"name":"n","unique":true,"sparse":true,
+                                      "partialFilterExpression":{"a":{"$gt":1}},"w":"majority"})"));
+  CHECK(s.photos.drop_index("n").has_value());
+  CHECK(s.last().service == "DropIndex<photos>");
+  CHECK(s.params() == json{{"name", "n"}});
+  CHECK(s.photos.list_indexes().value() == std::vector<json>{{{"name", "_id_"}}});
+  CHECK(s.last().service == "ListIndexes<photos>");
+  CHECK(s.photos.find({{"a", 1}}).sort({{"b", 1}}).hint("n").explain().value() ==
+        json{{"queryPlanner", json::object()}});
+  CHECK(s.last().service == "Explain<photos>");
+  CHECK(s.params() == json::parse(R"({"filter":{"a":1},"sort":[{"b":1}],"hint":"n"})"));
+  CHECK(s.photos.find().hint("$natural").all().has_value());
+  CHECK(s.params() == json{{"hint", "$natural"}});
+  CHECK(s.photos.create_index({{"a", 1}}).error().code == Code::kProtocolError);
+}

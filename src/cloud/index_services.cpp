@@ -1,0 +1,182 @@
+// CreateIndex, DropIndex and ListIndexes. An index is a document of `system.indexes`; writing that is creating it.
+#include <algorithm>
+
+#include "distri/bson/compare.hpp"
+#include "distri/cloud/document_services.hpp"
+#include "distri/cloud/index_checks.hpp"
+#include "distri/cloud/request_text.hpp"
+#include "distri/cloud/service_params.hpp"
+#include "distri/db/index.hpp"
+#include "distri/db/index_catalog.hpp"
+#include "distri/db/language_error.hpp"
+
+namespace distri::cloud {
+namespace {
+
+using db::Index;
+using db::IndexDefinition;
+
+// The parameters of CreateIndex as a specification: without "w", and with the key as one object (a list is for callers
+// whose objects have no order).
+Result<bson::Document> specification_of(bson::View params) {
+  bson::Builder out;
+  for (const bson::Element& element : params) {
+    if (element.key == "w") continue;
+    if (element.key != "key" || element.value.type() != bson::Type::kArray) {
+      out.append_element(element);
+      continue;
+    }
+    out.begin_object("key");
+    for (const bson::Element& field : element.value.as_object()) {
+      if (field.value.type() != bson::Type::kObject)
+        return fail(Code::kInvalidArgument, "parameter 'key': every entry of the list must be an object");
+      for (const bson::Element& each : field.value.as_object()) out.append_element(each);
+    }
+    out.end();
+  }
+  return std::move(out).finish();
+}
+
+// Whether the index is there already. An error when another is in its way.
+Result<bool> is_there(const db::Collection& collection, const IndexDefinition& wanted) {
+  for (const auto& index : collection.indexes()) {
+    const IndexDefinition& other = index->definition();
+    const bool same = other.same_keys(wanted) && other.same_options(wanted);
+    if (same && other.name == wanted.name) return true;
+    if (same) {
+      return db::refuse(db::mongo::kIndexOptionsConflict, "index: it exists already with another name: '{}'",
+                        db::shown(other.name));
+    }
+    if (other.name != wanted.name) continue;
+    if (other.same_keys(wanted)) {
+      return db::refuse(db::mongo::kIndexOptionsConflict, "index: '{}' exists already with other options",
+                        db::shown(other.name));
+    }
+    return db::refuse(db::mongo::kIndexKeySpecsConflict, "index: '{}' exists already with another key",
+                      db::shown(other.name));
+  }
+  if (collection.indexes().size() >= db::kIndexesMax) {
+    return db::refuse(db::mongo::kCannotCreateIndex, "index: the collection has {} indexes, the most it can",
+                      db::kIndexesMax);
+  }
+  return false;
+}
+
+Bytes catalog_key(std::string_view collection, std::string_view index) {
+  bson::Builder out;
+  out.append_string("_id", db::catalog_id(collection, index));
+  const bson::Document id = std::move(out).finish();
+  return bson::order_key(id.view().begin()->value);
+}
+
+void append_status(bson::Builder& out, const Index& index) {
+  const auto number = [&out](std::string_view name, std::uint64_t value) {
+    out.append_int64(name, static_cast<std::int64_t>(value));
+  };
+  db::append_index(out, index.definition());
+  out.append_bool("ready", index.ready());
+  number("entries", index.entries().size());
+  number("bytes", index.bytes());
+  if (index.definition().unique) number("duplicates", index.duplicates());
+  if (!index.unindexable().empty()) number("unindexable", index.unindexable().size());
+}
+
+}  // namespace
+
+bool has_indexes(const replication::Replica& replica, std::string_view collection) {
+  const db::Collection* documents = replica.database().find(collection);
+  return documents != nullptr && !documents->indexes().empty();
+}
+
+Result<> check_indexes(const replication::Replica& replica, std::string_view collection, bson::View document) {
+  const db::Collection* documents = replica.database().find(collection);
+  if (documents == nullptr) return {};
+  if (documents->indexes().empty()) return {};
+  const auto id = document.find("_id");
+  const Bytes key = id ? bson::order_key(*id) : Bytes();
+  for (const auto& index : documents->indexes()) {
+    DISTRI_TRY_VOID(index->check_document(document));
+    if (!index->conflict(key, document)) continue;
+    return fail(Code::kAlreadyExists, "{}: E11000 duplicate key error collection: {} index: {}",
+                db::mongo_code(db::mongo::kDuplicateKey), collection, db::shown(index->definition().name));
+  }
+  return {};
+}
+
+Result<Bytes> DocumentServices::create_index(const DocumentCall& call, bson::View params) {
+  DISTRI_TRY(const bson::Document specification, specification_of(params));
+  DISTRI_TRY(const IndexDefinition index, db::parse_index(specification));
+  const db::Collection* collection = replica_.database().find(call.collection);
+  bool there = false;
+  if (collection == nullptr) {
+    DISTRI_TRY_VOID(replica_.create_collection(call.collection, clock_.wall_ms()));
+  } else {
+    DISTRI_TRY(there, is_there(*collection, index));
+  }
+  if (!there) {
+    // Replaces a document there that defines no index.
+    const bson::Document document = db::catalog_document(call.collection, index);
+    DISTRI_TRY_VOID(replica_.replace(db::kIndexCollection, document, clock_.wall_ms()));
+  }
+  bson::Builder reply;
+  reply.append_string("name", index.name).append_bool("created", !there);
+  return render_document(std::move(reply).finish(), call.format);
+}
+
+Result<Bytes> DocumentServices::drop_index(const DocumentCall& call, bson::View params) {
+  const auto name = params.find("name");
+  if (!name || name->type() != bson::Type::kString)
+    return fail(Code::kInvalidArgument, "parameter 'name' must be the name of an index, or \"*\" for all");
+  if (name->as_string() == "_id_")
+    return db::refuse(db::mongo::kInvalidOptions, "index: the index on '_id' cannot be dropped");
+  std::vector<std::string> names;
+  if (const db::Collection* collection = replica_.database().find(call.collection)) {
+    for (const auto& index : collection->indexes()) {
+      const std::string& each = index->definition().name;
+      if (name->as_string() == "*" || name->as_string() == each) names.push_back(each);
+    }
+  }
+  if (names.empty() && name->as_string() != "*") {
+    return fail(Code::kNotFound, "{}: index not found with name [{}]", db::mongo_code(db::mongo::kIndexNotFound),
+                db::shown(name->as_string()));
+  }
+  for (const std::string& each : names) {
+    DISTRI_TRY_VOID(replica_.remove(db::kIndexCollection, catalog_key(call.collection, each), clock_.wall_ms()));
+  }
+  return single_field_reply("dropped", names.size(), call.format);
+}
+
+// The definitions go with the collection, those too that make no index here.
+Result<> DocumentServices::forget_indexes(std::string_view collection) {
+  const db::Collection* catalog = replica_.database().find(db::kIndexCollection);
+  if (catalog == nullptr) return {};
+  std::vector<Bytes> keys;
+  auto at = catalog->records().lower_bound(db::catalog_key_begin(collection));
+  for (; at != catalog->records().end() && db::is_catalog_entry_of(collection, at->second.document); ++at) {
+    keys.push_back(at->first);
+  }
+  for (const Bytes& key : keys) DISTRI_TRY_VOID(replica_.remove(db::kIndexCollection, key, clock_.wall_ms()));
+  return {};
+}
+
+Result<Bytes> DocumentServices::list_indexes(const DocumentCall& call) {
+  bson::Builder reply;
+  reply.begin_array("indexes");
+  if (const db::Collection* collection = replica_.database().find(call.collection)) {
+    reply.begin_object("0");
+    reply.begin_object("key").append_int32("_id", 1).end();
+    reply.append_string("name", "_id_").append_bool("ready", true);
+    reply.append_int64("entries", static_cast<std::int64_t>(collection->size()));
+    reply.end();
+    std::size_t i = 1;
+    for (const auto& index : collection->indexes()) {
+      reply.begin_object(std::to_string(i++));
+      append_status(reply, *index);
+      reply.end();
+    }
+  }
+  reply.end();
+  return render_document(std::move(reply).finish(), call.format);
+}
+
+}  // namespace distri::cloud

@@ -1,0 +1,215 @@
+// CreateIndex, DropIndex, ListIndexes, Explain, and what indexes say to writes.
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "distri/bson/compare.hpp"
+#include "distri/bson/json.hpp"
+#include "distri/cloud/document_services.hpp"
+#include "distri/db/index_catalog.hpp"
+
+using namespace distri;
+using namespace distri::cloud;
+using nlohmann::json;
+
+namespace {
+
+struct Fixture {
+  SystemClock clock;
+  Random random{1};
+  replication::Replica replica{[] {
+    replication::ReplicaConfig config;
+    config.node.bytes[0] = 1;
+    return config;
+  }()};
+  DocumentServices services{replica, clock, random, 1u << 20};
+
+  Result<json> call(std::string_view service, std::string_view params, std::string_view body = "",
+                    std::string_view collection = "c") {
+    const auto found = find_document_service(service);
+    REQUIRE(found);
+    const auto reply = services.execute({*found, collection, params, body, wire::Format::kJson, 0});
+    if (!reply) return fail(reply.error());
+    return json::parse(*reply);
+  }
+  json good(std::string_view service, std::string_view params, std::string_view body = "") {
+    const auto reply = call(service, params, body);
+    REQUIRE_MESSAGE(reply.has_value(), (reply ? "" : reply.error().message));
+    return *reply;
+  }
+  Error bad(std::string_view service, std::string_view params, std::string_view body = "") {
+    const auto reply = call(service, params, body);
+    REQUIRE_FALSE(reply.has_value());
+    return reply.error();
+  }
+  void build() {
+    while (replica.build_indexes(7)) {
+    }
+  }
+  void fill(int documents) {
+    for (int i = 0; i < documents; ++i) good("AddDocument", "", fmt::format(R"({{"_id":{0},"a":{0},"b":"x"}})", i));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("CreateIndex makes an index once, and says what is in its way") {
+  Fixture f;
+  CHECK(f.good("CreateIndex", R"({"key":[{"b":1},{"a":-1}]})") == json{{"name", "b_1_a_-1"}, {"created", true}});
+  CHECK(f.good("CreateIndex", R"({"key":{"b":1,"a":-1}})") == json{{"name", "b_1_a_-1"}, {"created", false}});
+  CHECK(f.good("CreateIndex", R"({"key":{"a":1},"name":"by a","sparse":true,"w":1})")["created"] == true);
+  struct Row {
+    const char* params;
+    const char* message;
+  };
+  for (const Row& row : {
+           Row{R"({"key":{"b":1,"a":-1},"name":"other"})",
+               "IndexOptionsConflict (85): index: it exists already with "
+               "another name: 'b_1_a_-1'"},
+           Row{R"({"key":{"b":1,"a":-1},"unique":true})",
+               "IndexOptionsConflict (85): index: 'b_1_a_-1' exists already with other options"},
+           Row{R"({"key":{"z":1},"name":"by a"})",
+               "IndexKeySpecsConflict (86): index: 'by a' exists already with another key"},
+           Row{R"({"key":{"a":"text"}})", "CannotCreateIndex (67)"},
+           Row{R"({"key":[1]})", "parameter 'key': every entry of the list must be an object"},
+           Row{R"({})", "FailedToParse (9): index: 'key' is missing"},
+           Row{R"({"key":{"a":1},"expireAfterSeconds":5})", "no parameter 'expireAfterSeconds'; it has key, name"},
+       }) {
+    const Error error = f.bad("CreateIndex", row.params);
+    CHECK(error.code == Code::kInvalidArgument);
+    CHECK_MESSAGE(error.message.find(row.message) != std::string::npos, error.message);
+  }
+  for (int i = 0; i < 62; ++i) f.good("CreateIndex", fmt::format(R"({{"key":{{"f{}":1}}}})", i));
+  CHECK(f.bad("CreateIndex", R"({"key":{"one more":1}})").message ==
+        "CannotCreateIndex (67): index: the collection has 64 indexes, the most it can");
+}
+
+TEST_CASE("ListIndexes tells what is there, and DropIndex takes it away") {
+  Fixture f;
+  f.fill(20);
+  CHECK(*f.call("ListIndexes", "", "", "none") == json{{"indexes", json::array()}});
+  f.good("CreateIndex", R"({"key":{"a":1},"unique":true})");
+  json list = f.good("ListIndexes", "")["indexes"];
+  REQUIRE(list.size() == 2);
+  CHECK(list[0] == json{{"key", {{"_id", 1}}}, {"name", "_id_"}, {"ready", true}, {"entries", 20}});
+  CHECK(list[1]["name"] == "a_1");
+  CHECK(list[1]["ready"] == false);
+  f.build();
+  list = f.good("ListIndexes", "")["indexes"];
+  CHECK(list[1]["ready"] == true);
+  CHECK(list[1]["entries"] == 20);
+  CHECK(list[1]["duplicates"] == 0);
+  CHECK(list[1]["unique"] == true);
+  CHECK(list[1]["bytes"] > 500);
+  f.good("CreateIndex", R"({"key":{"b":1}})");
+  CHECK(f.good("DropIndex", R"({"name":"a_1"})") == json{{"dropped", 1}});
+  const Error error = f.bad("DropIndex", R"({"name":"a_1"})");
+  CHECK(error.code == Code::kNotFound);
+  CHECK(error.message == "IndexNotFound (27): index not found with name [a_1]");
+  CHECK(f.bad("DropIndex", R"({"name":"_id_"})").message ==
+        "InvalidOptions (72): index: the index on '_id' cannot be dropped");
+  CHECK(f.bad("DropIndex", "").message == "parameter 'name' must be the name of an index, or \"*\" for all");
+  f.good("CreateIndex", R"({"key":{"a":1}})");
+  CHECK(f.good("DropIndex", R"({"name":"*"})") == json{{"dropped", 2}});
+  CHECK(f.good("DropIndex", R"({"name":"*"})") == json{{"dropped", 0}});
+  CHECK(f.good("ListIndexes", "")["indexes"].size() == 1);
+}
+
+TEST_CASE("the collection of definitions is hidden, and clients cannot name it") {
+  Fixture f;
+  f.fill(1);
+  f.good("CreateIndex", R"({"key":{"a":1}})");
+  CHECK(f.replica.database().find(db::kIndexCollection)->size() == 1);
+  const auto collections = f.call("ListCollections", "", "", "");
+  REQUIRE(collections.has_value());
+  REQUIRE((*collections)["collections"].size() == 1);
+  CHECK((*collections)["collections"][0]["name"] == "c");
+  for (const char* service : {"ReadCollection", "AddDocument", "DropCollection", "CreateIndex", "Count"}) {
+    const auto refused = f.call(service, "", "{}", "system.indexes");
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().message.find("reserved") != std::string::npos);
+  }
+}
+
+TEST_CASE("the indexes of a collection go when it is dropped") {
+  Fixture f;
+  f.fill(3);
+  f.good("CreateIndex", R"({"key":{"a":1}})");
+  CHECK(f.call("CreateIndex", R"({"key":{"a":1}})", "", "c2").has_value());
+  f.good("DropCollection", "");
+  f.fill(3);
+  CHECK(f.good("ListIndexes", "")["indexes"].size() == 1);
+  CHECK((*f.call("ListIndexes", "", "", "c2"))["indexes"].size() == 2);
+  CHECK(f.replica.check_invariants() == std::nullopt);
+}
+
+TEST_CASE("Explain says which index a read takes, and a hint decides it") {
+  Fixture f;
+  f.fill(60);
+  f.good("CreateIndex", R"({"key":{"a":1}})");
+  f.build();
+  json plan = f.good("Explain", R"({"filter":{"a":{"$gte":3,"$lt":5}}})");
+  CHECK(plan["executionStats"]["nReturned"] == 2);
+  CHECK(plan["executionStats"]["totalKeysExamined"] == 2);
+  CHECK(plan["queryPlanner"]["winningPlan"]["inputStage"]["inputStage"]["indexName"] == "a_1");
+  CHECK(plan["queryPlanner"]["winningPlan"]["inputStage"]["inputStage"]["indexBounds"] == json{{"a", {"[3, 5)"}}});
+  plan = f.good("Explain", R"({"filter":{"a":3},"hint":"$natural"})");
+  CHECK(plan["queryPlanner"]["winningPlan"]["stage"] == "COLLSCAN");
+  CHECK(plan["executionStats"]["totalDocsExamined"] == 60);
+  CHECK((*f.call("Explain", "", "", "none"))["executionStats"]["nReturned"] == 0);
+  CHECK(f.good("ReadCollection", R"({"filter":{"a":3},"hint":"a_1"})")["documents"].size() == 1);
+  CHECK(f.bad("ReadCollection", R"({"hint":"nowhere"})").message ==
+        "BadValue (2): hint: there is no index 'nowhere', or it is not built yet");
+  CHECK(f.bad("ReadCollection", R"({"hint":1})").message ==
+        "parameter 'hint' must be the name of an index, or \"$natural\"");
+}
+
+TEST_CASE("a unique index refuses each kind of write whose key is taken, and changes nothing") {
+  Fixture f;
+  f.fill(5);
+  f.good("CreateIndex", R"({"key":{"a":1},"unique":true})");
+  f.build();
+  const std::string message = "DuplicateKey (11000): E11000 duplicate key error collection: c index: a_1";
+  struct Row {
+    const char* service;
+    const char* params;
+    const char* body;
+  };
+  for (const Row& row : {
+           Row{"AddDocument", "", R"({"_id":9,"a":3})"},
+           Row{"AddDocument", "", R"({"_id":9,"a":[100,3.0]})"},
+           Row{"UpdateDocument", "", R"({"_id":1,"a":3})"},
+           Row{"UpdateDocument", "", R"({"_id":9,"a":3})"},
+           Row{"UpdateDocument", "", R"({"_id":1,"$inc":{"a":2}})"},
+           Row{"UpdateDocument", R"({"filter":{"_id":1},"update":{"a":3}})", ""},
+           Row{"UpdateDocument", R"({"filter":{"_id":77,"a":3},"update":{"$set":{"b":1}},"upsert":true})", ""},
+           Row{"FindAndModify", R"({"filter":{"_id":1},"update":{"$set":{"a":3}}})", ""},
+       }) {
+    const Error error = f.bad(row.service, row.params, row.body);
+    CHECK(error.code == Code::kAlreadyExists);
+    CHECK_MESSAGE(error.message == message, row.body, row.params);
+  }
+  CHECK(f.good("ReadCollection", "")["documents"].size() == 5);
+  // Itself is no other.
+  f.good("UpdateDocument", "", R"({"_id":1,"a":1,"b":"y"})");
+  CHECK(f.bad("AddDocument", "", R"({"_id":1,"a":3})").message.find("_id") != std::string::npos);
+  const json bulk = f.good("BulkWrite", R"({"ordered":false})",
+                           R"({"operations":[{"insertOne":{"document":{"_id":20,"a":20}}},
+                                             {"insertOne":{"document":{"_id":21,"a":20}}}]})");
+  CHECK(bulk["inserted"] == 1);
+  CHECK(bulk["results"][1]["error"]["message"] == message);
+  f.good("DeleteDocument", R"({"filter":{"a":3}})");
+  f.good("AddDocument", "", R"({"_id":9,"a":3})");
+}
+
+TEST_CASE("arrays in parallel are refused to a client where an index has both") {
+  Fixture f;
+  f.good("AddDocument", "", R"({"_id":1,"a":[1],"b":[2]})");
+  f.good("CreateIndex", R"({"key":{"a":1,"b":1}})");
+  f.build();
+  CHECK(f.good("ListIndexes", "")["indexes"][1]["unindexable"] == 1);
+  const Error error = f.bad("AddDocument", "", R"({"_id":2,"a":[1],"b":[2]})");
+  CHECK(error.code == Code::kInvalidArgument);
+  CHECK(error.message == "CannotIndexParallelArrays (171): index 'a_1_b_1': cannot index parallel arrays ['a'] ['b']");
+  CHECK(f.good("ReadCollection", R"({"filter":{"a":1},"hint":"a_1_b_1"})")["documents"].size() == 1);
+}
