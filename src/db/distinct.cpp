@@ -6,6 +6,7 @@
 #include <span>
 
 #include "distri/bson/compare.hpp"
+#include "distri/db/find.hpp"
 #include "distri/db/language_error.hpp"
 
 namespace distri::db {
@@ -95,15 +96,12 @@ Result<std::vector<Value>> distinct(const Collection& collection, std::string_vi
                                     std::size_t bytes_max) {
   DISTRI_TRY(const auto parts, parts_of(path));
   Gatherer gatherer(bytes_max);
-  const auto gather = [&](const Record& record) -> Result<> {
-    if (filter != nullptr && !filter->matches(record.document)) return {};
-    return gatherer.gather(Value(Type::kObject, record.document.bytes()), parts);
-  };
-  if (filter != nullptr && filter->id_key()) {
-    if (const Record* record = collection.find(*filter->id_key())) DISTRI_TRY_VOID(gather(*record));
-  } else {
-    for (const auto& [key, record] : collection.records()) DISTRI_TRY_VOID(gather(record));
-  }
+  Result<> gathered;
+  DISTRI_TRY_VOID(for_each_match(collection, filter, [&](std::string_view, const Record& record) {
+    gathered = gatherer.gather(Value(Type::kObject, record.document.bytes()), parts);
+    return gathered.has_value();
+  }));
+  DISTRI_TRY_VOID(gathered);
   return gatherer.values();
 }
 

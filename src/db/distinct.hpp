@@ -14,7 +14,7 @@ namespace distri::db {
 
 // In the order of bson::compare; they point into the collection and are valid until it changes. `filter` nullptr: all.
 // kInvalidArgument: the path is empty or has an empty part, or begins with '$'. kTooLarge: the values together take
-// more than `bytes_max`.
+// more than `bytes_max`. Those of Filter::check().
 Result<std::vector<bson::Value>> distinct(const Collection& collection, std::string_view path, const Filter* filter,
                                           std::size_t bytes_max = bson::kDocumentBytesMax);
 

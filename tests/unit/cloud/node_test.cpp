@@ -433,6 +433,34 @@ TEST_CASE("A node that joins late has everything before it serves documents") {
   CHECK(reply.body == R"({"count":500})");
 }
 
+TEST_CASE("An index that one node is told of is built on all of them, and on one that joins later") {
+  cloud::NodeConfig config;
+  config.gossip_ms = 50;
+  RunningNode a(config);
+  RawClient to_a(a.address());
+  for (int i = 0; i < 1'500; ++i) {
+    const auto id = std::to_string(i);
+    REQUIRE(to_a.call("AddDocument<x>", "", R"({"_id":)" + id + R"(,"n":)" + id + "}").status == Code::kOk);
+  }
+  REQUIRE(to_a.call("CreateIndex<x>", R"({"key":{"n":-1}})").body == R"({"name":"n_-1","created":true})");
+  config.peers = {a.address()};
+  const RunningNode b(config);
+  RawClient to_b(b.address());
+  for (RawClient* client : {&to_a, &to_b}) {
+    eventually([&] {
+      const auto reply = client->call("ListIndexes<x>");
+      if (reply.status != Code::kOk) return false;
+      const json indexes = json::parse(reply.body)["indexes"];
+      return indexes.size() == 2 && indexes[1]["ready"] == true && indexes[1]["entries"] == 1'500;
+    });
+    const json plan = json::parse(client->call("Explain<x>", R"({"filter":{"n":{"$gt":1490}},"sort":{"n":-1}})").body);
+    CHECK(plan["executionStats"]["nReturned"] == 9);
+    CHECK(plan["executionStats"]["totalKeysExamined"] == 9);
+  }
+  REQUIRE(to_b.call("DropCollection<x>").status == Code::kOk);
+  eventually([&] { return to_a.call("ListIndexes<x>").body == R"({"indexes":[]})"; });
+}
+
 TEST_CASE("Stopping finishes what was accepted and refuses what comes") {
   Gate gate;
   RunningNode node({}, [&](cloud::CloudNode& it) {

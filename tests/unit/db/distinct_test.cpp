@@ -61,3 +61,9 @@ TEST_CASE("distinct refuses bad paths and too many bytes") {
   REQUIRE_FALSE(large.has_value());
   CHECK(large.error().code == Code::kTooLarge);
 }
+
+TEST_CASE("a condition that fails on a document fails distinct") {
+  const db::Collection collection = collection_of({R"({"_id":1,"a":2})", R"({"_id":2,"a":0})"});
+  CHECK(distinct(collection, "a", R"({"$expr":{"$divide":[1,"$a"]}})").starts_with("!"));
+  CHECK(distinct(collection, "a", R"({"_id":1,"$expr":{"$divide":[1,"$a"]}})") == R"({"v":[2]})");
+}
