@@ -136,7 +136,11 @@ Index& Collection::create_index(IndexDefinition definition) {
 }
 
 bool Collection::drop_index(std::string_view name) {
-  return std::erase_if(indexes_, [name](const auto& index) { return index->definition().name == name; }) != 0;
+  const auto named = [name](const auto& index) { return index->definition().name == name; };
+  const auto at = std::find_if(indexes_.begin(), indexes_.end(), named);
+  if (at == indexes_.end()) return false;
+  indexes_.erase(at);  // `name` may have been the index's own
+  return true;
 }
 
 std::size_t Collection::build_indexes(std::size_t budget) {
