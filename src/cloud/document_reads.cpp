@@ -24,10 +24,12 @@ struct Wanted {
   std::optional<db::Filter> filter;
   bson::View filter_source;
   std::optional<db::Projection> projection;  // none: whole documents
+  db::Evaluation evaluation;                 // of computed fields
 };
 
-Result<db::ProjectionContext> projection_context(const Wanted& wanted, bson::View document) {
+Result<db::ProjectionContext> projection_context(Wanted& wanted, bson::View document) {
   db::ProjectionContext context;
+  context.evaluation = &wanted.evaluation;
   const std::string_view path = wanted.projection->positional_path();
   if (path.empty() || !wanted.filter) return context;
   DISTRI_TRY(context.matched_index, db::positional_match(wanted.filter_source, *wanted.filter, document, path));
@@ -35,7 +37,7 @@ Result<db::ProjectionContext> projection_context(const Wanted& wanted, bson::Vie
 }
 
 // {"documents": [...], "cursor": "..."} straight from the stored bytes.
-Result<Bytes> render_json_page(const db::FindPage& page, const Wanted& wanted) {
+Result<Bytes> render_json_page(const db::FindPage& page, Wanted& wanted) {
   std::string out = "{\"documents\":[";
   for (std::size_t i = 0; i < page.records.size(); ++i) {
     if (i > 0) out.push_back(',');
@@ -54,7 +56,7 @@ Result<Bytes> render_json_page(const db::FindPage& page, const Wanted& wanted) {
   return out;
 }
 
-Result<Bytes> render_bson_page(const db::FindPage& page, const Wanted& wanted) {
+Result<Bytes> render_bson_page(const db::FindPage& page, Wanted& wanted) {
   std::size_t size = 64 + page.cursor.size();
   for (const auto* record : page.records) size += record->document.bytes().size() + 8;
   bson::Builder reply(size);
@@ -78,7 +80,7 @@ Result<Bytes> render_bson_page(const db::FindPage& page, const Wanted& wanted) {
   return std::move(reply).finish().bytes();
 }
 
-Result<Bytes> render_page(const db::FindPage& page, const Wanted& wanted, wire::Format format) {
+Result<Bytes> render_page(const db::FindPage& page, Wanted& wanted, wire::Format format) {
   return format == wire::Format::kJson ? render_json_page(page, wanted) : render_bson_page(page, wanted);
 }
 
@@ -92,6 +94,7 @@ Result<> parse_query(bson::View params, db::FindQuery& query, Wanted& wanted) {
   DISTRI_TRY(const auto projection, object_param(params, "projection"));
   if (projection && !projection->empty()) {
     DISTRI_TRY(wanted.projection, db::Projection::compile(*projection));
+    wanted.evaluation.set_now(clock_.wall_ms());
   }
   DISTRI_TRY(query.sort, sort_param(params));
   DISTRI_TRY(query.skip, number_param(params, "skip", 0));

@@ -135,7 +135,10 @@ Result<FindAndModifyOutcome> DocumentWriter::find_and_modify(const FindAndModify
   // Of what was there before it is made first: nothing may go wrong after the write.
   const auto projected = [&](bson::View document) -> Result<bson::Document> {
     if (!request.projection) return bson::Document(document);
+    db::Evaluation evaluation;
+    evaluation.set_now(now_ms_);
     db::ProjectionContext context;
+    context.evaluation = &evaluation;
     if (const auto path = request.projection->positional_path(); !path.empty()) {
       DISTRI_TRY(context.matched_index, db::positional_match(what.filter, compiled.filter, document, path));
     }

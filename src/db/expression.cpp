@@ -55,18 +55,12 @@ Result<Expression> Expression::compile(const Value& source, const std::vector<st
 
 Result<Value> Expression::evaluate(bson::View root, Evaluation& evaluation) const {
   EvaluationState& state = evaluation.state();
-  if (state.variables.size() < program_->slots) state.variables.resize(program_->slots, missing_value());
-  return evaluate_on(program_->root, root, state);
+  state.begin(root, program_->slots);
+  return evaluate_node(program_->root, state);
 }
 
 const Value* Expression::constant() const {
   return program_->root.run == literal_node({}).run ? &program_->root.literal : nullptr;
-}
-
-Result<Value> evaluate_on(const ExpressionNode& node, bson::View root, EvaluationState& state) {
-  state.root = root;
-  state.steps_left = kExpressionStepsMax;
-  return evaluate_node(node, state);
 }
 
 bool Call::any_nullish() const {

@@ -115,9 +115,6 @@ inline Result<bson::Value> evaluate_node(const ExpressionNode& node, EvaluationS
   return node.run(node, state);
 }
 
-// Begins an evaluation: full budgets, that root.
-Result<bson::Value> evaluate_on(const ExpressionNode& node, bson::View root, EvaluationState& state);
-
 // The value of a dotted path: through arrays of objects too, whose values it then gathers. `names` not empty.
 Result<bson::Value> value_at(const bson::Value& start, std::span<const std::string_view> names, EvaluationState& state);
 

@@ -1,5 +1,6 @@
 #include "distri/db/expression_state.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <limits>
@@ -96,16 +97,27 @@ Result<> EvaluationState::spent() const {
                 kExpressionStepsMax);
 }
 
-Result<> check_value(Type type, BytesView raw) {
+void EvaluationState::begin(bson::View document, std::uint32_t slots) {
+  steps_spent = steps();
+  if (variables.size() < slots) variables.resize(slots, missing_value());
+  root = document;
+  steps_left = kExpressionStepsMax;
+}
+
+std::uint64_t EvaluationState::steps() const {
+  return steps_spent + (kExpressionStepsMax - steps_left);
+}
+
+Result<> check_value(Type type, BytesView raw, int levels_max) {
   if (raw.size() > kValueBytesMax) {
     return refuse(mongo::kObjectTooLarge, "expression: a value of {} bytes is larger than {}", raw.size(),
                   kValueBytesMax);
   }
   // Each level takes at least 8 bytes.
-  const bool may_be_deep = raw.size() > 7u * bson::kDepthMax && (type == Type::kObject || type == Type::kArray);
-  // A value stands at least one level below its document.
-  if (may_be_deep && deeper_than(bson::View::trusted(raw), bson::kDepthMax - 1)) {
-    return refuse(mongo::kOverflow, "expression: a value nests deeper than {}", bson::kDepthMax - 1);
+  const auto levels = static_cast<std::size_t>(std::max(levels_max, 0));
+  const bool may_be_deep = raw.size() > 7 * levels && (type == Type::kObject || type == Type::kArray);
+  if (may_be_deep && deeper_than(bson::View::trusted(raw), static_cast<int>(levels))) {
+    return refuse(mongo::kOverflow, "expression: a value nests deeper than {}", levels);
   }
   return {};
 }

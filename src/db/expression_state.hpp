@@ -52,8 +52,13 @@ struct EvaluationState {
   std::optional<std::int64_t> now_ms;
   std::vector<bson::Value> variables;
   bson::View root;
-  std::uint64_t steps_left = 0;
+  std::uint64_t steps_left = kExpressionStepsMax;
+  std::uint64_t steps_spent = 0;  // of evaluations that have ended
 
+  // Begins an evaluation: full budgets, that root, room for so many variables.
+  void begin(bson::View document, std::uint32_t slots);
+  // What all evaluations so far have cost.
+  std::uint64_t steps() const;
   // ExceededMemoryLimit (146) or ExceededTimeLimit (50).
   Result<> spend(std::uint64_t steps) {
     if (steps > steps_left || arena.bytes() > kExpressionBytesMax) return spent();
@@ -89,7 +94,7 @@ class ObjectWriter {
   bool full_ = false;
 };
 
-// BSONObjectTooLarge (10334) or Overflow (15).
-Result<> check_value(bson::Type type, BytesView raw);
+// BSONObjectTooLarge (10334) or Overflow (15). A value stands at least one level below its document.
+Result<> check_value(bson::Type type, BytesView raw, int levels_max = bson::kDepthMax - 1);
 
 }  // namespace distri::db

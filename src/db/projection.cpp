@@ -36,6 +36,7 @@ class Projector {
       : program_(program), context_(context), out_(out) {}
 
   Result<> document(View document) {
+    if (!program_.root.computed.empty()) begin_evaluation(document);
     for (const Element& element : document) {
       const ProjectionNode* node = find(program_.root, element.key);
       if (element.key == "_id" && node == nullptr) {
@@ -49,7 +50,7 @@ class Projector {
     for (const std::string& name : program_.elem_matches) {
       if (const auto value = document.find(name)) append_match(*find(program_.root, name), *value);
     }
-    return {};
+    return append_computed_fields(program_.root, &document);
   }
 
  private:
@@ -61,6 +62,55 @@ class Projector {
         out_.append_element(element);
       }
     }
+    return append_computed_fields(node, &object);
+  }
+
+  void begin_evaluation(View document) {
+    if (context_.evaluation == nullptr) own_.emplace();
+    state_ = context_.evaluation == nullptr ? &own_->state() : &context_.evaluation->state();
+    state_->arena.clear();
+    state_->begin(document, program_.slots);
+  }
+
+  Result<> append_computed(std::string_view name, const ProjectionNode& node) {
+    DISTRI_TRY(const Value value, evaluate_node(node.expression, *state_));
+    if (is_missing(value)) return {};
+    DISTRI_TRY_VOID(check_value(value.type(), value.raw(), bson::kDepthMax - depth_));
+    computed_bytes_ += value.raw().size();
+    if (computed_bytes_ > bson::kDocumentBytesMax) {
+      return refuse(mongo::kObjectTooLarge, "projection: the computed fields take more than {} bytes",
+                    bson::kDocumentBytesMax);
+    }
+    out_.append_value(name, value);
+    return {};
+  }
+
+  // A computed field that replaces what the object has, or goes on in it, is not appended after the others.
+  bool has_place(const ProjectionNode& child, View object) const {
+    const auto value = object.find(child.name);
+    if (!value || !program_.including) return value.has_value();
+    if (child.kind == Kind::kComputed) return false;
+    return value->type() == Type::kObject || value->type() == Type::kArray;
+  }
+
+  // `object` nullptr: it is a new one, for what is computed below its path.
+  Result<> append_computed_fields(const ProjectionNode& node, const View* object) {
+    for (const ProjectionNode* child : node.computed) {
+      if (object != nullptr && has_place(*child, *object)) continue;
+      DISTRI_TRY_VOID(child->kind == Kind::kComputed ? append_computed(child->name, *child)
+                                                     : append_new_object(child->name, *child));
+    }
+    return {};
+  }
+
+  Result<> append_new_object(std::string_view name, const ProjectionNode& node) {
+    if (++depth_ > bson::kDepthMax) {
+      return refuse(mongo::kOverflow, "projection: the document nests deeper than {}", bson::kDepthMax);
+    }
+    out_.begin_object(name);
+    DISTRI_TRY_VOID(append_computed_fields(node, nullptr));
+    out_.end();
+    --depth_;
     return {};
   }
 
@@ -77,20 +127,28 @@ class Projector {
         return {};
       case Kind::kPositional:
         return append_matched(element);
+      case Kind::kComputed:
+        return program_.including ? Result<>() : append_computed(element.key, node);
       case Kind::kInner:
         break;
     }
-    if (element.value.type() == Type::kObject) {
-      out_.begin_object(element.key);
-      DISTRI_TRY_VOID(fields(node, element.value.as_object()));
-      out_.end();
-    } else if (element.value.type() == Type::kArray) {
-      out_.begin_array(element.key);
-      DISTRI_TRY_VOID(elements(node, element.value.as_object()));
-      out_.end();
-    } else if (!program_.including) {
-      out_.append_element(element);
+    if (element.value.type() == Type::kObject || element.value.type() == Type::kArray) {
+      return inner(node, element.key, element.value);
     }
+    if (program_.including) return {};
+    if (!node.computed.empty()) return append_new_object(element.key, node);
+    out_.append_element(element);
+    return {};
+  }
+
+  // Precondition: an object or array.
+  Result<> inner(const ProjectionNode& node, std::string_view key, const Value& value) {
+    const bool object = value.type() == Type::kObject;
+    object ? out_.begin_object(key) : out_.begin_array(key);
+    ++depth_;
+    DISTRI_TRY_VOID(object ? fields(node, value.as_object()) : elements(node, value.as_object()));
+    --depth_;
+    out_.end();
     return {};
   }
 
@@ -98,14 +156,10 @@ class Projector {
   Result<> elements(const ProjectionNode& node, View array) {
     ArrayWriter writer(out_);
     for (const Element& element : array) {
-      if (element.value.type() == Type::kObject) {
-        out_.begin_object(writer.next_key());
-        DISTRI_TRY_VOID(fields(node, element.value.as_object()));
-        out_.end();
-      } else if (element.value.type() == Type::kArray) {
-        out_.begin_array(writer.next_key());
-        DISTRI_TRY_VOID(elements(node, element.value.as_object()));
-        out_.end();
+      if (element.value.type() == Type::kObject || element.value.type() == Type::kArray) {
+        DISTRI_TRY_VOID(inner(node, writer.next_key(), element.value));
+      } else if (!program_.including && !node.computed.empty()) {
+        DISTRI_TRY_VOID(append_new_object(writer.next_key(), node));
       } else if (!program_.including) {
         writer.append(element.value);
       }
@@ -163,6 +217,11 @@ class Projector {
   const ProjectionContext& context_;
   bson::Builder& out_;
   Bytes scratch_;
+  // For computed fields.
+  std::optional<Evaluation> own_;
+  EvaluationState* state_ = nullptr;
+  int depth_ = 1;  // of what `out_` has open, in the document
+  std::size_t computed_bytes_ = 0;
 };
 
 }  // namespace
@@ -172,9 +231,12 @@ Projection::Projection(Projection&&) noexcept = default;
 Projection& Projection::operator=(Projection&&) noexcept = default;
 Projection::~Projection() = default;
 
-Result<Projection> Projection::compile(View projection) {
+Result<Projection> Projection::compile(View projection, ProjectionKind kind,
+                                       const std::vector<std::string>& variables) {
   auto program = std::make_unique<ProjectionProgram>();
   program->source = bson::Document(projection);
+  program->kind = kind;
+  program->variables = variables;
   DISTRI_TRY_VOID(compile_projection(*program));
   return Projection(std::move(program));
 }

@@ -27,7 +27,7 @@ bool is_true(const Value& value) {
 
 class Compiler {
  public:
-  explicit Compiler(ProjectionProgram& program) : program_(program) {}
+  explicit Compiler(ProjectionProgram& program) : program_(program), expressions_(program.variables) {}
 
   Result<> compile() {
     for (const Element& element : program_.source.view()) {
@@ -35,6 +35,9 @@ class Compiler {
     }
     // Without any field that says which, a lone `_id` does.
     if (!decided_) program_.including = elem_match_ || (id_named_ && program_.id);
+    if (program_.kind == ProjectionKind::kAddFields) program_.including = false;
+    program_.slots = expressions_.slots();
+    link_computed(program_.root);
     return {};
   }
 
@@ -43,16 +46,20 @@ class Compiler {
     if (++paths_ > kProjectionPathsMax) return wrong(2, "more than {} paths", kProjectionPathsMax);
     if (path.empty()) return wrong(40352, "a field name is empty");
     if (path.starts_with('$')) return wrong(16410, "the field name '{}' begins with '$'", shown(path));
-    const bool flag = value.type() == Type::kBool || value.is_number();
+    const bool adding = program_.kind == ProjectionKind::kAddFields;
+    const bool reading = program_.kind == ProjectionKind::kRead;
+    const bool flag = !adding && (value.type() == Type::kBool || value.is_number());
     if (path == "_id" && flag) {
       id_named_ = true;
       program_.id = is_true(value);
       return named_once(path);
     }
-    if (path.ends_with(".$")) return positional(path.substr(0, path.size() - 2), value);
+    if (reading && path.ends_with(".$")) return positional(path.substr(0, path.size() - 2), value);
     if (flag) return is_true(value) ? include(path, Kind::kInclude) : exclude(path);
-    if (value.type() == Type::kObject && !value.as_object().empty()) return nested(path, value.as_object(), depth);
-    return computed(path, value);
+    if (value.type() != Type::kObject) return computed(path, value);
+    if (!value.as_object().empty()) return nested(path, value.as_object(), depth);
+    if (adding) return computed(path, value);
+    return wrong(51270, "an empty object is not a projection; found one at '{}'", shown(path));
   }
 
   Result<> nested(const std::string& path, bson::View object, int depth) {
@@ -64,16 +71,32 @@ class Compiler {
       }
       return {};
     }
-    if (first.key != "$slice" && first.key != "$elemMatch") return computed(path, Value(Type::kObject, object.bytes()));
+    const bool own = program_.kind == ProjectionKind::kRead && (first.key == "$slice" || first.key == "$elemMatch");
+    if (!own) return computed(path, Value(Type::kObject, object.bytes()));
     if (object.count() > 1) return wrong(31271, "'{}': {} must be the only operator", shown(path), first.key);
     return first.key == "$slice" ? slice(path, first.value) : elem_match(path, first.value, depth);
   }
 
-  // Here is where computed fields will be made.
-  static std::unexpected<Error> computed(const std::string& path, const Value& value) {
-    return wrong(31310,
-                 "'{}': computed fields are not supported ({}); give 1, 0, $slice, $elemMatch or an object of these",
-                 shown(path), bson::type_name(value.type()));
+  Result<> computed(const std::string& path, const Value& value) {
+    if (decided_ && !program_.including)
+      return wrong(31252, "'{}': a computed field cannot be in an exclusion projection", shown(path));
+    if (path == "_id") DISTRI_TRY_VOID(named_once(path));
+    auto expression = expressions_.compile(value);
+    if (!expression) return fail(inside(std::move(expression).error(), fmt::format("projection: '{}'", shown(path))));
+    if (program_.kind != ProjectionKind::kAddFields) decided_ = program_.including = true;
+    DISTRI_TRY(ProjectionNode * node, add(path, Kind::kComputed));
+    node->expression = *std::move(expression);
+    return {};
+  }
+
+  // After the tree is complete, as its nodes move until then. True: there are computed ones at or below `node`.
+  static bool link_computed(ProjectionNode& node) {
+    for (ProjectionNode& child : node.children) {
+      if (link_computed(child)) node.computed.push_back(&child);
+    }
+    std::sort(node.computed.begin(), node.computed.end(),
+              [](const ProjectionNode* a, const ProjectionNode* b) { return a->order < b->order; });
+    return node.kind == Kind::kComputed || !node.computed.empty();
   }
 
   Result<> include(const std::string& path, Kind kind) {
@@ -176,6 +199,7 @@ class Compiler {
       if (!there) {
         ProjectionNode child;
         child.name = name;
+        child.order = paths_;
         at = node->children.insert(at, std::move(child));
       }
       node = &*at;
@@ -187,6 +211,7 @@ class Compiler {
   }
 
   ProjectionProgram& program_;
+  ExpressionCompiler expressions_;
   std::size_t paths_ = 0;
   bool decided_ = false;  // a field said whether this includes or excludes
   bool id_named_ = false;

@@ -70,6 +70,19 @@ TEST_CASE("An added document without _id gets one, and its collection is created
   CHECK(*f.call("ReadCollection", "missing") == json::parse(R"({"documents":[]})"));
 }
 
+TEST_CASE("Reading computes fields, and so does FindAndModify") {
+  Fixture f;
+  REQUIRE(f.call("AddDocument", "c", "", R"({"_id":1,"a":2})"));
+  const auto read = f.call("ReadCollection", "c", R"({"projection":{"b":{"$add":["$a",1]},"t":{"$type":"$$NOW"}}})");
+  CHECK(*read == json::parse(R"({"documents":[{"_id":1,"b":3,"t":"date"}]})"));
+  CHECK(f.call("ReadCollection", "c", R"({"projection":{"b":{"$divide":["$a",0]}}})").error().message ==
+        "BadValue (2): can't $divide by zero");
+  const auto modified = f.call("FindAndModify", "c",
+                               R"({"filter":{},"update":{"$set":{"a":5}},"return":"after",)"
+                               R"("projection":{"b":"$a","t":{"$type":"$$NOW"},"_id":0}})");
+  CHECK((*modified)["document"] == json::parse(R"({"b":5,"t":"date"})"));
+}
+
 TEST_CASE("Reading sorts, skips, limits and goes on by cursor") {
   Fixture f;
   for (int i = 0; i < 25; ++i)
