@@ -1,6 +1,7 @@
 #include "distri/client/collection.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "distri/client/client_impl.hpp"
 #include "distri/client/document_calls.hpp"
@@ -138,6 +139,36 @@ Result<std::vector<json>> Collection::distinct(std::string_view field, const jso
   const std::string service = on("Distinct", name_);
   DISTRI_TRY(Answer answer, ask(*client_, service, params, nullptr, reading(options)));
   return list_of(answer.document, "values", service);
+}
+
+json sort_stage(const SortFields& fields) {
+  return {{"$sort", sort_list(fields)}};
+}
+
+Result<std::vector<json>> Collection::aggregate(const json& pipeline, const CallOptions& options) const {
+  const json body = {{"pipeline", pipeline}};
+  const std::string service = on("Aggregate", name_);
+  std::vector<json> documents;
+  json params = nullptr;
+  for (;;) {
+    DISTRI_TRY(Answer answer, ask(*client_, service, params, &body, reading(options)));
+    DISTRI_TRY(auto page, list_of(answer.document, "documents", service));
+    if (documents.empty()) {
+      documents = std::move(page);
+    } else {
+      std::move(page.begin(), page.end(), std::back_inserter(documents));
+    }
+    const auto cursor = answer.document.find("cursor");
+    if (cursor == answer.document.end() || !cursor->is_string()) return documents;
+    params["cursor"] = *cursor;
+  }
+}
+
+Result<std::uint64_t> Collection::aggregate_into(const json& pipeline, const WriteOptions& options) const {
+  const json body = {{"pipeline", pipeline}};
+  const std::string service = on("Aggregate", name_);
+  DISTRI_TRY(const Answer answer, ask(*client_, service, writing(options), &body, options));
+  return number_of(answer.document, "written", service);
 }
 
 Result<json> Collection::insert_one(const json& document, const WriteOptions& options) const {

@@ -4,14 +4,15 @@
 //   auto best = photos.find({{"stars", {{"$gte", 4}}}}).sort({{"stars", -1}, {"name", 1}}).limit(10).all();
 //   auto names = photos.find().project({{"name", 1}, {"_id", 0}}).all();
 //   auto done = photos.update_many({{"stars", 5}}, {{"$push", {{"tags", "best"}}}});
+//   auto tags = photos.aggregate({{{"$unwind", "$tags"}}, {{"$sortByCount", "$tags"}}});
 //   auto next = photos.find_one_and_update({{"state", "new"}}, {{"$set", {{"state", "taken"}}}});
 //
-// Filters, updates and projections are MongoDB's (docs/documents.md). Every call is one request, with all that
-// client.hpp says of requests: deadline, retries with one request id, session, write concern. A retried write is
+// Filters, updates, projections and pipelines are MongoDB's (docs/documents.md). Every call is one request, with all
+// that client.hpp says of requests: deadline, retries with one request id, session, write concern. A retried write is
 // executed at most once; where only another node knows what the first try did, its numbers are lost and the call ends
 // with kIndeterminate.
 //
-// Filters, sort and array filters travel as parameters (64 KiB together), updates and bulk writes as bodies.
+// Filters, sort and array filters travel as parameters (64 KiB together), updates, bulk writes and pipelines as bodies.
 // Threads: as the Client, which the handles refer to and must not outlive.
 #pragma once
 
@@ -100,6 +101,10 @@ struct BulkResult {
   std::optional<std::uint64_t> first_failed;
 };
 
+// A stage of a pipeline: {"$sort": ...}, with the fields in this order, which an object of nlohmann::json does not
+// keep.
+nlohmann::json sort_stage(const SortFields& fields);
+
 class Collection {
  public:
   const std::string& name() const { return name_; }
@@ -107,6 +112,13 @@ class Collection {
   Find find(nlohmann::json filter = nullptr) const;
   Result<std::vector<nlohmann::json>> distinct(std::string_view field, const nlohmann::json& filter = nullptr,
                                                const CallOptions& options = {}) const;
+
+  // All results of a list of stages. Fields that a stage makes come in the order of their names. Results beyond 16 MiB
+  // or 100,000 documents come by several requests; kInvalidArgument with "CursorNotFound" when the documents that the
+  // pipeline reads change between those.
+  Result<std::vector<nlohmann::json>> aggregate(const nlohmann::json& pipeline, const CallOptions& options = {}) const;
+  // A pipeline that ends with $out or $merge. How many documents were written.
+  Result<std::uint64_t> aggregate_into(const nlohmann::json& pipeline, const WriteOptions& options = {}) const;
 
   // The _id.
   Result<nlohmann::json> insert_one(const nlohmann::json& document, const WriteOptions& options = {}) const;

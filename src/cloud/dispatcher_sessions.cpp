@@ -32,7 +32,7 @@ void Dispatcher::end_of_turn() {
 }
 
 bool Dispatcher::doubtful(const DocumentCall& call, const RequestId& id) {
-  return call.attempt > 0 && !id.empty() && is_write(call.service) && !is_repeatable(call) &&
+  return call.attempt > 0 && !id.empty() && is_write(call) && !is_repeatable(call) &&
          memory_.find(id) == nullptr && parts_.replica.find_request(id) == nullptr;
 }
 

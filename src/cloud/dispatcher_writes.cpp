@@ -9,7 +9,7 @@ namespace distri::cloud {
 
 Dispatcher::Outcome Dispatcher::run_document(const DocumentCall& call, const RequestId& id) {
   Outcome outcome;
-  if (!is_write(call.service)) {
+  if (!is_write(call)) {
     outcome.result = parts_.documents.execute(call);
     if (outcome.result) wait_for_shown(outcome);
   } else if (auto result = run_write(call, id, outcome); !result) {

@@ -17,7 +17,7 @@ struct Entry {
   bool write;
   std::array<std::string_view, kParamsMax> params;  // empty ones at the end
 };
-constexpr std::array<Entry, 16> kServices = {{
+constexpr std::array<Entry, 17> kServices = {{
     {"CreateCollection", DocumentService::kCreateCollection, true, {"w"}},
     {"DropCollection", DocumentService::kDropCollection, true, {"w"}},
     {"ListCollections", DocumentService::kListCollections, false, {}},
@@ -49,6 +49,7 @@ constexpr std::array<Entry, 16> kServices = {{
      DocumentService::kExplain,
      false,
      {"filter", "sort", "skip", "limit", "page_documents", "cursor", "projection", "hint"}},
+    {"Aggregate", DocumentService::kAggregate, true, {"pipeline", "page_documents", "cursor", "w"}},
 }};
 
 const Entry& entry_of(DocumentService service) {
@@ -79,8 +80,8 @@ std::optional<DocumentService> find_document_service(std::string_view name) {
   return std::nullopt;
 }
 
-bool is_write(DocumentService service) {
-  return entry_of(service).write;
+bool is_write(const DocumentCall& call) {
+  return entry_of(call.service).write && (call.service != DocumentService::kAggregate || writes_results(call));
 }
 
 const std::vector<std::string_view>& document_service_names() {
@@ -94,7 +95,7 @@ const std::vector<std::string_view>& document_service_names() {
 
 DocumentServices::DocumentServices(replication::Replica& replica, const Clock& clock, Random& random,
                                    std::size_t reply_page_bytes_max)
-    : replica_(replica), clock_(clock), ids_(random), reply_page_bytes_max_(reply_page_bytes_max) {}
+    : replica_(replica), clock_(clock), random_(random), ids_(random), reply_page_bytes_max_(reply_page_bytes_max) {}
 
 Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
   const Entry& entry = entry_of(call.service);
@@ -141,6 +142,8 @@ Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
       return list_indexes(call);
     case DocumentService::kExplain:
       return explain(call, params);
+    case DocumentService::kAggregate:
+      return aggregate(call, params);
   }
   return fail(Code::kInternal, "document service {} is not wired", entry.name);
 }

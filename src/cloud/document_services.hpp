@@ -1,4 +1,4 @@
-// document_services.hpp: the built-in services that work on the database: CreateCollection ... BulkWrite
+// document_services.hpp: the built-in services that work on the database: CreateCollection ... Aggregate
 // (docs/services.md).
 //
 // They run on the main thread, each to completion, on the replica. Threads: the main thread. Errors: the caller's
@@ -35,10 +35,10 @@ enum class DocumentService {
   kDropIndex,
   kListIndexes,
   kExplain,
+  kAggregate,
 };
 
 std::optional<DocumentService> find_document_service(std::string_view name);
-bool is_write(DocumentService service);
 // Names of all, for UpdateInfo and error texts.
 const std::vector<std::string_view>& document_service_names();
 
@@ -51,6 +51,10 @@ struct DocumentCall {
   std::uint8_t attempt =
       0;  // > 0: an add of exactly the document that is there succeeds (it is this caller's own earlier try)
 };
+
+bool is_write(const DocumentCall& call);
+// Of an Aggregate: by names alone, it has $out or $merge.
+bool writes_results(const DocumentCall& call);
 
 // The write does no harm when it is executed once more on a node that does not know of the first time: it sets what it
 // sets by `_id`. Filters may find other documents then, and an operator such as $inc or $push adds up.
@@ -94,12 +98,17 @@ class DocumentServices {
   Result<Bytes> drop_index(const DocumentCall& call, bson::View params);
   Result<Bytes> list_indexes(const DocumentCall& call);
   Result<> forget_indexes(std::string_view collection);
+  // aggregate_service.cpp
+  Result<Bytes> aggregate(const DocumentCall& call, bson::View params);
+  Result<Bytes> write_results(const DocumentCall& call, const db::PipelineWrite& write, db::PipelineRun& run);
+  std::uint64_t read_hash(std::string_view collection, const std::vector<std::string>& others) const;
   // conflict_service.cpp
   Result<Bytes> conflicts(const DocumentCall& call, bson::View params);
   Result<Bytes> list_conflicts(std::string_view collection, bson::View params, wire::Format format) const;
 
   replication::Replica& replica_;
   const Clock& clock_;
+  Random& random_;
   bson::ObjectIdGenerator ids_;
   std::size_t reply_page_bytes_max_;
   std::uint64_t commit_shown_ = 0;

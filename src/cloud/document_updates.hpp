@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "distri/bson/object_id.hpp"
+#include "distri/db/aggregate.hpp"
 #include "distri/db/find.hpp"
 #include "distri/db/projection.hpp"
 #include "distri/db/update.hpp"
@@ -62,6 +63,10 @@ class DocumentWriter {
   Result<FindAndModifyOutcome> find_and_modify(const FindAndModifyRequest& request);
   // How many. `filter` nullptr: all. `multi` false: the first in the order of `_id`.
   Result<std::uint64_t> remove(std::string_view collection, const db::Filter* filter, bool multi);
+  // What $out or $merge says, with all results of a pipeline (aggregate_write.cpp). How many were written: one that
+  // changes nothing is not. kInvalidArgument, kAlreadyExists, kNotFound as the stage demands, before anything is
+  // written.
+  Result<std::uint64_t> write_results(const db::PipelineWrite& write, std::vector<bson::Document> results);
 
  private:
   struct Compiled;
@@ -74,6 +79,10 @@ class DocumentWriter {
   Result<bool> update_one(const UpdateRequest& request, const Compiled& compiled, const Bytes& key);
   Result<bson::Document> upsert(const UpdateRequest& request, const Compiled& compiled);
   const bson::Document* find(std::string_view collection, BytesView key) const;
+  Result<> check_results(const db::PipelineWrite& write, const std::vector<bson::Document>& results,
+                         const std::vector<Bytes>& keys) const;
+  Result<> remove_others(std::string_view collection, const std::vector<Bytes>& keys);
+  Result<bool> write_result(const db::PipelineWrite& write, const bson::Document& result, const Bytes& key);
 
   replication::Replica& replica_;
   bson::ObjectIdGenerator& ids_;

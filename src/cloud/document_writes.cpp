@@ -45,6 +45,7 @@ bool is_repeatable(const DocumentCall& call) {
   const auto holds = [](BytesView text, std::string_view word) { return text.find(word) != BytesView::npos; };
   switch (call.service) {
     case DocumentService::kFindAndModify:
+    case DocumentService::kAggregate:
       return false;
     case DocumentService::kUpdateDocument:
     case DocumentService::kBulkWrite:

@@ -122,11 +122,23 @@ class SampleStage final : public Stage {
 }  // namespace
 
 Result<> parse_sort_stage(const StageSource& source, StageList& out) {
-  if (source.value.type() != Type::kObject) {
+  bson::Builder joined;
+  if (source.value.type() == Type::kObject) {
+    for (const bson::Element& key : source.value.as_object()) joined.append_element(key);
+  } else if (source.value.type() == Type::kArray) {
+    // [{a: 1}, {b: -1}], for callers whose objects have no order.
+    for (const bson::Element& item : source.value.as_object()) {
+      if (item.value.type() != Type::kObject) {
+        return refuse(15973, "every entry of the list of sort keys must be an object, not {}", kind_of(item.value));
+      }
+      for (const bson::Element& key : item.value.as_object()) joined.append_element(key);
+    }
+  } else {
     return refuse(15973, "the sort keys must be an object, not {}", kind_of(source.value));
   }
-  if (source.value.as_object().empty()) return refuse(15976, "there must be at least one sort key");
-  auto keys = parse_sort(source.value.as_object());
+  const bson::Document fields = std::move(joined).finish();
+  if (fields.view().empty()) return refuse(15976, "there must be at least one sort key");
+  auto keys = parse_sort(fields);
   if (!keys) return refuse(mongo::kBadValue, "{}", keys.error().message);
   out.push_back(std::make_unique<SortStage>(*std::move(keys)));
   return {};

@@ -59,6 +59,31 @@ TEST_CASE("a query is asked with all that was put into it, the sort in its order
   CHECK(s.params() == json{{"filter", {{"a", 1}}}, {"limit", 3}, {"cursor", "there"}});
 }
 
+TEST_CASE("a pipeline travels as a body, and its results are read to the last page") {
+  Scripted s({{{"documents", {{{"n", 1}}}}, {"cursor", "more"}},
+              {{"documents", {{{"n", 2}}}}},
+              {{"written", 7}},
+              kNone,
+              {{"written", "x"}}});
+  const json pipeline = {{{"$match", {{"a", 1}}}}, sort_stage({{"z", -1}, {"a", 1}})};
+  const auto all = s.photos.aggregate(pipeline);
+  REQUIRE(all.has_value());
+  CHECK(*all == std::vector<json>{{{"n", 1}}, {{"n", 2}}});
+  CHECK(s.last().service == "Aggregate<photos>");
+  CHECK(s.last().id.empty());
+  CHECK(s.params() == json{{"cursor", "more"}});
+  CHECK(s.body() == json::parse(R"({"pipeline":[{"$match":{"a":1}},{"$sort":[{"z":-1},{"a":1}]}]})"));
+
+  WriteOptions options;
+  options.w = WriteConcern::majority();
+  CHECK(s.photos.aggregate_into({{{"$out", "best"}}}, options).value() == 7);
+  CHECK_FALSE(s.last().id.empty());
+  CHECK(s.params() == json{{"w", "majority"}});
+  CHECK(s.body() == json::parse(R"({"pipeline":[{"$out":"best"}]})"));
+  CHECK(s.photos.aggregate_into({{{"$out", "best"}}}).error().code == Code::kProtocolError);
+  CHECK(s.photos.aggregate(json::array()).error().code == Code::kProtocolError);
+}
+
 TEST_CASE("updates travel as bodies, with their filter and options beside them") {
   const json one = {{"matched", 1}, {"modified", 1}};
   Scripted s({one, {{"matched", 4}, {"modified", 3}}, {{"matched", 0}, {"modified", 0}, {"upserted_id", "u"}}, one});
