@@ -32,6 +32,12 @@ bool has_operators(const json& update) {
                                            [](const auto& item) { return item.key().starts_with('$'); });
 }
 
+bool writes_results(const json& pipeline) {
+  if (!pipeline.is_array() || pipeline.empty()) return false;
+  const json& last = pipeline.back();
+  return last.is_object() && (last.contains("$out") || last.contains("$merge"));
+}
+
 void put_update_options(json& params, const UpdateOptions& options) {
   if (options.upsert) params["upsert"] = true;
   if (!options.array_filters.is_null()) params["arrayFilters"] = options.array_filters;
@@ -146,6 +152,9 @@ json sort_stage(const SortFields& fields) {
 }
 
 Result<std::vector<json>> Collection::aggregate(const json& pipeline, const CallOptions& options) const {
+  if (writes_results(pipeline)) {
+    return fail(Code::kInvalidArgument, "aggregate: the pipeline writes its results; aggregate_into runs such a one");
+  }
   const json body = {{"pipeline", pipeline}};
   const std::string service = on("Aggregate", name_);
   std::vector<json> documents;
@@ -165,6 +174,10 @@ Result<std::vector<json>> Collection::aggregate(const json& pipeline, const Call
 }
 
 Result<std::uint64_t> Collection::aggregate_into(const json& pipeline, const WriteOptions& options) const {
+  if (!writes_results(pipeline)) {
+    return fail(Code::kInvalidArgument,
+                "aggregate_into: the last stage must be $out or $merge; aggregate gives results");
+  }
   const json body = {{"pipeline", pipeline}};
   const std::string service = on("Aggregate", name_);
   DISTRI_TRY(const Answer answer, ask(*client_, service, writing(options), &body, options));

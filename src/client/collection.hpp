@@ -115,9 +115,9 @@ class Collection {
 
   // All results of a list of stages. Fields that a stage makes come in the order of their names. Results beyond 16 MiB
   // or 100,000 documents come by several requests; kInvalidArgument with "CursorNotFound" when the documents that the
-  // pipeline reads change between those.
+  // pipeline reads change between those, and for a pipeline that ends with $out or $merge.
   Result<std::vector<nlohmann::json>> aggregate(const nlohmann::json& pipeline, const CallOptions& options = {}) const;
-  // A pipeline that ends with $out or $merge. How many documents were written.
+  // A pipeline that ends with $out or $merge, else kInvalidArgument. How many documents were written.
   Result<std::uint64_t> aggregate_into(const nlohmann::json& pipeline, const WriteOptions& options = {}) const;
 
   // The _id.

@@ -143,6 +143,12 @@ Result<Pull> StageRun::next() {
   return pulled;
 }
 
+Result<Pull> StageRun::next_of(PipelineChain& chain) {
+  auto pulled = chain.next();
+  if (!pulled) context_.error.reset();  // next() will set it again
+  return pulled;
+}
+
 Result<Value> StageRun::evaluate(const Expression& expression, View document) {
   const std::uint64_t before = evaluation_.state().steps();
   auto value = expression.evaluate(document, evaluation_);

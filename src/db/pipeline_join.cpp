@@ -82,7 +82,7 @@ class LookupRun final : public StageRun {
       DISTRI_TRY_VOID(begin(input_->document()));
     }
     for (;;) {
-      DISTRI_TRY(const Pull pulled, inner_->next());
+      DISTRI_TRY(const Pull pulled, next_of(*inner_));
       if (pulled == Pull::kPaused) return pulled;
       if (pulled == Pull::kEnd) break;
       DISTRI_TRY_VOID(found_.append(inner_->document()));
@@ -212,7 +212,9 @@ class FacetRun final : public StageRun {
       chain_->read_buffer(documents_);
     }
     for (;;) {
-      DISTRI_TRY(const Pull pulled, chain_->next());
+      auto next = next_of(*chain_);
+      if (!next) return fail(inside(std::move(next).error(), fmt::format("'{}'", shown(facet.name))));
+      const Pull pulled = *next;
       if (pulled == Pull::kPaused) return pulled;
       if (pulled == Pull::kEnd) break;
       DISTRI_TRY_VOID(list_.append(chain_->document()));

@@ -84,6 +84,8 @@ class StageRun {
 
   // Evaluates, and pays for it. What the evaluation held before stays.
   Result<bson::Value> evaluate(const Expression& expression, bson::View document);
+  // Of a pipeline inside of this stage: an error names both places.
+  Result<Pull> next_of(PipelineChain& chain);
   // Gives a document that another one owns.
   Pull pass(bson::View document) {
     document_ = document;

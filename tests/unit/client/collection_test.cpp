@@ -82,6 +82,11 @@ TEST_CASE("a pipeline travels as a body, and its results are read to the last pa
   CHECK(s.body() == json::parse(R"({"pipeline":[{"$out":"best"}]})"));
   CHECK(s.photos.aggregate_into({{{"$out", "best"}}}).error().code == Code::kProtocolError);
   CHECK(s.photos.aggregate(json::array()).error().code == Code::kProtocolError);
+  const auto asked = s.node.count();
+  CHECK(s.photos.aggregate({{{"$match", json::object()}}, {{"$merge", "best"}}}).error().code ==
+        Code::kInvalidArgument);
+  CHECK(s.photos.aggregate_into(pipeline).error().code == Code::kInvalidArgument);
+  CHECK(s.node.count() == asked);
 }
 
 TEST_CASE("updates travel as bodies, with their filter and options beside them") {

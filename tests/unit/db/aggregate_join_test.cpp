@@ -53,7 +53,7 @@ TEST_CASE("$lookup runs a pipeline, which sees variables of the document and of 
       {R"([{"$lookup":{"from":"o","let":{"k":"$k"},"pipeline":[{"$match":{"$or":[{"$expr":{"$eq":["$v","$$k"]}}]}}],"as":"f"}}])",
        R"([{}])", "!use of undefined variable 'k'", R"([{}])"},
       {R"([{"$lookup":{"from":"o","pipeline":[{"$set":{"a":{"$divide":[1,0]}}}],"as":"f"}}])", R"([{}])",
-       "!stage 0 ($set): ", R"([{}])"},
+       "!stage 0 ($lookup): stage 0 ($set): ", R"([{}])"},
   });
 }
 
@@ -107,7 +107,8 @@ TEST_CASE("$facet runs several pipelines on the same documents") {
       {R"([{"$facet":{"a":[{"$facet":{"b":[]}}]}}])", "[]",
        "!Location40600 (40600): stage 0 ($facet): 'a': stage 0 ($facet): $facet is not allowed within $facet"},
       {R"([{"$facet":{"a":[{"$out":"x"}]}}])", "[]", "!Location51047 (51047)"},
-      {R"([{"$facet":{"a":[],"b":[{"$set":{"a":{"$divide":[1,0]}}}]}}])", R"([{}])", "!stage 0 ($set): "},
+      {R"([{"$facet":{"a":[],"b":[{"$set":{"a":{"$divide":[1,0]}}}]}}])", R"([{}])",
+       "!stage 0 ($facet): 'b': stage 0 ($set): "},
   });
 }
 
