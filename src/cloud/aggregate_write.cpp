@@ -87,20 +87,19 @@ Result<> DocumentWriter::remove_others(std::string_view collection, const std::v
 Result<bool> DocumentWriter::write_result(const db::PipelineWrite& write, const bson::Document& result,
                                           const Bytes& key) {
   const bson::Document* there = find(write.collection, key);
-  if (there == nullptr) {
-    if (!write.replace_collection && write.when_not_matched == WhenNotMatched::kDiscard) return false;
-    DISTRI_TRY_VOID(replica_.insert(write.collection, result, now_ms_));
-    return true;
+  if (!write.replace_collection) {
+    if (there == nullptr && write.when_not_matched == WhenNotMatched::kDiscard) return false;
+    if (there != nullptr && write.when_matched == WhenMatched::kKeepExisting) return false;
   }
-  if (!write.replace_collection && write.when_matched == WhenMatched::kKeepExisting) return false;
-  if (!write.replace_collection && write.when_matched == WhenMatched::kMerge) {
-    if (bson::merge_fields(*there, result) == *there) return false;
+  const bool merges = there != nullptr && !write.replace_collection && write.when_matched == WhenMatched::kMerge;
+  const bson::Document next = merges ? bson::merge_fields(*there, result) : result;
+  if (there != nullptr && next == *there) return false;
+  if (merges) {
     DISTRI_TRY(const bool inserted, replica_.upsert_fields(write.collection, result, now_ms_));
     std::ignore = inserted;
-    return true;
+  } else {
+    DISTRI_TRY_VOID(replica_.replace(write.collection, next, now_ms_));
   }
-  if (*there == result) return false;
-  DISTRI_TRY_VOID(replica_.replace(write.collection, result, now_ms_));
   return true;
 }
 
