@@ -143,6 +143,7 @@ Result<Bytes> DocumentServices::aggregate(const DocumentCall& call, bson::View p
         "CursorNotFound (43): cursor: the documents that the pipeline reads have changed since the page before; "
         "ask anew, or for larger pages");
   }
+  if (!pipeline.lookups().empty()) commit_shown_ = replica_.undurable();
   Random random(at.seed);
   db::PipelineRun run(pipeline, call.collection, random, kStepsMax);
   if (pipeline.write()) return write_results(call, *pipeline.write(), run);

@@ -112,7 +112,7 @@ class Bulk {
   Result<> remove(std::string_view name, bson::View fields) {
     DISTRI_TRY_VOID(check_params(fields, name, {"filter"}));
     DISTRI_TRY(const bson::View source, needed(fields, "filter", name));
-    DISTRI_TRY(const auto filter, db::Filter::compile(source));
+    DISTRI_TRY(const auto filter, db::Filter::compile(source, writer_.now_ms()));
     DISTRI_TRY(const std::uint64_t removed, writer_.remove(call_.collection, &filter, name == "deleteMany"));
     totals_.deleted += removed;
     append_count(results_, "deleted", removed);

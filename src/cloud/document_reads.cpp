@@ -85,8 +85,8 @@ Result<Bytes> render_page(const db::FindPage& page, Wanted& wanted, wire::Format
 }
 
 // `query` refers to `wanted` and `params`.
-Result<> parse_query(bson::View params, db::FindQuery& query, Wanted& wanted) {
-  DISTRI_TRY(wanted.filter, filter_param(params));
+Result<> parse_query(bson::View params, std::int64_t now_ms, db::FindQuery& query, Wanted& wanted) {
+  DISTRI_TRY(wanted.filter, filter_param(params, now_ms));
   if (wanted.filter) {
     query.filter = &*wanted.filter;
     wanted.filter_source = params.find("filter")->as_object();
@@ -94,7 +94,7 @@ Result<> parse_query(bson::View params, db::FindQuery& query, Wanted& wanted) {
   DISTRI_TRY(const auto projection, object_param(params, "projection"));
   if (projection && !projection->empty()) {
     DISTRI_TRY(wanted.projection, db::Projection::compile(*projection));
-    wanted.evaluation.set_now(clock_.wall_ms());
+    wanted.evaluation.set_now(now_ms);
   }
   DISTRI_TRY(query.sort, sort_param(params));
   DISTRI_TRY(query.skip, number_param(params, "skip", 0));
@@ -121,7 +121,7 @@ Result<> parse_query(bson::View params, db::FindQuery& query, Wanted& wanted) {
 Result<Bytes> DocumentServices::read(const DocumentCall& call, bson::View params) {
   db::FindQuery query;
   Wanted wanted;
-  DISTRI_TRY_VOID(parse_query(params, query, wanted));
+  DISTRI_TRY_VOID(parse_query(params, clock_.wall_ms(), query, wanted));
   query.page_bytes_max = reply_page_bytes_max_;
   const auto* collection = replica_.database().find(call.collection);
   if (collection == nullptr) return render_page({}, wanted, call.format);
@@ -142,7 +142,7 @@ void DocumentServices::show_ids(std::string_view collection, const db::Filter& f
 Result<Bytes> DocumentServices::explain(const DocumentCall& call, bson::View params) {
   db::FindQuery query;
   Wanted wanted;
-  DISTRI_TRY_VOID(parse_query(params, query, wanted));
+  DISTRI_TRY_VOID(parse_query(params, clock_.wall_ms(), query, wanted));
   query.page_bytes_max = reply_page_bytes_max_;
   static const db::Collection kNone;
   const auto* collection = replica_.database().find(call.collection);
@@ -151,9 +151,12 @@ Result<Bytes> DocumentServices::explain(const DocumentCall& call, bson::View par
 }
 
 Result<Bytes> DocumentServices::count(const DocumentCall& call, bson::View params) {
-  DISTRI_TRY(const auto filter, filter_param(params));
+  DISTRI_TRY(const auto filter, filter_param(params, clock_.wall_ms()));
   const auto* collection = replica_.database().find(call.collection);
-  const std::uint64_t n = collection == nullptr ? 0 : db::count(*collection, filter ? &*filter : nullptr);
+  std::uint64_t n = 0;
+  if (collection != nullptr) {
+    DISTRI_TRY(n, db::count_matching(*collection, filter ? &*filter : nullptr));
+  }
   return single_field_reply("count", n, call.format);
 }
 
@@ -161,7 +164,7 @@ Result<Bytes> DocumentServices::distinct(const DocumentCall& call, bson::View pa
   const auto field = params.find("field");
   if (!field || field->type() != bson::Type::kString)
     return fail(Code::kInvalidArgument, "parameter 'field' must be the path of a field, as a string");
-  DISTRI_TRY(const auto filter, filter_param(params));
+  DISTRI_TRY(const auto filter, filter_param(params, clock_.wall_ms()));
   static const db::Collection kNone;
   const auto* collection = replica_.database().find(call.collection);
   DISTRI_TRY(const auto values, db::distinct(collection == nullptr ? kNone : *collection, field->as_string(),

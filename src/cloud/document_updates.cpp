@@ -29,8 +29,8 @@ bson::Document id_of(bson::View document) {
   return std::move(id).finish();
 }
 
-Result<DocumentWriter::Compiled> DocumentWriter::compile(const UpdateRequest& request) {
-  DISTRI_TRY(auto filter, db::Filter::compile(request.filter));
+Result<DocumentWriter::Compiled> DocumentWriter::compile(const UpdateRequest& request) const {
+  DISTRI_TRY(auto filter, db::Filter::compile(request.filter, now_ms_));
   DISTRI_TRY(auto update, db::Update::compile(request.update, {request.array_filters}));
   if (request.multi && update.is_replacement()) {
     return fail(Code::kInvalidArgument,

@@ -56,6 +56,7 @@ class DocumentWriter {
  public:
   DocumentWriter(replication::Replica& replica, bson::ObjectIdGenerator& ids, std::int64_t now_ms)
       : replica_(replica), ids_(ids), now_ms_(now_ms) {}
+  std::int64_t now_ms() const { return now_ms_; }
 
   // {_id: ...}. `attempt` > 0: exactly the document that is there is this caller's own earlier try.
   Result<bson::Document> insert(std::string_view collection, bson::View document, std::uint8_t attempt);
@@ -71,7 +72,7 @@ class DocumentWriter {
  private:
   struct Compiled;
 
-  static Result<Compiled> compile(const UpdateRequest& request);
+  Result<Compiled> compile(const UpdateRequest& request) const;
   // Keys of the documents that match, at most `limit` (0: all).
   Result<std::vector<Bytes>> select(std::string_view collection, const db::Filter* filter,
                                     const std::vector<db::SortKey>& sort, std::uint64_t limit) const;

@@ -126,7 +126,7 @@ Result<Bytes> DocumentServices::update_by_id(const DocumentCall& call) {
 
 Result<Bytes> DocumentServices::remove(const DocumentCall& call, bson::View params) {
   DISTRI_TRY(const bool all, bool_param(params, "all", false));
-  DISTRI_TRY(const auto filter, filter_param(params));
+  DISTRI_TRY(const auto filter, filter_param(params, clock_.wall_ms()));
   if (!filter && !all) {
     return fail(Code::kInvalidArgument,
                 "an empty filter would delete every document; if that is meant, pass all: true");

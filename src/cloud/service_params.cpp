@@ -72,10 +72,10 @@ Result<std::vector<db::SortKey>> sort_param(bson::View params) {
   return db::parse_sort(std::move(joined).finish());
 }
 
-Result<std::optional<db::Filter>> filter_param(bson::View params) {
+Result<std::optional<db::Filter>> filter_param(bson::View params, std::int64_t now_ms) {
   DISTRI_TRY(const auto object, object_param(params, "filter"));
   if (!object || object->empty()) return std::nullopt;
-  DISTRI_TRY(auto filter, db::Filter::compile(*object));
+  DISTRI_TRY(auto filter, db::Filter::compile(*object, now_ms));
   return std::optional<db::Filter>(std::move(filter));
 }
 

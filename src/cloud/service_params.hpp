@@ -30,8 +30,8 @@ Result<std::uint64_t> number_param(bson::View params, std::string_view name, std
 Result<bool> bool_param(bson::View params, std::string_view name, bool otherwise);
 // {"a": 1, "b": -1}, or [{"a": 1}, {"b": -1}] for callers whose objects have no order. Missing: no keys.
 Result<std::vector<db::SortKey>> sort_param(bson::View params);
-// nullopt: missing or {}.
-Result<std::optional<db::Filter>> filter_param(bson::View params);
+// nullopt: missing or {}. `now_ms`: what $$NOW is.
+Result<std::optional<db::Filter>> filter_param(bson::View params, std::int64_t now_ms);
 
 Bytes single_field_reply(std::string_view key, std::uint64_t value, wire::Format format);
 Bytes bool_reply(std::string_view key, bool value, wire::Format format);

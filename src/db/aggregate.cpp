@@ -3,6 +3,7 @@
 #include "distri/db/expression_state.hpp"
 #include "distri/db/find.hpp"
 #include "distri/db/pipeline_stage.hpp"
+#include "distri/db/scan.hpp"
 
 namespace distri::db {
 namespace {
@@ -76,15 +77,17 @@ class CollectionSource final : public StageRun {
       complete_ = true;
       return {};
     }
-    // A filter looks at documents that are not seen here.
-    const bool scans = filter_ != nullptr && !filter_->id_keys() && !filter_->id_bounds().bounded();
-    DISTRI_TRY_VOID(context_.spend(1 + (scans && cursor_.empty() ? collection->size() / 8 : 0)));
     FindQuery query;
     query.filter = filter_;
     query.cursor = cursor_;
     query.page_documents_max = kPageDocumentsMax;
     query.page_bytes_max = kPageBytesMax;
-    DISTRI_TRY(FindPage page, find(*collection, query));
+    ScanPlan plan;
+    ScanCounts counts;
+    DISTRI_TRY(FindPage page, find_with_plan(*collection, query, plan, counts));
+    // A filter looks at documents that are not seen here.
+    constexpr std::uint64_t kLooksPerStep = 8;
+    DISTRI_TRY_VOID(context_.spend(1 + (counts.documents + counts.keys) / kLooksPerStep));
     cursor_ = std::move(page.cursor);
     complete_ = cursor_.empty();
     std::size_t bytes = 0;

@@ -301,6 +301,7 @@ class Replica {
   const VersionVector& durable() const;
   // The commit that must be durable before a caller is shown that collection, or that document of it; 0: none. Only
   // what was shown then is still there after any crash, and a session does not read backwards.
+  std::uint64_t undurable() const;  // or all of them
   std::uint64_t undurable(std::string_view collection) const;
   std::uint64_t undurable(std::string_view collection, std::string_view key) const;
   // Commits up to this one are durable.

@@ -14,6 +14,10 @@ const VersionVector& Replica::durable() const {
   return impl_->config.plant == Plant::kShowUndurable ? impl_->vector : impl_->durable();
 }
 
+std::uint64_t Replica::undurable() const {
+  return impl_->store.undurable().newest();
+}
+
 std::uint64_t Replica::undurable(std::string_view collection) const {
   return impl_->store.undurable().newest(collection);
 }

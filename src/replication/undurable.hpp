@@ -52,6 +52,8 @@ class Undurable {
     };
     return std::max(of(key), of({}));
   }
+  // Before anybody is shown anything.
+  std::uint64_t newest() const { return under_way_.empty() ? 0 : under_way_.back().commit; }
   // Keys remembered, of commits under way.
   std::size_t size() const { return under_way_.size(); }
 

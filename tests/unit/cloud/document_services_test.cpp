@@ -70,6 +70,20 @@ TEST_CASE("An added document without _id gets one, and its collection is created
   CHECK(*f.call("ReadCollection", "missing") == json::parse(R"({"documents":[]})"));
 }
 
+TEST_CASE("A condition that fails on a document fails the call, whichever it is, and $$NOW is the node's time") {
+  Fixture f;
+  REQUIRE(f.call("AddDocument", "c", "", R"({"_id":1,"a":0})"));
+  const std::string failing = R"({"$expr":{"$gt":[{"$divide":[1,"$a"]},0]}})";
+  const std::string text = "BadValue (2): can't $divide by zero";
+  CHECK(f.call("Count", "c", R"({"filter":)" + failing + "}").error().message.contains(text));
+  CHECK(f.call("ReadCollection", "c", R"({"filter":)" + failing + "}").error().message.contains(text));
+  CHECK(f.call("DeleteDocument", "c", R"({"filter":)" + failing + "}").error().message.contains(text));
+  CHECK(*f.call("Count", "c") == json{{"count", 1}});
+  const std::string timed = R"({"filter":{"$expr":{"$gt":["$$NOW",{"$toDate":{"$numberLong":"0"}}]}}})";
+  CHECK(*f.call("Count", "c", timed) == json{{"count", 1}});
+  CHECK(*f.call("DeleteDocument", "c", timed) == json{{"deleted", 1}});
+}
+
 TEST_CASE("Reading computes fields, and so does FindAndModify") {
   Fixture f;
   REQUIRE(f.call("AddDocument", "c", "", R"({"_id":1,"a":2})"));

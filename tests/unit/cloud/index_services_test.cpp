@@ -200,6 +200,10 @@ TEST_CASE("a unique index refuses each kind of write whose key is taken, and cha
   CHECK(bulk["results"][1]["error"]["message"] == message);
   f.good("DeleteDocument", R"({"filter":{"a":3}})");
   f.good("AddDocument", "", R"({"_id":9,"a":3})");
+  const Error merged =
+      f.bad("Aggregate", R"({"pipeline":[{"$match":{"_id":1}},{"$set":{"_id":30}},{"$merge":"c"}]})", "");
+  CHECK(merged.code == Code::kAlreadyExists);
+  CHECK_MESSAGE(merged.message.starts_with(message), merged.message);
 }
 
 TEST_CASE("arrays in parallel are refused to a client where an index has both") {

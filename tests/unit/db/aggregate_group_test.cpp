@@ -191,7 +191,7 @@ TEST_CASE("$sort with a $limit holds only what it needs") {
   for (std::int32_t i = 0; i < 300; ++i) {
     bson::Builder document;
     document.append_int32("_id", i).append_int32("k", (i * 7919) % 300).append_string("t", std::string(1u << 20, 'x'));
-    put(database.open("c"), std::move(document).finish());
+    put(database, "c", std::move(document).finish());
   }
   const auto ids = [&](std::string_view stages) {
     const bson::Document source = listed(stages);
@@ -216,7 +216,7 @@ TEST_CASE("$sample gives so many different documents, by the random numbers that
   db::Database database;
   std::string documents = "[";
   for (int i = 0; i < 50; ++i) documents += i == 0 ? "{}" : ",{}";
-  put_all(database.open("c"), documents + "]");
+  put_all(database, "c", documents + "]");
   const auto pipeline_of = [](std::string_view stages) {
     const bson::Document source = listed(stages);
     auto pipeline = db::Pipeline::compile(source.view().find("v")->as_object());

@@ -117,7 +117,7 @@ TEST_CASE("a result of $lookup or $facet is no larger than a document may be") {
   for (std::int32_t i = 0; i < 17; ++i) {
     bson::Builder document;
     document.append_int32("_id", i).append_string("t", std::string(1u << 20, 'x'));
-    put(database.open("c"), std::move(document).finish());
+    put(database, "c", std::move(document).finish());
   }
   CHECK(run_pipeline(R"([{"$limit":1},{"$lookup":{"from":"c","pipeline":[],"as":"f"}}])", database)
             .starts_with("!Location4568 (4568): stage 1 ($lookup): the documents of one result take more than"));
@@ -132,7 +132,7 @@ TEST_CASE("a document that would nest too deep is an error") {
   db::Database database;
   const auto document = bson::from_json(R"({"_id":1,"a":)" + deep + "}");
   REQUIRE(document.has_value());
-  put(database.open("c"), *document);
+  put(database, "c", *document);
   const auto starts = [&](std::string_view stages, std::string_view text) {
     const std::string result = run_pipeline(stages, database);
     CHECK_MESSAGE(result.starts_with(text), result);

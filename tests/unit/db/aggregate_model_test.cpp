@@ -329,8 +329,8 @@ TEST_CASE("random pipelines give what a naive interpreter gives") {
     const Documents others = dice.documents();
     const json pipeline = dice.pipeline(true);
     db::Database database;
-    put_all(database.open("c"), text_of(documents));
-    put_all(database.open("o"), text_of(others));
+    put_all(database, "c", text_of(documents));
+    put_all(database, "o", text_of(others));
     const std::string expected = text_of(run_model(pipeline, documents, others));
     const std::string result = run_pipeline(pipeline.dump(), database);
     REQUIRE_MESSAGE(result == expected, "seed " << seed << ": " << pipeline.dump() << " on " << text_of(documents)

@@ -151,7 +151,7 @@ TEST_CASE("stages that are none are refused with their place") {
 
 TEST_CASE("$$NOW is an error where nobody says what it is") {
   db::Database database;
-  put_all(database.open("c"), R"([{}])");
+  put_all(database, "c", R"([{}])");
   const bson::Document source = listed(R"([{"$set":{"t":"$$NOW"}}])");
   const auto pipeline = db::Pipeline::compile(source.view().find("v")->as_object());
   REQUIRE(pipeline.has_value());
@@ -160,7 +160,7 @@ TEST_CASE("$$NOW is an error where nobody says what it is") {
 
 TEST_CASE("a run that takes more steps than it may ends with an error") {
   db::Database database;
-  put_all(database.open("c"), kThree);
+  put_all(database, "c", kThree);
   const bson::Document source = listed(R"([{"$set":{"b":{"$sum":{"$range":[0,1000]}}}}])");
   const auto pipeline = db::Pipeline::compile(source.view().find("v")->as_object());
   REQUIRE(pipeline.has_value());
@@ -170,7 +170,7 @@ TEST_CASE("a run that takes more steps than it may ends with an error") {
 
 TEST_CASE("between two steps the collection may change") {
   db::Database database;
-  put_all(database.open("c"), R"([{"a":[1,2]},{"a":[3,4]}])");
+  put_all(database, "c", R"([{"a":[1,2]},{"a":[3,4]}])");
   const bson::Document source = listed(R"([{"$unwind":"$a"}])");
   const auto pipeline = db::Pipeline::compile(source.view().find("v")->as_object());
   REQUIRE(pipeline.has_value());

@@ -22,14 +22,14 @@ inline bson::Document listed(std::string_view list) {
   return *std::move(parsed);
 }
 
-inline void put(Collection& collection, bson::View document) {
+inline void put(Database& database, std::string_view collection, bson::View document) {
   const auto id = document.find("_id");
   REQUIRE(id.has_value());
-  collection.put(bson::order_key(*id), {bson::Document(document), {}});
+  database.put(collection, bson::order_key(*id), {bson::Document(document), {}});
 }
 
 // Documents without `_id` get 1, 2, ...
-inline void put_all(Collection& collection, std::string_view list) {
+inline void put_all(Database& database, std::string_view collection, std::string_view list) {
   const bson::Document documents = listed(list);
   std::int32_t id = 0;
   for (const auto& element : documents.view().find("v")->as_object()) {
@@ -37,7 +37,7 @@ inline void put_all(Collection& collection, std::string_view list) {
     ++id;
     if (!element.value.as_object().find("_id")) with_id.append_int32("_id", id);
     for (const auto& field : element.value.as_object()) with_id.append_element(field);
-    put(collection, std::move(with_id).finish());
+    put(database, collection, std::move(with_id).finish());
   }
 }
 
@@ -106,8 +106,8 @@ inline void check_pipelines(std::initializer_list<PipelineRow> rows) {
     CAPTURE(row.stages);
     CAPTURE(row.documents);
     Database database;
-    put_all(database.open("c"), row.documents);
-    if (!row.others.empty()) put_all(database.open("o"), row.others);
+    put_all(database, "c", row.documents);
+    if (!row.others.empty()) put_all(database, "o", row.others);
     const std::string result = run_pipeline(row.stages, database);
     if (row.expected.starts_with('!')) {
       CHECK_MESSAGE((result.starts_with('!') && result.find(row.expected.substr(1)) != std::string::npos), result);

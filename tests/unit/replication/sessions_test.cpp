@@ -28,6 +28,7 @@ TEST_CASE("a change is undurable until its commit is durable, also when later co
   CHECK(changes.newest("c", "b") == 3);
   CHECK(changes.newest("c", "x") == 0);
   CHECK(changes.newest("e") == 0);
+  CHECK(changes.newest() == 3);
   changes.durable(1);
   CHECK(changes.newest("c", "a") == 0);
   CHECK(changes.newest("c", "b") == 3);
@@ -37,6 +38,7 @@ TEST_CASE("a change is undurable until its commit is durable, also when later co
   changes.durable(3);
   CHECK(changes.newest("c") == 0);
   CHECK(changes.size() == 0);
+  CHECK(changes.newest() == 0);
 }
 
 TEST_CASE("a collection's own change concerns all of its documents") {
