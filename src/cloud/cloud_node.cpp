@@ -14,7 +14,7 @@ constexpr std::int64_t kTickMs = 50;
 constexpr std::int64_t kCompleteMs = 60'000;
 // A starting node that reaches nobody serves alone after this, even if some address neither answers nor refuses.
 constexpr std::int64_t kAloneMs = 3'000;
-// Documents or keys of one slice of building indexes: under a millisecond.
+// Documents or keys of one slice of building indexes, meant to take less than a millisecond.
 constexpr std::size_t kIndexSlice = 400;
 constexpr std::int64_t kIndexPauseMs = 1;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "distri/bson/json.hpp"
+#include "distri/db/index_catalog.hpp"
 
 namespace distri::sim {
 
@@ -79,6 +80,8 @@ bool History::has_twin(const Write& write) const {
   };
   return std::any_of(same.begin(), same.end(), [&](const Write* other) {
     if (other == &write) return false;
+    // All definitions of one index share its name.
+    if (write.op.collection == db::kIndexCollection) return other->op.document == write.op.document;
     // What a restored conflict writes has no number of its own: its fields may stand in other writes.
     for (const bson::Element& element : document) {
       if ((has_serial ? element.key == "serial" : element.key != "_id") && same_in(other->op.document, element))

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "distri/db/index_catalog.hpp"
+
 namespace distri::sim {
 
 using replication::OpKind;
@@ -59,6 +61,8 @@ class Judge {
     const db::Record* now = record(write);
     if (now != nullptr && now->revision.dot == write.dot) return std::nullopt;
     if (gave_way(write, {})) return std::nullopt;
+    // The same definition of an index, written by somebody else, took its place and may have been replaced since.
+    if (write.op.collection == db::kIndexCollection && world_.history().has_twin(write)) return std::nullopt;
     return "does not show, although nobody who knew it replaced it, and is no conflict";
   }
 
