@@ -61,7 +61,8 @@ void World::write_commits(std::size_t i) {
   machine.write_due = false;
   while (!machine.unwritten.empty()) {
     Machine::Stored& next = machine.unwritten.front();
-    if (options_.defect.owner == OwnerPlant::kTornCommit && next.commit.number % kTornEvery == 0)
+    const bool torn = options_.defect.owner == OwnerPlant::kTornCommit && next.commit.number % kTornEvery == 0;
+    if (torn && !next.commit.changes.empty())  // it may have been tried before
       next.commit.changes.erase(next.commit.changes.begin());
     if (const auto written = machine.disk->write(next.commit.changes); !written) {
       machine.refusing = true;
