@@ -10,6 +10,15 @@ pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(rocksdb REQUIRED IMPORTED_TARGET rocksdb)
 pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
 
+# The parser of command lines, without the regular expressions that it would else have compiled into every program.
+function(distri_link_cxxopts target)
+  find_package(cxxopts REQUIRED)
+  if(TARGET cxxopts::cxxopts)
+    target_link_libraries(${target} PRIVATE cxxopts::cxxopts)
+  endif()
+  target_compile_definitions(${target} PRIVATE CXXOPTS_NO_REGEX=true)
+endfunction()
+
 set(DISTRI_HAVE_IMAGES OFF)
 if(NOT DISTRI_IMAGES STREQUAL "OFF")
   find_package(DistriOpenCV QUIET)

@@ -18,8 +18,11 @@ function(distri_own_options target)
   target_link_options(${target} PRIVATE ${DISTRI_LINK_OPTIONS})
 endfunction()
 
+# Sanitizers take minutes to optimise long tables of tests and of options, which are run once: what is slow is in the libraries.
+set(DISTRI_PROGRAM_COMPILE_OPTIONS "" CACHE STRING "extra compile options for distri's own programs and tests, after all others")
+
 # Precompiled headers make a build from nothing much shorter, but hide a forgotten #include: the presets for sanitizers have
-# them, dev and release have not. Libraries share one set, unit tests (position-independent executables) another.
+# them, dev and release have not. Libraries share one set, programs (position-independent executables) another, unit tests a third.
 option(DISTRI_PRECOMPILE "precompile the headers that most files include" OFF)
 set(DISTRI_PRECOMPILED
   <algorithm> <array> <chrono> <deque> <expected> <functional> <map> <memory> <optional> <set> <string> <string_view> <tuple>
@@ -30,7 +33,23 @@ if(DISTRI_PRECOMPILE)
   target_link_libraries(distri_precompiled PRIVATE fmt::fmt absl::btree absl::flat_hash_map)
   target_precompile_headers(distri_precompiled PRIVATE ${DISTRI_PRECOMPILED})
   distri_own_options(distri_precompiled)
+
+  # An executable for its compile options; what it runs is nothing.
+  add_executable(distri_precompiled_programs ${CMAKE_CURRENT_LIST_DIR}/precompiled_main.cpp)
+  target_compile_features(distri_precompiled_programs PUBLIC cxx_std_23)
+  target_link_libraries(distri_precompiled_programs PRIVATE fmt::fmt absl::btree absl::flat_hash_map nlohmann_json::nlohmann_json)
+  target_precompile_headers(distri_precompiled_programs PRIVATE ${DISTRI_PRECOMPILED} <nlohmann/json.hpp>)
+  distri_own_options(distri_precompiled_programs)
+  target_compile_options(distri_precompiled_programs PRIVATE ${DISTRI_PROGRAM_COMPILE_OPTIONS})
 endif()
+
+# For a library: every module, and what several programs share.
+function(distri_library_options target)
+  distri_own_options(${target})
+  if(DISTRI_PRECOMPILE)
+    target_precompile_headers(${target} REUSE_FROM distri_precompiled)
+  endif()
+endfunction()
 
 function(distri_module name)
   cmake_parse_arguments(arg "" "" "SOURCES;HEADERS;PUBLIC;PRIVATE" ${ARGN})
@@ -41,11 +60,17 @@ function(distri_module name)
   target_sources(distri_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${DISTRI_INCLUDE_ROOT} FILES ${arg_HEADERS})
   target_compile_features(distri_${name} PUBLIC cxx_std_23)
   target_link_libraries(distri_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
-  distri_own_options(distri_${name})
-  if(DISTRI_PRECOMPILE)
-    target_precompile_headers(distri_${name} REUSE_FROM distri_precompiled)
-  endif()
+  distri_library_options(distri_${name})
   set(DISTRI_MODULES ${DISTRI_MODULES} distri_${name} CACHE INTERNAL "modules to install")
+endfunction()
+
+# distri_program_library(NAME SOURCES ... LINK ...): what several programs share, not installed.
+function(distri_program_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_include_directories(${name} PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+  target_link_libraries(${name} PUBLIC ${arg_LINK})
+  distri_library_options(${name})
 endfunction()
 
 function(distri_program name)
@@ -53,4 +78,8 @@ function(distri_program name)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_LINK})
   distri_own_options(${name})
+  target_compile_options(${name} PRIVATE ${DISTRI_PROGRAM_COMPILE_OPTIONS})
+  if(DISTRI_PRECOMPILE)
+    target_precompile_headers(${name} REUSE_FROM distri_precompiled_programs)
+  endif()
 endfunction()

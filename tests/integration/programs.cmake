@@ -18,8 +18,6 @@ endforeach()
 
 if(TARGET distri-bench)
   distri_program(bench_workload_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/programs/workload_test.cpp
-                                             ${PROJECT_SOURCE_DIR}/bench/workload.cpp
-                 LINK distri_doctest_main doctest::doctest distri::wire distri::bson)
-  target_include_directories(bench_workload_test PRIVATE ${PROJECT_SOURCE_DIR}/bench)
+                 LINK distri_doctest_main doctest::doctest distri_bench_parts)
   add_test(NAME programs.bench_workload COMMAND bench_workload_test)
 endif()

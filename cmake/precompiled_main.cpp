@@ -1,0 +1,2 @@
+// The same for programs, which need a main().
+int main() {}
