@@ -1,5 +1,6 @@
 #include "distri/storage/rocks_journal.hpp"
 
+#include <fcntl.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
@@ -8,6 +9,7 @@
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -29,6 +31,9 @@ namespace {
 constexpr int kOpenFilesMax = 128;
 constexpr std::size_t kLoadReadaheadBytes = 2u << 20;
 constexpr std::size_t kBackgroundStepBytes = 512u << 10;
+constexpr std::size_t kManifestStepBytes = 4u << 10;
+constexpr std::size_t kReserveBytes = 512u << 10;
+constexpr std::size_t kReserveStepBytes = 16u << 10;
 constexpr std::size_t kLogFilesMax = 16;  // more, and memtables are written out, however little is in them
 
 // RocksDB would wait for room by itself, in a thread that looks every 5 s, if it could ask how much there is.
@@ -103,6 +108,7 @@ rocksdb::Options database_options(const RocksOptions& options) {
   // Tables go to the disk bit by bit: a log that is synced meanwhile, here or in another process, waits for one bit.
   result.bytes_per_sync = kBackgroundStepBytes;
   result.strict_bytes_per_sync = true;
+  result.manifest_preallocation_size = kManifestStepBytes;
   result.stats_dump_period_sec = 0;
   result.stats_persist_period_sec = 0;
   rocksdb::BlockBasedTableOptions table;
@@ -127,6 +133,28 @@ Result<> check_files(const std::string& directory) {
     }
   }
   return {};
+}
+
+// The room that RocksDB needs to open: it begins a new list of its files each time.
+std::string reserve_path(const std::string& directory) {
+  return directory + "/reserve";
+}
+
+// Puts it aside, or as much of it as there is.
+void keep_reserve(const std::string& directory) {
+  const std::string path = reserve_path(directory);
+  std::error_code error;
+  if (std::filesystem::file_size(path, error) == kReserveBytes && !error) return;
+  const int file = ::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+  if (file < 0) return;
+  std::size_t bytes = kReserveBytes;
+  while (bytes > 0 && ::posix_fallocate(file, 0, static_cast<off_t>(bytes)) != 0) bytes -= kReserveStepBytes;
+  ::close(file);
+}
+
+bool spend_reserve(const std::string& directory) {
+  std::error_code error;
+  return std::filesystem::remove(reserve_path(directory), error);
 }
 
 // The number of the newest batch that is in the database. A journal has no empty key, so this one is free.
@@ -169,6 +197,7 @@ struct RocksJournal::Impl {
   RocksOptions options;
   std::unique_ptr<rocksdb::Env> environment = rocksdb::NewCompositeEnv(std::make_shared<UnmeasuredFileSystem>());
   std::unique_ptr<WriteAheadLog> log;
+  bool sparing = false;                      // memtables take the whole log, so that no table need be written
   std::uint64_t files_seen = 0;              // files_begun() of the log when release() was last considered
   std::mutex in_use;                         // held while `db` is replaced, and by backup(); before `applying`
   std::unique_ptr<rocksdb::DB> db;           // none after an error, until it can be opened again
@@ -178,6 +207,7 @@ struct RocksJournal::Impl {
   bool broken = false;  // db is of no use any more
 
   Result<> open();
+  Result<> begin();
   Result<> usable();
   Result<> apply(const std::lock_guard<std::mutex>&);
   Result<std::uint64_t> number_in(rocksdb::ReadTier tier);
@@ -189,6 +219,10 @@ Result<> RocksJournal::Impl::open() {
   std::error_code error;
   const bool existed = std::filesystem::exists(std::filesystem::path(directory) / "CURRENT", error);
   auto settings = database_options(options);
+  if (sparing) {
+    settings.write_buffer_size = options.memtable_bytes + 2 * options.log_bytes_max;
+    settings.disable_auto_compactions = true;
+  }
   settings.env = environment.get();
   rocksdb::DB* raw = nullptr;
   const auto status = rocksdb::DB::Open(settings, directory, &raw);
@@ -216,6 +250,20 @@ Result<> RocksJournal::Impl::open() {
   return {};
 }
 
+// For the first time in this process. On a full disk a node must start, since it has answers to give: with the room of
+// the reserve.
+Result<> RocksJournal::Impl::begin() {
+  auto opened = open();
+  if (!opened && opened.error().code == Code::kStorageFull && spend_reserve(directory)) {
+    db.reset();
+    log.reset();
+    sparing = true;
+    opened = open();
+  }
+  if (opened) keep_reserve(directory);
+  return opened;
+}
+
 Result<std::uint64_t> RocksJournal::Impl::number_in(rocksdb::ReadTier tier) {
   rocksdb::ReadOptions read;
   read.read_tier = tier;
@@ -241,6 +289,7 @@ Result<> RocksJournal::Impl::usable() {
   if (!lock) return fail(Code::kStorageFailed, "{} is being backed up after an error; later", directory);
   const std::lock_guard also(applying);
   db.reset();
+  sparing = false;
   DISTRI_TRY_VOID(open());
   pending.clear();
   pending_bytes = 0;
@@ -261,10 +310,17 @@ Result<> RocksJournal::Impl::apply(const std::lock_guard<std::mutex>&) {
   return {};
 }
 
-// Whenever the log has begun a file: what tables hold by now, it need not keep. Precondition: not broken.
+// Whenever the log has begun a file, so there is some room: what tables hold by now, it need not keep. Precondition:
+// not broken.
 void RocksJournal::Impl::release_log() {
   if (files_seen == log->files_begun()) return;
   files_seen = log->files_begun();
+  keep_reserve(directory);
+  if (sparing) {
+    sparing = false;
+    std::ignore = db->SetOptions(
+        {{"write_buffer_size", std::to_string(options.memtable_bytes)}, {"disable_auto_compactions", "false"}});
+  }
   if (const auto number = number_in(rocksdb::kPersistedTier)) log->release(*number);
   if (log->bytes_held() <= options.log_bytes_max && log->files_held() <= kLogFilesMax) return;
   rocksdb::FlushOptions flush;
@@ -281,7 +337,7 @@ Result<std::unique_ptr<RocksJournal>> RocksJournal::open(const std::string& dire
   auto impl = std::make_unique<Impl>();
   impl->directory = directory;
   impl->options = options;
-  DISTRI_TRY_VOID(impl->open());
+  DISTRI_TRY_VOID(impl->begin());
   return std::unique_ptr<RocksJournal>(new RocksJournal(std::move(impl)));
 }
 

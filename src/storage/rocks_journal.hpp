@@ -15,7 +15,8 @@
 // No room: write() fails with kStorageFull, and sync() when it is the log that has none. After any error RocksDB takes
 // nothing more; its own way back (Resume) can wait for ever in 7.8. So the database is closed, and each later write()
 // tries to open it again, which needs some room itself (up to two memtables), and takes what was lost with its memory
-// from the log. A batch whose write() failed is gone. The same way leads back from any other error that passes.
+// from the log. A batch whose write() failed is gone. The same way leads back from any other error that passes. open()
+// works on a full disk, too: a file `reserve` keeps the little room that RocksDB needs for it, as long as there was some.
 //
 // Threads: see journal.hpp. Errors of open(): kStorageFailed: another process uses the directory, or the disk says no;
 // kDataLoss: files are missing or damaged (the text names the file); kStorageFull.

@@ -160,6 +160,50 @@ TEST_CASE("On a small file system: full while writing, room again, all there aft
   }
 }
 
+TEST_CASE("On a full file system a journal opens again and again, and takes writes when there is room") {
+  const Scratch scratch;
+  const SmallDisk disk(scratch.path("disk"), "size=12m");
+  if (!disk.mounted()) {
+    MESSAGE("skipped: this process may not mount a tmpfs (" << std::strerror(errno) << ")");
+    return;
+  }
+  const auto directory = scratch.path("disk/db");
+  const auto ballast = scratch.path("disk/ballast");
+  auto journal = RocksJournal::open(directory, small());
+  REQUIRE(journal);
+  unsigned n = 0;
+  while (n < 1'500) {  // more than a memtable: what tables hold and what only the log holds
+    REQUIRE((*journal)->write(numbered_batch(++n, kValueBytes)));
+  }
+  REQUIRE((*journal)->sync());
+  const auto refused = [&] {
+    Result<> result;
+    for (int tries = 0; result && tries < 10'000; ++tries) {
+      if ((result = (*journal)->write(numbered_batch(n + 1, kValueBytes)))) ++n;
+      if (result) result = (*journal)->sync();
+      (*journal)->idle();
+    }
+    return !result && result.error().code == Code::kStorageFull;
+  };
+  for (int life = 0; life < 3; ++life) {
+    std::ofstream(ballast, std::ios::binary) << Bytes(12'000'000, 'b');
+    CHECK(refused());
+    const unsigned before = n;
+    journal->reset();
+    journal = RocksJournal::open(directory, small());
+    REQUIRE_MESSAGE(journal.has_value(), (journal ? "" : journal.error().message));
+    // A write that was refused may be in the log all the same: it was never said to be there or not.
+    const unsigned found = prefix_length(records_of(**journal), kValueBytes);
+    CHECK((found == before || found == before + 1));
+    n = found;
+  }
+  fs::remove(ballast);
+  const auto result = (*journal)->write(numbered_batch(n + 1, kValueBytes));
+  REQUIRE_MESSAGE(result.has_value(), (result ? "" : result.error().message));
+  REQUIRE((*journal)->sync());
+  CHECK(reopened_prefix(std::move(*journal), directory) == n + 1);
+}
+
 TEST_CASE("On a full file system a node's next life is numbered") {
   const Scratch scratch;
   const SmallDisk disk(scratch.path("disk"), "size=3m");
