@@ -62,9 +62,16 @@ Result<> Dispatcher::run_write(const DocumentCall& call, const RequestId& id, Ou
     memory_.begin(id);
     if (const auto* elsewhere = parts_.replica.find_request(id)) return repeat_elsewhere(call, id, *elsewhere, outcome);
   }
+  const std::uint64_t before = parts_.replica.newest_own_dot().counter;
   parts_.replica.set_request(id);
   outcome.result = parts_.documents.execute(call);
   parts_.replica.set_request({});
+  // A write that changed nothing shows what was there (a find-and-modify even the document), and that may be a peer's
+  // change that is not durable here. A note of our own comes after it. A disk that takes nothing does not stop reads.
+  if (outcome.result && parts_.replica.newest_own_dot().counter == before &&
+      parts_.documents.commit_shown() > parts_.replica.durable_commit()) {
+    std::ignore = parts_.replica.note(parts_.clock.wall_ms());
+  }
   // A write that changed nothing tells what earlier ones did, so it waits for those.
   if (outcome.result) outcome.written = parts_.replica.newest_own_dot().counter;
   if (!id.empty()) std::ignore = memory_.finish(id, outcome.result, outcome.written);

@@ -237,6 +237,29 @@ TEST_CASE("w=2 is acknowledged when the other node holds it durably, not before"
   CHECK(client.collect(stream).status == Code::kOk);
 }
 
+TEST_CASE("A find-and-modify that changes nothing waits for the peer's write that it shows") {
+  const ScratchDirectory scratch;
+  const auto disk = std::make_shared<JournalDouble>();
+  const RunningNode first{cloud::NodeConfig{}};
+  auto config = with_disk(scratch.path("n"), disk);
+  config.peers = {first.address()};
+  const RunningNode second(config);
+  wait_until_serving(first.address());
+  wait_until_serving(second.address());
+  eventually([&] { return stats(first.address())["connections"]["nodes"] == 1; });
+  RawClient writer(first.address());
+  CHECK(writer.call("AddDocument<c>", "", R"({"_id":1,"n":1})").status == Code::kOk);
+  RawClient client(second.address());
+  eventually([&] { return json::parse(client.call("Count<c>").body)["count"] == 1; });
+  disk->block_syncs();
+  CHECK(writer.call("UpdateDocument<c>", R"({"filter":{"_id":1},"update":{"$set":{"n":2}}})", "").status == Code::kOk);
+  disk->wait_until_blocked();
+  const auto stream = send(client, "FindAndModify<c>", R"({"filter":{"_id":1},"update":{"$set":{"n":2}}})", "");
+  wait_until_held(second.address(), 1);
+  disk->let_syncs_go();
+  CHECK(json::parse(client.collect(stream).body)["document"]["n"] == 2);
+}
+
 TEST_CASE("w=2 reaches a member that connects later") {
   cloud::NodeConfig config;
   config.members = 2;
