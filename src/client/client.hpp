@@ -195,9 +195,19 @@ class Client {
   Result<std::uint64_t> count(std::string_view collection, const nlohmann::json& filter = nullptr,
                               const CallOptions& options = {});
   Result<bool> create_collection(std::string_view name, const WriteOptions& options = {});  // true: it is new
-  Result<bool> drop_collection(std::string_view name, const WriteOptions& options = {});    // true: it existed
+  // `settings`: {"validator": filter, "validationLevel": "strict" | "moderate" | "off"}. kAlreadyExists: it is there
+  // with others.
+  Result<bool> create_collection(std::string_view name, const nlohmann::json& settings,
+                                 const WriteOptions& options = {});
+  // Changes those that `settings` names; an empty validator stands for none. True: they were others. kNotFound.
+  Result<bool> modify_collection(std::string_view name, const nlohmann::json& settings,
+                                 const WriteOptions& options = {});
+  Result<bool> drop_collection(std::string_view name, const WriteOptions& options = {});  // true: it existed
   Result<std::vector<nlohmann::json>> list_collections(
-      const CallOptions& options = {});  // [{"name","documents","bytes"}]
+      const CallOptions& options = {});  // [{"name","documents","bytes","options"}]
+  // {"count", "size", "avgObjSize", "nindexes", "indexSizes", ...} of one collection (kNotFound), or of all together.
+  Result<nlohmann::json> collection_stats(std::string_view name, const CallOptions& options = {});
+  Result<nlohmann::json> database_stats(const CallOptions& options = {});
 
   // ---- Conflicts: writes that lost to concurrent ones. `after`: the id of the last one already seen.
   Result<ConflictPage> list_conflicts(std::string_view collection, std::string_view after = {},

@@ -108,9 +108,21 @@ Result<std::uint64_t> Client::count(std::string_view collection, const nlohmann:
 }
 
 Result<bool> Client::create_collection(std::string_view name, const WriteOptions& options) {
+  return create_collection(name, nullptr, options);
+}
+
+Result<bool> Client::create_collection(std::string_view name, const nlohmann::json& settings,
+                                       const WriteOptions& options) {
   const std::string service = on("CreateCollection", name);
-  DISTRI_TRY(const Answer answer, ask(*this, service, writing(options), nullptr, options));
+  DISTRI_TRY(const Answer answer, ask(*this, service, writing(options, settings), nullptr, options));
   return bool_of(answer.document, "created", service);
+}
+
+Result<bool> Client::modify_collection(std::string_view name, const nlohmann::json& settings,
+                                       const WriteOptions& options) {
+  const std::string service = on("ModifyCollection", name);
+  DISTRI_TRY(const Answer answer, ask(*this, service, writing(options, settings), nullptr, options));
+  return bool_of(answer.document, "modified", service);
 }
 
 Result<bool> Client::drop_collection(std::string_view name, const WriteOptions& options) {
@@ -122,6 +134,16 @@ Result<bool> Client::drop_collection(std::string_view name, const WriteOptions& 
 Result<std::vector<nlohmann::json>> Client::list_collections(const CallOptions& options) {
   DISTRI_TRY(Answer answer, ask(*this, "ListCollections", nullptr, nullptr, reading(options)));
   return list_of(answer.document, "collections", "ListCollections");
+}
+
+Result<nlohmann::json> Client::collection_stats(std::string_view name, const CallOptions& options) {
+  DISTRI_TRY(Answer answer, ask(*this, on("CollectionStats", name), nullptr, nullptr, reading(options)));
+  return std::move(answer.document);
+}
+
+Result<nlohmann::json> Client::database_stats(const CallOptions& options) {
+  DISTRI_TRY(Answer answer, ask(*this, "DatabaseStats", nullptr, nullptr, reading(options)));
+  return std::move(answer.document);
 }
 
 Result<ConflictPage> Client::list_conflicts(std::string_view collection, std::string_view after, std::uint64_t limit,

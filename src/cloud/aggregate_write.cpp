@@ -6,7 +6,7 @@
 #include "distri/bson/compare.hpp"
 #include "distri/bson/json.hpp"
 #include "distri/cloud/document_updates.hpp"
-#include "distri/cloud/index_checks.hpp"
+#include "distri/cloud/write_checks.hpp"
 
 namespace distri::cloud {
 namespace {
@@ -95,7 +95,7 @@ Result<bool> DocumentWriter::write_result(const db::PipelineWrite& write, const 
   const bool merges = there != nullptr && !write.replace_collection && write.when_matched == WhenMatched::kMerge;
   const bson::Document next = merges ? bson::merge_fields(*there, result) : result;
   if (there != nullptr && next == *there) return false;
-  DISTRI_TRY_VOID(check_indexes(replica_, write.collection, next));
+  DISTRI_TRY_VOID(check_write(replica_, write.collection, there, next));
   if (merges) {
     DISTRI_TRY(const bool inserted, replica_.upsert_fields(write.collection, result, now_ms_));
     std::ignore = inserted;

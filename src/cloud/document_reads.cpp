@@ -176,22 +176,4 @@ Result<Bytes> DocumentServices::distinct(const DocumentCall& call, bson::View pa
   return render_document(std::move(reply).finish(), call.format);
 }
 
-Result<Bytes> DocumentServices::list(const DocumentCall& call) {
-  bson::Builder reply;
-  reply.begin_array("collections");
-  std::size_t i = 0;
-  for (const auto& summary : replica_.summaries()) {
-    if (!db::check_collection_name(summary.name)) continue;  // distri's own
-    const auto* collection = replica_.database().find(summary.name);
-    reply.begin_object(std::to_string(i++));
-    reply.append_string("name", summary.name);
-    reply.append_int64("documents", static_cast<std::int64_t>(summary.documents));
-    reply.append_int64("bytes", collection == nullptr ? 0 : static_cast<std::int64_t>(collection->bytes()));
-    reply.append_string("digest", summary.digest.hex());
-    reply.end();
-  }
-  reply.end();
-  return render_document(std::move(reply).finish(), call.format);
-}
-
 }  // namespace distri::cloud

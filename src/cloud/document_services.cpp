@@ -17,9 +17,18 @@ struct Entry {
   bool write;
   std::array<std::string_view, kParamsMax> params;  // empty ones at the end
 };
-constexpr std::array<Entry, 17> kServices = {{
-    {"CreateCollection", DocumentService::kCreateCollection, true, {"w"}},
+constexpr std::array<Entry, 20> kServices = {{
+    {"CreateCollection",
+     DocumentService::kCreateCollection,
+     true,
+     {"validator", "validationLevel", "validationAction", "w"}},
+    {"ModifyCollection",
+     DocumentService::kModifyCollection,
+     true,
+     {"validator", "validationLevel", "validationAction", "w"}},
     {"DropCollection", DocumentService::kDropCollection, true, {"w"}},
+    {"CollectionStats", DocumentService::kCollectionStats, false, {}},
+    {"DatabaseStats", DocumentService::kDatabaseStats, false, {}},
     {"ListCollections", DocumentService::kListCollections, false, {}},
     {"AddDocument", DocumentService::kAddDocument, true, {"w"}},
     {"UpdateDocument",
@@ -58,9 +67,9 @@ const Entry& entry_of(DocumentService service) {
 
 // A collection where the service works on one, and none where it does not.
 Result<> check_target(const DocumentCall& call, std::string_view name) {
-  if (call.service == DocumentService::kListCollections) {
+  if (call.service == DocumentService::kListCollections || call.service == DocumentService::kDatabaseStats) {
     if (call.collection.empty()) return {};
-    return fail(Code::kInvalidArgument, "ListCollections takes no collection; write ListCollections");
+    return fail(Code::kInvalidArgument, "{0} takes no collection; write {0}", name);
   }
   if (call.service == DocumentService::kConflicts) {
     if (call.collection.empty()) return {};
@@ -105,17 +114,18 @@ Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
   commit_shown_ = replica_.undurable(call.collection);
   shown_by_id_ = false;
   switch (call.service) {
-    case DocumentService::kCreateCollection: {
-      DISTRI_TRY(const bool created, replica_.create_collection(call.collection, clock_.wall_ms()));
-      return bool_reply("created", created, call.format);
-    }
-    case DocumentService::kDropCollection: {
-      DISTRI_TRY(const bool dropped, replica_.drop_collection(call.collection, clock_.wall_ms()));
-      DISTRI_TRY_VOID(forget_indexes(call.collection));
-      return bool_reply("dropped", dropped, call.format);
-    }
+    case DocumentService::kCreateCollection:
+      return create_collection(call, params);
+    case DocumentService::kModifyCollection:
+      return modify_collection(call, params);
+    case DocumentService::kDropCollection:
+      return drop_collection(call);
     case DocumentService::kListCollections:
-      return list(call);
+      return list_collections(call);
+    case DocumentService::kCollectionStats:
+      return collection_stats(call);
+    case DocumentService::kDatabaseStats:
+      return database_stats(call);
     case DocumentService::kAddDocument:
       return add(call);
     case DocumentService::kUpdateDocument:
@@ -179,6 +189,8 @@ Result<Bytes> DocumentServices::repeat(const DocumentCall& call,
       return single_field_reply("deleted", applied.deleted, call.format);
     case DocumentService::kCreateCollection:
       return bool_reply("created", true, call.format);
+    case DocumentService::kModifyCollection:
+      return bool_reply("modified", true, call.format);
     case DocumentService::kDropCollection:
       return bool_reply("dropped", true, call.format);
     case DocumentService::kConflicts:

@@ -20,7 +20,10 @@ namespace distri::cloud {
 
 enum class DocumentService {
   kCreateCollection,
+  kModifyCollection,
   kDropCollection,
+  kCollectionStats,
+  kDatabaseStats,
   kListCollections,
   kAddDocument,
   kUpdateDocument,
@@ -77,6 +80,15 @@ class DocumentServices {
   std::string conflict_json(const replication::Conflict& conflict) const;
 
  private:
+  // collection_services.cpp
+  Result<Bytes> create_collection(const DocumentCall& call, bson::View params);
+  Result<Bytes> modify_collection(const DocumentCall& call, bson::View params);
+  Result<Bytes> drop_collection(const DocumentCall& call);
+  Result<Bytes> list_collections(const DocumentCall& call);
+  Result<Bytes> collection_stats(const DocumentCall& call);
+  Result<Bytes> database_stats(const DocumentCall& call);
+  Result<> write_options(std::string_view collection, const db::CollectionOptions& options);
+  Result<> forget_options(std::string_view collection);
   // document_writes.cpp
   Result<Bytes> add(const DocumentCall& call);
   Result<Bytes> update(const DocumentCall& call, bson::View params);
@@ -91,7 +103,6 @@ class DocumentServices {
   Result<Bytes> count(const DocumentCall& call, bson::View params);
   Result<Bytes> distinct(const DocumentCall& call, bson::View params);
   Result<Bytes> explain(const DocumentCall& call, bson::View params);
-  Result<Bytes> list(const DocumentCall& call);
   void show_ids(std::string_view collection, const db::Filter& filter);
   // index_services.cpp
   Result<Bytes> create_index(const DocumentCall& call, bson::View params);

@@ -1,10 +1,10 @@
 #include "distri/cloud/document_updates.hpp"
+#include "distri/cloud/write_checks.hpp"
 
 #include <limits>
 
 #include "distri/bson/compare.hpp"
 #include "distri/bson/json.hpp"
-#include "distri/cloud/index_checks.hpp"
 #include "distri/db/positional.hpp"
 
 namespace distri::cloud {
@@ -65,9 +65,9 @@ const bson::Document* DocumentWriter::find(std::string_view collection, BytesVie
 Result<bson::Document> DocumentWriter::insert(std::string_view collection, bson::View document, std::uint8_t attempt) {
   const bson::Document complete = bson::with_id_first(document, ids_.next(now_ms_));
   // An _id that is taken is another error, and the one that a retry understands.
-  if (has_indexes(replica_, collection) &&
+  if (has_checks(replica_, collection) &&
       find(collection, bson::order_key(complete.view().begin()->value)) == nullptr) {
-    DISTRI_TRY_VOID(check_indexes(replica_, collection, complete));
+    DISTRI_TRY_VOID(check_write(replica_, collection, nullptr, complete));
   }
   if (auto inserted = replica_.insert(collection, complete, now_ms_); !inserted) {
     const bool may_be_ours = inserted.error().code == Code::kAlreadyExists && attempt > 0;
@@ -87,7 +87,7 @@ Result<bool> DocumentWriter::update_one(const UpdateRequest& request, const Comp
   }
   DISTRI_TRY(const db::UpdateResult result, compiled.update.apply(document, context));
   if (!result.changed) return false;
-  DISTRI_TRY_VOID(check_indexes(replica_, request.collection, result.document));
+  DISTRI_TRY_VOID(check_write(replica_, request.collection, &document, result.document));
   if (result.whole) {
     DISTRI_TRY_VOID(replica_.replace(request.collection, result.document, now_ms_));
   } else {

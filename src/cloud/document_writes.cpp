@@ -3,9 +3,9 @@
 
 #include "distri/bson/compare.hpp"
 #include "distri/cloud/document_services.hpp"
-#include "distri/cloud/index_checks.hpp"
 #include "distri/cloud/request_text.hpp"
 #include "distri/cloud/service_params.hpp"
+#include "distri/cloud/write_checks.hpp"
 
 namespace distri::cloud {
 namespace {
@@ -111,10 +111,11 @@ Result<Bytes> DocumentServices::update_by_id(const DocumentCall& call) {
     inserted = outcome.upserted.has_value();
   } else {
     const bson::Document fields = bson::with_id_first(parsed, {});
-    if (has_indexes(replica_, call.collection)) {
-      const db::Record* record = replica_.database().find(call.collection)->find(bson::order_key(*id));
+    if (has_checks(replica_, call.collection)) {
+      const db::Collection* documents = replica_.database().find(call.collection);
+      const db::Record* record = documents == nullptr ? nullptr : documents->find(bson::order_key(*id));
       const bson::Document next = record == nullptr ? fields : bson::merge_fields(record->document, fields);
-      DISTRI_TRY_VOID(check_indexes(replica_, call.collection, next));
+      DISTRI_TRY_VOID(check_write(replica_, call.collection, record == nullptr ? nullptr : &record->document, next));
     }
     DISTRI_TRY(inserted, replica_.upsert_fields(call.collection, fields, clock_.wall_ms()));
   }

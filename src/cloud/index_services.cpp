@@ -3,7 +3,6 @@
 
 #include "distri/bson/compare.hpp"
 #include "distri/cloud/document_services.hpp"
-#include "distri/cloud/index_checks.hpp"
 #include "distri/cloud/request_text.hpp"
 #include "distri/cloud/service_params.hpp"
 #include "distri/db/index.hpp"
@@ -82,26 +81,6 @@ void append_status(bson::Builder& out, const Index& index) {
 }
 
 }  // namespace
-
-bool has_indexes(const replication::Replica& replica, std::string_view collection) {
-  const db::Collection* documents = replica.database().find(collection);
-  return documents != nullptr && !documents->indexes().empty();
-}
-
-Result<> check_indexes(const replication::Replica& replica, std::string_view collection, bson::View document) {
-  const db::Collection* documents = replica.database().find(collection);
-  if (documents == nullptr) return {};
-  if (documents->indexes().empty()) return {};
-  const auto id = document.find("_id");
-  const Bytes key = id ? bson::order_key(*id) : Bytes();
-  for (const auto& index : documents->indexes()) {
-    DISTRI_TRY_VOID(index->check_document(document));
-    if (!index->conflict(key, document)) continue;
-    return fail(Code::kAlreadyExists, "{}: E11000 duplicate key error collection: {} index: {}",
-                db::mongo_code(db::mongo::kDuplicateKey), collection, db::shown(index->definition().name));
-  }
-  return {};
-}
 
 Result<Bytes> DocumentServices::create_index(const DocumentCall& call, bson::View params) {
   DISTRI_TRY(const bson::Document specification, specification_of(params));

@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "distri/db/collection_options.hpp"
 #include "distri/db/index.hpp"
 #include "distri/db/index_catalog.hpp"
 #include "distri/utils/check.hpp"
@@ -90,7 +91,7 @@ Result<> check_collection_name(std::string_view name) {
 }
 
 Result<> check_stored_collection_name(std::string_view name) {
-  return name == kIndexCollection ? Result<>() : check_collection_name(name);
+  return name == kIndexCollection || name == kOptionsCollection ? Result<>() : check_collection_name(name);
 }
 
 const Record* Collection::find(std::string_view key) const {

@@ -34,7 +34,7 @@ Result<> check_document(bson::View document);
 
 // 1 to 120 bytes of [A-Za-z0-9_.-], not starting with "system." or '.'. kInvalidArgument with what is wrong.
 Result<> check_collection_name(std::string_view name);
-// The same, and the collections that distri itself writes: system.indexes. For what is stored and replicated.
+// The same, and the collections that distri itself writes: system.indexes, system.collections. For what is stored and replicated.
 Result<> check_stored_collection_name(std::string_view name);
 
 struct Record {

@@ -33,12 +33,14 @@ bool Database::erase(std::string_view name) {
   if (name == kIndexCollection) {
     for (const auto& [key, record] : at->second.records()) undefine(record);
   }
+  if (name == kOptionsCollection) options_.clear();
   collections_.erase(at);
   return true;
 }
 
 void Database::put(std::string_view collection, std::string_view key, Record record) {
   Collection& target = open_for_writing(collection);
+  if (collection == kOptionsCollection) set_options(record);
   if (collection != kIndexCollection) return target.put(key, std::move(record));
   // Replaced as a whole: the index it was goes, unless it is the same.
   if (const Record* old = target.find(key)) {
@@ -58,6 +60,9 @@ bool Database::erase_document(std::string_view collection, std::string_view key)
   if (collection == kIndexCollection) {
     if (const Record* old = target->find(key)) undefine(*old);
   }
+  if (collection == kOptionsCollection) {
+    if (const Record* old = target->find(key)) forget_options(*old);
+  }
   return target->erase(key);
 }
 
@@ -73,6 +78,24 @@ void Database::undefine(const Record& definition) {
   const auto entry = read_catalog_entry(definition.document);
   if (!entry) return;
   if (Collection* collection = find_for_writing(entry->collection)) collection->drop_index(entry->index.name);
+}
+
+const CollectionOptions& Database::options(std::string_view collection) const {
+  static const CollectionOptions kPlain;
+  const auto at = options_.find(collection);
+  return at == options_.end() ? kPlain : at->second;
+}
+
+// The collection's name is the `_id`, which does not change.
+void Database::set_options(const Record& entry) {
+  forget_options(entry);
+  auto read = read_options(entry.document);
+  if (read && !read->options.plain()) options_[read->collection] = std::move(read->options);
+}
+
+void Database::forget_options(const Record& entry) {
+  const auto id = entry.document.view().find("_id");
+  if (id && id->type() == bson::Type::kString) options_.erase(id->as_string());
 }
 
 void Database::build_indexes(std::size_t budget) {
@@ -106,6 +129,17 @@ std::optional<std::string> Database::check_indexes() const {
     if (auto broken = collection.check_indexes()) return fmt::format("collection '{}': {}", name, *broken);
   }
   if (defined != 0) return "a collection has an index that nobody defined";
+  std::size_t told = 0;
+  if (const Collection* catalog = find(kOptionsCollection)) {
+    for (const auto& [key, record] : catalog->records()) {
+      const auto entry = read_options(record.document);
+      if (!entry || entry->options.plain()) continue;
+      ++told;
+      if (!(options(entry->collection) == entry->options))
+        return fmt::format("collection '{}': its options are not as defined", entry->collection);
+    }
+  }
+  if (told != options_.size()) return "a collection has options that nobody defined";
   return std::nullopt;
 }
 

@@ -1,12 +1,13 @@
-// database.hpp: collections by name, and which indexes they have.
+// database.hpp: collections by name, and which indexes and options they have.
 //
-// Index definitions are documents of the collection `system.indexes` (index_catalog.hpp), so they replicate, are stored
-// and are streamed as any document is. put() and erase_document() notice them: whoever holds such a document has the
-// index, from the next turns on; when it goes, or its collection, so does the index. A document there that is no
-// definition (a peer of another version may send one) is stored and makes no index.
+// Both are documents: of the collections `system.indexes` (index_catalog.hpp) and `system.collections`
+// (collection_options.hpp), so they replicate, are stored and are streamed as any document is. put() and
+// erase_document() notice them: whoever holds such a document has the index, from the next turns on, or the options;
+// when it goes, or its collection, so do they. A document there that is no definition (a peer of another version may
+// send one) is stored and means nothing.
 //
-// Invariant: a collection has an index of a name exactly when `system.indexes` has a sound definition of it. Threads:
-// none. Errors: none.
+// Invariant: a collection has an index of a name exactly when `system.indexes` has a sound definition of it, and
+// options exactly when `system.collections` has sound ones. Threads: none. Errors: none.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -17,6 +18,7 @@
 #include <string_view>
 
 #include "distri/db/collection.hpp"
+#include "distri/db/collection_options.hpp"
 
 namespace distri::db {
 
@@ -31,6 +33,9 @@ class Database {
   bool erase(std::string_view name);
   const Collections& collections() const { return collections_; }
 
+  // What the collection was told, whether it is there or not.
+  const CollectionOptions& options(std::string_view collection) const;
+
   // The only ways by which documents change. put() opens the collection; erase_document() leaves an empty one.
   void put(std::string_view collection, std::string_view key, Record record);
   bool erase_document(std::string_view collection, std::string_view key);
@@ -39,7 +44,7 @@ class Database {
   // building_indexes().
   void build_indexes(std::size_t budget);
   bool building_indexes() const { return building_; }
-  // The first broken invariant of indexes and definitions. Slow.
+  // The first broken invariant of indexes, options and their definitions. Slow.
   std::optional<std::string> check_indexes() const;
 
  private:
@@ -47,8 +52,11 @@ class Database {
   Collection* find_for_writing(std::string_view name);
   void define(const Record& definition);
   void undefine(const Record& definition);
+  void set_options(const Record& entry);
+  void forget_options(const Record& entry);
 
   Collections collections_;
+  absl::btree_map<std::string, CollectionOptions, std::less<>> options_;  // those that are not plain
   bool building_ = false;
 };
 

@@ -12,6 +12,8 @@ std::string mongo_code(int code) {
       return "TypeMismatch (14)";
     case mongo::kOverflow:
       return "Overflow (15)";
+    case mongo::kNamespaceNotFound:
+      return "NamespaceNotFound (26)";
     case mongo::kIndexNotFound:
       return "IndexNotFound (27)";
     case mongo::kPathNotViable:
@@ -36,6 +38,10 @@ std::string mongo_code(int code) {
       return "IndexKeySpecsConflict (86)";
     case mongo::kNotExactValueField:
       return "NotExactValueField (111)";
+    case mongo::kDocumentValidationFailure:
+      return "DocumentValidationFailure (121)";
+    case mongo::kNamespaceExists:
+      return "NamespaceExists (48)";
     case mongo::kExceededTimeLimit:
       return "ExceededTimeLimit (50)";
     case mongo::kInvalidOptions:

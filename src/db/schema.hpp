@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "distri/bson/value.hpp"
 
@@ -29,6 +30,8 @@ class Schema {
 
   // `error` is set when a pattern goes over the limits of regular expressions; then the answer means nothing.
   bool accepts(const bson::Value& value, std::optional<Error>& error) const;
+  // What is wrong with a value that is not accepted: "'a.b' does not satisfy 'minimum'". Empty when nothing is.
+  std::string complaint(const bson::Value& value) const;
 
  private:
   explicit Schema(std::unique_ptr<SchemaNode> root);

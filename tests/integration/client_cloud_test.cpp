@@ -146,6 +146,30 @@ TEST_CASE("the calls of a collection work on real nodes, and a repeated one is e
   CHECK(good(client.count("photos", {{"n", 1}}, there)) == 1);
 }
 
+TEST_CASE("a validator made on one node holds on every node") {
+  Cluster cluster(3);
+  client::Client client({cluster.addresses()[0]});
+  const json settings = json::parse(
+      R"({"validator":{"$jsonSchema":{"required":["name"],"properties":{"age":{"bsonType":"int","minimum":0}}}}})");
+  CHECK(good(client.create_collection("people", settings)));
+  for (const auto& node : cluster.addresses()) {
+    client::CallOptions options;
+    options.only_node = node;
+    client::WriteOptions here;
+    here.only_node = node;
+    CHECK(eventually([&] {
+      const auto collections = good(client.list_collections(options));
+      return collections.size() == 1 && collections[0].contains("options");
+    }));
+    CHECK(client.add_document("people", {{"name", "Ada"}, {"age", -1}}, here).error().message ==
+          "DocumentValidationFailure (121): document failed validation: $jsonSchema: 'age' does not satisfy 'minimum'");
+    CHECK(good(client.collection_stats("people", options))["count"] == 0);
+  }
+  CHECK(good(client.modify_collection("people", {{"validationLevel", "off"}})));
+  CHECK(client.add_document("people", {{"name", "Ada"}, {"age", -1}}).has_value());
+  CHECK(good(client.database_stats())["objects"] == 1);
+}
+
 TEST_CASE("every service of the database works, and is seen on every node") {
   Cluster cluster(3);
   client::Client client({cluster.addresses()[0]});

@@ -7,6 +7,7 @@
 #include "distri/bson/json.hpp"
 #include "distri/cloud/aggregate_cursor.hpp"
 #include "distri/cloud/document_services.hpp"
+#include "service_rig.hpp"
 
 using namespace distri;
 using namespace distri::cloud;
@@ -19,30 +20,17 @@ DocumentCall aggregate_call(std::string_view collection, std::string_view params
   return {*find_document_service("Aggregate"), collection, params, body, format, 0};
 }
 
-// A database of its own, driven through the services by JSON text.
-struct Fixture {
-  SystemClock clock;
-  Random random{1};
-  replication::Replica replica{[] {
-    replication::ReplicaConfig config;
-    config.node.bytes[0] = 1;
-    return config;
-  }()};
-  DocumentServices services{replica, clock, random, 1u << 20};
-
+struct Fixture : test::ServiceRig {
   Fixture() {
     for (int i = 0; i < 10; ++i) add("c", fmt::format(R"({{"_id":{},"k":{},"v":{}}})", i, i % 3, i));
   }
 
   void add(std::string_view collection, std::string_view document) {
-    REQUIRE(
-        services.execute({*find_document_service("AddDocument"), collection, "", document, wire::Format::kJson, 0}));
+    REQUIRE(call_on(collection, "AddDocument", "", document));
   }
 
   Result<json> aggregate(std::string_view params, std::string_view body = "", std::string_view collection = "c") {
-    const auto reply = services.execute(aggregate_call(collection, params, body));
-    if (!reply) return fail(reply.error());
-    return json::parse(*reply);
+    return call_on(collection, "Aggregate", params, body);
   }
   // Of a pipeline as the body.
   Result<json> run(std::string_view pipeline) { return aggregate("", R"({"pipeline":)" + std::string(pipeline) + "}"); }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "distri/bson/json.hpp"
+#include "service_rig.hpp"
 
 using namespace distri;
 using namespace distri::cloud;
@@ -12,24 +13,10 @@ using nlohmann::json;
 
 namespace {
 
-// A database of its own, driven through the services by JSON text.
-struct Fixture {
-  SystemClock clock;
-  Random random{1};
-  replication::Replica replica{[] {
-    replication::ReplicaConfig config;
-    config.node.bytes[0] = 1;
-    return config;
-  }()};
-  DocumentServices services{replica, clock, random, 1u << 20};
-
+struct Fixture : test::ServiceRig {
   Result<json> call(std::string_view service, std::string_view collection, std::string_view params = "",
                     std::string_view body = "", std::uint8_t attempt = 0) {
-    const auto found = find_document_service(service);
-    REQUIRE(found);
-    const auto reply = services.execute({*found, collection, params, body, wire::Format::kJson, attempt});
-    if (!reply) return fail(reply.error());
-    return json::parse(*reply);
+    return call_on(collection, service, params, body, attempt);
   }
 };
 

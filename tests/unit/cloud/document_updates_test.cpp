@@ -8,6 +8,7 @@
 #include "distri/bson/compare.hpp"
 #include "distri/bson/json.hpp"
 #include "distri/cloud/document_services.hpp"
+#include "service_rig.hpp"
 
 using namespace distri;
 using namespace distri::cloud;
@@ -15,16 +16,7 @@ using nlohmann::json;
 
 namespace {
 
-struct Fixture {
-  SystemClock clock;
-  Random random{1};
-  replication::Replica replica{[] {
-    replication::ReplicaConfig config;
-    config.node.bytes[0] = 1;
-    return config;
-  }()};
-  DocumentServices services{replica, clock, random, 1u << 20};
-
+struct Fixture : test::ServiceRig {
   Fixture() {
     for (const char* text : {R"({"_id":1,"k":"a","n":1,"l":[1,2,3],"s":{"x":1}})",
                              R"({"_id":2,"k":"b","n":5,"l":[3,4]})", R"({"_id":3,"k":"a","n":3,"l":[]})"}) {
@@ -32,19 +24,6 @@ struct Fixture {
     }
   }
 
-  Result<json> call(std::string_view service, std::string_view params, std::string_view body = "",
-                    std::uint8_t attempt = 0) {
-    const auto found = find_document_service(service);
-    REQUIRE(found);
-    const auto reply = services.execute({*found, "c", params, body, wire::Format::kJson, attempt});
-    if (!reply) return fail(reply.error());
-    return json::parse(*reply);
-  }
-  json good(std::string_view service, std::string_view params, std::string_view body = "") {
-    const auto reply = call(service, params, body);
-    REQUIRE_MESSAGE(reply.has_value(), (reply ? "" : reply.error().message));
-    return *reply;
-  }
   json read(std::string_view filter) {
     return good("ReadCollection", "{\"filter\":" + std::string(filter) + "}")["documents"];
   }

@@ -7,6 +7,7 @@
 #include "distri/bson/json.hpp"
 #include "distri/cloud/document_services.hpp"
 #include "distri/db/index_catalog.hpp"
+#include "service_rig.hpp"
 
 using namespace distri;
 using namespace distri::cloud;
@@ -14,34 +15,7 @@ using nlohmann::json;
 
 namespace {
 
-struct Fixture {
-  SystemClock clock;
-  Random random{1};
-  replication::Replica replica{[] {
-    replication::ReplicaConfig config;
-    config.node.bytes[0] = 1;
-    return config;
-  }()};
-  DocumentServices services{replica, clock, random, 1u << 20};
-
-  Result<json> call(std::string_view service, std::string_view params, std::string_view body = "",
-                    std::string_view collection = "c") {
-    const auto found = find_document_service(service);
-    REQUIRE(found);
-    const auto reply = services.execute({*found, collection, params, body, wire::Format::kJson, 0});
-    if (!reply) return fail(reply.error());
-    return json::parse(*reply);
-  }
-  json good(std::string_view service, std::string_view params, std::string_view body = "") {
-    const auto reply = call(service, params, body);
-    REQUIRE_MESSAGE(reply.has_value(), (reply ? "" : reply.error().message));
-    return *reply;
-  }
-  Error bad(std::string_view service, std::string_view params, std::string_view body = "") {
-    const auto reply = call(service, params, body);
-    REQUIRE_FALSE(reply.has_value());
-    return reply.error();
-  }
+struct Fixture : test::ServiceRig {
   void build() {
     while (replica.build_indexes(7)) {
     }
@@ -87,7 +61,7 @@ TEST_CASE("CreateIndex makes an index once, and says what is in its way") {
 TEST_CASE("ListIndexes tells what is there, and DropIndex takes it away") {
   Fixture f;
   f.fill(20);
-  CHECK(*f.call("ListIndexes", "", "", "none") == json{{"indexes", json::array()}});
+  CHECK(*f.call_on("none", "ListIndexes", "", "") == json{{"indexes", json::array()}});
   f.good("CreateIndex", R"({"key":{"a":1},"unique":true})");
   json list = f.good("ListIndexes", "")["indexes"];
   REQUIRE(list.size() == 2);
@@ -120,12 +94,12 @@ TEST_CASE("the collection of definitions is hidden, and clients cannot name it")
   f.fill(1);
   f.good("CreateIndex", R"({"key":{"a":1}})");
   CHECK(f.replica.database().find(db::kIndexCollection)->size() == 1);
-  const auto collections = f.call("ListCollections", "", "", "");
+  const auto collections = f.call_on("", "ListCollections", "", "");
   REQUIRE(collections.has_value());
   REQUIRE((*collections)["collections"].size() == 1);
   CHECK((*collections)["collections"][0]["name"] == "c");
   for (const char* service : {"ReadCollection", "AddDocument", "DropCollection", "CreateIndex", "Count"}) {
-    const auto refused = f.call(service, "", "{}", "system.indexes");
+    const auto refused = f.call_on("system.indexes", service, "", "{}");
     REQUIRE_FALSE(refused.has_value());
     CHECK(refused.error().message.find("reserved") != std::string::npos);
   }
@@ -135,11 +109,11 @@ TEST_CASE("the indexes of a collection go when it is dropped") {
   Fixture f;
   f.fill(3);
   f.good("CreateIndex", R"({"key":{"a":1}})");
-  CHECK(f.call("CreateIndex", R"({"key":{"a":1}})", "", "c2").has_value());
+  CHECK(f.call_on("c2", "CreateIndex", R"({"key":{"a":1}})", "").has_value());
   f.good("DropCollection", "");
   f.fill(3);
   CHECK(f.good("ListIndexes", "")["indexes"].size() == 1);
-  CHECK((*f.call("ListIndexes", "", "", "c2"))["indexes"].size() == 2);
+  CHECK((*f.call_on("c2", "ListIndexes", "", ""))["indexes"].size() == 2);
   CHECK(f.replica.check_invariants() == std::nullopt);
 }
 
@@ -156,7 +130,7 @@ TEST_CASE("Explain says which index a read takes, and a hint decides it") {
   plan = f.good("Explain", R"({"filter":{"a":3},"hint":"$natural"})");
   CHECK(plan["queryPlanner"]["winningPlan"]["stage"] == "COLLSCAN");
   CHECK(plan["executionStats"]["totalDocsExamined"] == 60);
-  CHECK((*f.call("Explain", "", "", "none"))["executionStats"]["nReturned"] == 0);
+  CHECK((*f.call_on("none", "Explain", "", ""))["executionStats"]["nReturned"] == 0);
   CHECK(f.good("ReadCollection", R"({"filter":{"a":3},"hint":"a_1"})")["documents"].size() == 1);
   CHECK(f.bad("ReadCollection", R"({"hint":"nowhere"})").message ==
         "BadValue (2): hint: there is no index 'nowhere', or it is not built yet");

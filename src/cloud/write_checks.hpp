@@ -1,0 +1,24 @@
+// write_checks.hpp: what a collection says to a document that a client wants to write: its validator and its indexes.
+//
+// Asked by the node that takes the write, before it is written: documents that the validator refuses, keys of unique
+// indexes that are taken, and documents that cannot be indexed. Writes of peers are never asked (db/index.hpp).
+//
+// Threads: the main thread. Errors: kInvalidArgument, DocumentValidationFailure or CannotIndexParallelArrays;
+// kAlreadyExists, DuplicateKey.
+#pragma once
+
+#include <string_view>
+
+#include "distri/bson/document.hpp"
+#include "distri/replication/replica.hpp"
+
+namespace distri::cloud {
+
+// Spares those who write to a collection without validator and indexes the making of what check_write() wants to see.
+bool has_checks(const replication::Replica& replica, std::string_view collection);
+
+// `before`: the document as it is, nullptr: there is none. `after`: as it is to be, with its `_id`.
+Result<> check_write(const replication::Replica& replica, std::string_view collection, const bson::Document* before,
+                     bson::View after);
+
+}  // namespace distri::cloud

@@ -1,0 +1,94 @@
+#include "distri/db/collection_options.hpp"
+
+#include <array>
+#include <utility>
+
+#include "distri/db/collection.hpp"
+#include "distri/db/language_error.hpp"
+
+namespace distri::db {
+namespace {
+
+using Level = CollectionOptions::Level;
+
+constexpr std::array<std::pair<std::string_view, Level>, 3> kLevels = {
+    {{"strict", Level::kStrict}, {"moderate", Level::kModerate}, {"off", Level::kOff}}};
+
+Result<Level> read_level(const bson::Value& value) {
+  for (const auto& [name, level] : kLevels) {
+    if (value.type() == bson::Type::kString && value.as_string() == name) return level;
+  }
+  return refuse(mongo::kBadValue, "'validationLevel' must be \"strict\", \"moderate\" or \"off\"");
+}
+
+Result<> check_action(const bson::Value& value) {
+  if (value.type() == bson::Type::kString && value.as_string() == "error") return {};
+  if (value.type() == bson::Type::kString && value.as_string() == "warn") {
+    return refuse(mongo::kNotImplemented,
+                  "'validationAction': \"warn\" is not supported, since any node may take the write and none's log is "
+                  "the right one; with 'validationLevel': \"off\" nothing is refused");
+  }
+  return refuse(mongo::kBadValue, "'validationAction' must be \"error\"");
+}
+
+}  // namespace
+
+bool CollectionOptions::operator==(const CollectionOptions& other) const {
+  if ((validator == nullptr) != (other.validator == nullptr) || level != other.level) {
+    return false;
+  }
+  return validator == nullptr || validator->source().bytes() == other.validator->source().bytes();
+}
+
+Result<> change_options(CollectionOptions& options, bson::View given) {
+  CollectionOptions next = options;
+  if (const auto filter = given.find("validator")) {
+    if (filter->type() != bson::Type::kObject)
+      return refuse(mongo::kTypeMismatch, "'validator' must be a filter, an object; {{}} stands for none");
+    if (filter->as_object().empty()) {
+      next.validator.reset();
+    } else {
+      DISTRI_TRY(Validator validator, Validator::compile(filter->as_object()));
+      next.validator = std::make_shared<const Validator>(std::move(validator));
+    }
+  }
+  if (const auto level = given.find("validationLevel")) {
+    DISTRI_TRY(next.level, read_level(*level));
+  }
+  if (const auto action = given.find("validationAction")) DISTRI_TRY_VOID(check_action(*action));
+  options = std::move(next);
+  return {};
+}
+
+void append_options(bson::Builder& out, const CollectionOptions& options) {
+  if (options.validator != nullptr) out.append_object("validator", options.validator->source());
+  for (const auto& [name, level] : kLevels) {
+    if (level == options.level) out.append_string("validationLevel", name);
+  }
+}
+
+bson::Document options_document(std::string_view collection, const CollectionOptions& options) {
+  bson::Builder out;
+  out.append_string("_id", collection);
+  append_options(out, options);
+  return std::move(out).finish();
+}
+
+Result<OptionsEntry> read_options(bson::View document) {
+  const auto id = document.find("_id");
+  if (!id || id->type() != bson::Type::kString || !check_collection_name(id->as_string()))
+    return fail(Code::kInvalidArgument, "the _id of a collection's options must be its name");
+  OptionsEntry entry{std::string(id->as_string()), {}};
+  DISTRI_TRY_VOID(change_options(entry.options, document));
+  return entry;
+}
+
+Result<> check_write(const CollectionOptions& options, const bson::Document* before, bson::View after) {
+  if (options.validator == nullptr || options.level == Level::kOff) return {};
+  auto valid = options.validator->check(after);
+  if (valid) return {};
+  if (options.level == Level::kModerate && before != nullptr && !options.validator->check(*before)) return {};
+  return valid;
+}
+
+}  // namespace distri::db

@@ -1,0 +1,85 @@
+#include "distri/db/collection_options.hpp"
+
+#include <doctest/doctest.h>
+
+#include "distri/bson/compare.hpp"
+#include "distri/bson/json.hpp"
+#include "distri/db/database.hpp"
+
+using namespace distri;
+
+namespace {
+
+bson::Document json(std::string_view text) {
+  auto document = bson::from_json(text);
+  REQUIRE_MESSAGE(document.has_value(), text);
+  return *std::move(document);
+}
+
+Bytes key_of(bson::View document) {
+  return bson::order_key(*document.find("_id"));
+}
+
+void put(db::Database& database, std::string_view text) {
+  bson::Document document = json(text);
+  const Bytes key = key_of(document);
+  database.put(db::kOptionsCollection, key, {std::move(document), {}});
+}
+
+std::string shown(const db::CollectionOptions& options) {
+  bson::Builder out;
+  db::append_options(out, options);
+  return bson::to_json(std::move(out).finish());
+}
+
+}  // namespace
+
+TEST_CASE("A collection has the options that system.collections tells, as long as it does") {
+  db::Database database;
+  CHECK(database.options("c").plain());
+  put(database, R"({"_id":"c","validator":{"a":1},"validationLevel":"moderate"})");
+  CHECK(shown(database.options("c")) == R"({"validator":{"a":1},"validationLevel":"moderate"})");
+  CHECK(database.options("d").plain());
+  CHECK(database.find("c") == nullptr);
+  put(database, R"({"_id":"c","validator":{"a":2}})");
+  CHECK(shown(database.options("c")) == R"({"validator":{"a":2},"validationLevel":"strict"})");
+  CHECK(database.check_indexes() == std::nullopt);
+  // What is no definition is kept and means nothing.
+  for (const char* text : {R"({"_id":"c","validator":{"a":{"$foo":1}}})", R"({"_id":"c","validationLevel":7})",
+                           R"({"_id":"system.indexes","validator":{"a":1}})", R"({"_id":7,"validator":{"a":1}})"}) {
+    put(database, text);
+    CHECK(database.options("c").plain());
+    CHECK(database.options("system.indexes").plain());
+    CHECK(database.check_indexes() == std::nullopt);
+  }
+  put(database, R"({"_id":"c","validator":{"a":2}})");
+  put(database, R"({"_id":"d","validationLevel":"off"})");
+  CHECK(database.erase_document(db::kOptionsCollection, key_of(json(R"({"_id":"c"})"))));
+  CHECK(database.options("c").plain());
+  CHECK_FALSE(database.options("d").plain());
+  CHECK(database.check_indexes() == std::nullopt);
+  CHECK(database.erase(db::kOptionsCollection));
+  CHECK(database.options("d").plain());
+  CHECK(database.check_indexes() == std::nullopt);
+}
+
+TEST_CASE("Options come back from the document that they make") {
+  for (const char* text : {R"({"validator":{"a":{"$gt":1},"$or":[{"b":1},{"c":2}]}})", R"({"validationLevel":"off"})",
+                           R"({"validator":{"$jsonSchema":{"required":["a"]}},"validationLevel":"moderate"})"}) {
+    db::CollectionOptions options;
+    REQUIRE(db::change_options(options, json(text)));
+    const auto again = db::read_options(db::options_document("c", options));
+    REQUIRE(again.has_value());
+    CHECK(again->collection == "c");
+    CHECK(again->options == options);
+    CHECK_FALSE(options.plain());
+  }
+}
+
+TEST_CASE("A change that is refused leaves the options as they were") {
+  db::CollectionOptions options;
+  REQUIRE(db::change_options(options, json(R"({"validator":{"a":1}})")));
+  const db::CollectionOptions before = options;
+  CHECK_FALSE(db::change_options(options, json(R"({"validator":{"b":1},"validationLevel":"x"})")));
+  CHECK(options == before);
+}
