@@ -18,6 +18,7 @@ constexpr std::uint64_t kServersMax = 64;
 constexpr std::uint64_t kWorkersMax = 1024;
 constexpr std::uint64_t kMembersMax = 10'000;
 constexpr std::uint64_t kLogBudgetMax = 1ULL << 40;
+constexpr std::uint64_t kMemoryMax = 1ULL << 50;
 
 // Whoever sets no key gets this one, which everybody knows: fine on one machine, a warning beyond it.
 constexpr std::string_view kDemoKeyPhrase = "distri-example: the service key of the demonstration, no secret";
@@ -61,6 +62,9 @@ cxxopts::Options describe() {
        cxxopts::value<std::string>(), "N")  //
       ("log-budget",
        "server: bytes of writes kept for peers that come back; whoever was away for longer gets a snapshot (536870912)",
+       cxxopts::value<std::string>(), "BYTES")  //
+      ("memory-max",
+       "server: bytes of memory for documents and indexes; beyond, writes that need more are refused (0: no limit)",
        cxxopts::value<std::string>(), "BYTES")                                             //
       ("insecure", "server: listen beyond loopback without keys, in a network you trust")  //
       ("service-key",
@@ -149,6 +153,7 @@ Result<> take_storage(const cxxopts::ParseResult& parsed, Options& options) {
   DISTRI_TRY(const std::uint64_t members, number(parsed, "members", 0, 1, kMembersMax));
   options.members = static_cast<std::uint32_t>(members);
   DISTRI_TRY(options.log_budget_bytes, number(parsed, "log-budget", options.log_budget_bytes, 1, kLogBudgetMax));
+  DISTRI_TRY(options.memory_max_bytes, number(parsed, "memory-max", 0, 0, kMemoryMax));
   if (parsed.count("data-dir") > 0) {
     options.data_dir = parsed["data-dir"].as<std::string>();
     if (options.data_dir.empty()) return distri::fail(Code::kInvalidArgument, "--data-dir is empty; name a directory");

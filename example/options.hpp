@@ -31,6 +31,7 @@ struct Options {
   std::optional<distri::cloud::Durability> durability;
   std::uint32_t members = 0;  // 0: 1 + the peers of --ips
   std::uint64_t log_budget_bytes = 512u << 20;
+  std::uint64_t memory_max_bytes = 0;  // 0: no limit
   distri::LogLevel log_level = distri::LogLevel::kWarning;
   std::string log_level_text = "warning";  // as handed on to child processes
   distri::Bytes service_key;               // 32 bytes

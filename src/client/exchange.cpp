@@ -43,8 +43,8 @@ void Exchange::next_try() {
   if (node_ == nullptr) {
     if (tried_.empty())
       return finish(fail(Code::kInvalidArgument, "the client knows no node; give it at least one address"));
-    // No node has a good disk: waiting for one until the deadline would hide the reason.
-    if (disk_troubles_ == tried_.size()) return finish(refused_by_disks());
+    // No node has a good disk, or memory: waiting for one until the deadline would hide the reason.
+    if (refusals_ == tried_.size()) return finish(refused_by_all());
     return pause();
   }
   ++attempts_;
@@ -55,15 +55,15 @@ void Exchange::next_try() {
   link_->enqueue(shared_from_this());
 }
 
-Result<> Exchange::refused_by_disks() const {
-  if (unknown_outcomes_ == 0) return fail(Code::kStorageFull, "{}", last_trouble_);
+Result<> Exchange::refused_by_all() const {
+  if (unknown_outcomes_ == 0) return fail(last_refusal_, "{}", last_trouble_);
   return fail(Code::kIndeterminate, "an earlier try may have been executed; the last: {}", last_trouble_);
 }
 
 void Exchange::pause() {
   auto& runtime = client_->runtime();
   tried_.clear();
-  disk_troubles_ = 0;
+  refusals_ = 0;
   const std::int64_t shortened_ms =
       pause_ms_ - static_cast<std::int64_t>(runtime.random().below(static_cast<std::uint64_t>(pause_ms_ / 2)));
   pause_ms_ = std::min(pause_ms_ * 2, kPauseMaxMs);
@@ -99,7 +99,9 @@ void Exchange::on_reply(const wire::ReplyHead& head, BytesView body, bool end) {
   auto& runtime = client_->runtime();
   rtt_us_ = (runtime.clock().monotonic_ns() - sent_ns_) / 1'000;
   last_was_behind_ = head.status == Code::kBehind;
-  if (head.status == Code::kStorageFull || head.status == Code::kStorageFailed) return on_disk_trouble(head);
+  if (head.status == Code::kStorageFull || head.status == Code::kStorageFailed || head.status == Code::kMemoryFull) {
+    return on_no_room(head);
+  }
   if (head.status == Code::kBusy || head.status == Code::kUnavailable || head.status == Code::kBehind) {
     if (head.status == Code::kBusy) {
       node_->overloaded();
@@ -118,8 +120,9 @@ void Exchange::on_reply(const wire::ReplyHead& head, BytesView body, bool end) {
   if (end && !done_) reply_ended();
 }
 
-void Exchange::on_disk_trouble(const wire::ReplyHead& head) {
-  ++disk_troubles_;
+void Exchange::on_no_room(const wire::ReplyHead& head) {
+  ++refusals_;
+  last_refusal_ = head.status == Code::kMemoryFull ? Code::kMemoryFull : Code::kStorageFull;
   // The node serves reads as before: it is not marked as failed.
   try_failed(Error{head.status, std::string(head.message)}, head.status == Code::kStorageFailed);
 }

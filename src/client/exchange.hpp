@@ -98,8 +98,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void next_try();
   void pause();
   void try_failed(const Error& error, bool maybe_executed);
-  void on_disk_trouble(const wire::ReplyHead& head);
-  Result<> refused_by_disks() const;
+  void on_no_room(const wire::ReplyHead& head);
+  Result<> refused_by_all() const;
   void leave_link(const Error& reason);
   void reply_ended();
   void expire();
@@ -119,9 +119,10 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   // All tries.
   int attempts_ = 0;
-  int unknown_outcomes_ = 0;       // tries that may have been executed
-  std::vector<NodePtr> tried_;     // in this round
-  std::size_t disk_troubles_ = 0;  // of those, nodes whose disk is full or fails
+  int unknown_outcomes_ = 0;    // tries that may have been executed
+  std::vector<NodePtr> tried_;  // in this round
+  std::size_t refusals_ = 0;    // of those, nodes whose disk or memory is full, or whose disk fails
+  Code last_refusal_ = Code::kStorageFull;
   NodePtr hinted_;
   NodePtr only_;
   std::int64_t pause_ms_ = kPauseFirstMs;

@@ -180,6 +180,7 @@ void CloudNode::Impl::tick() {
   replica->set_known_addresses(peers->connected_addresses());
   replica->tick(now_ms);
   dispatcher->tick(clock.monotonic_ns());
+  documents->set_memory(memory().total(), config.memory_bytes_max);
   if (replica->database().building_indexes() && !building_indexes) build_indexes();
   tick_timer = loop.after(kTickMs, [this] { tick(); });
 }

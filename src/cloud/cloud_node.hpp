@@ -46,8 +46,9 @@ struct NodeConfig {
   bool insecure = false;
   unsigned workers = 0;  // 0: one per core
   Log log;
-  // Called on the main thread for every write that lost to a concurrent one, as soon as it is known here: the collection,
-  // and the conflict as the service Conflicts lists it, in JSON. It must be quick; hand longer work to a thread.
+  // Called on the main thread for every write that lost to a concurrent one, as soon as it is known here: the
+  // collection, and the conflict as the service Conflicts lists it, in JSON. It must be quick; hand longer work to a
+  // thread.
   std::function<void(std::string_view collection, std::string_view conflict)> on_conflict;
   bool handle_signals = true;  // SIGTERM and SIGINT stop the node
 
@@ -75,6 +76,9 @@ struct NodeConfig {
   std::int64_t write_stall_ms = 30'000;  // to take any of what we send
   std::int64_t stop_ms = 10'000;         // to finish what was accepted when stopping
   std::int64_t gossip_ms = 1'000;
+  // Of memory for documents, their indexes, conflicts and tombstones, by the node's own account (Stats, "memory"),
+  // looked at 20 times a second; beyond: memory_full for writes of clients that would need more. 0: no limit.
+  std::size_t memory_bytes_max = 0;
   std::size_t log_bytes_max = 512u << 20;  // of writes kept for peers that come back; beyond, they get a snapshot
 };
 

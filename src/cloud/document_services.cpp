@@ -5,6 +5,7 @@
 #include "distri/cloud/request_text.hpp"
 #include "distri/cloud/service_params.hpp"
 #include "distri/db/collection.hpp"
+#include "distri/db/language_error.hpp"
 
 namespace distri::cloud {
 namespace {
@@ -106,11 +107,48 @@ DocumentServices::DocumentServices(replication::Replica& replica, const Clock& c
                                    std::size_t reply_page_bytes_max)
     : replica_(replica), clock_(clock), random_(random), ids_(random), reply_page_bytes_max_(reply_page_bytes_max) {}
 
+namespace {
+
+// The call may make documents, or make them larger.
+bool grows(const DocumentCall& call, bson::View params) {
+  const auto is = [&](std::string_view name, std::string_view word) {
+    const auto found = params.find(name);
+    return found && found->type() == bson::Type::kString && found->as_string() == word;
+  };
+  switch (call.service) {
+    case DocumentService::kAddDocument:
+    case DocumentService::kUpdateDocument:
+    case DocumentService::kBulkWrite:
+    case DocumentService::kCreateIndex:
+      return true;
+    case DocumentService::kFindAndModify:
+      return !params.find("remove");
+    case DocumentService::kAggregate:
+      return writes_results(call);
+    case DocumentService::kConflicts:
+      return is("action", "restore");
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Result<> DocumentServices::check_memory(const DocumentCall& call, bson::View params) const {
+  if (memory_limit_ == 0 || memory_used_ <= memory_limit_ || !grows(call, params)) return {};
+  return fail(Code::kMemoryFull,
+              "{}: {}: the documents of this node take {} bytes of memory, and may take {} (memory_bytes_max); delete "
+              "some, or drop collections or indexes; reads and deletes go on",
+              db::mongo_code(db::mongo::kExceededMemoryLimit), entry_of(call.service).name, memory_used_,
+              memory_limit_);
+}
+
 Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
   const Entry& entry = entry_of(call.service);
   DISTRI_TRY_VOID(check_target(call, entry.name));
   DISTRI_TRY(const bson::Document params, parse_document(call.params, call.format, "parameters"));
   DISTRI_TRY_VOID(check_params(params, entry.name, entry.params));
+  DISTRI_TRY_VOID(check_memory(call, params));
   commit_shown_ = replica_.undurable(call.collection);
   shown_by_id_ = false;
   switch (call.service) {

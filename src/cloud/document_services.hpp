@@ -67,6 +67,12 @@ class DocumentServices {
  public:
   DocumentServices(replication::Replica& replica, const Clock& clock, Random& random, std::size_t reply_page_bytes_max);
 
+  // Documents are to take at most `limit` bytes of memory, and take `used`: beyond, what would make them more is
+  // refused. limit 0: none.
+  void set_memory(std::size_t used, std::size_t limit) {
+    memory_used_ = used;
+    memory_limit_ = limit;
+  }
   // The reply's body. The parameter "w" of writes is the dispatcher's (write_concern.hpp).
   Result<Bytes> execute(const DocumentCall& call);
   // Of the last execute() of a service that reads: the commit that must be durable before its reply may be given, so
@@ -80,6 +86,7 @@ class DocumentServices {
   std::string conflict_json(const replication::Conflict& conflict) const;
 
  private:
+  Result<> check_memory(const DocumentCall& call, bson::View params) const;
   // collection_services.cpp
   Result<Bytes> create_collection(const DocumentCall& call, bson::View params);
   Result<Bytes> modify_collection(const DocumentCall& call, bson::View params);
@@ -122,6 +129,8 @@ class DocumentServices {
   Random& random_;
   bson::ObjectIdGenerator ids_;
   std::size_t reply_page_bytes_max_;
+  std::size_t memory_used_ = 0;
+  std::size_t memory_limit_ = 0;
   std::uint64_t commit_shown_ = 0;
   bool shown_by_id_ = false;
 };

@@ -52,6 +52,15 @@ struct CloudNode::Impl {
   void stop_storage();
   void backup(const std::string& directory, std::function<void(Result<>)> done);
   void append_storage(bson::Builder& out) const;
+  // By the node's own account, in bytes.
+  struct Memory {
+    std::size_t documents = 0;  // with keys and revisions
+    std::size_t indexes = 0;
+    std::size_t conflicts = 0;
+    std::size_t tombstones = 0;
+    std::size_t total() const { return documents + indexes + conflicts + tombstones; }
+  };
+  Memory memory() const;
 
   replication::Load load() const;
   bson::Document stats();

@@ -21,6 +21,7 @@ bool is_execution(const Result<Bytes>& result) {
     case Code::kDeadlineExceeded:
     case Code::kStorageFull:
     case Code::kStorageFailed:
+    case Code::kMemoryFull:
       return false;
     default:
       return true;

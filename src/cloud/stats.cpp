@@ -2,6 +2,7 @@
 #include <string>
 
 #include "distri/cloud/node_impl.hpp"
+#include "distri/db/index.hpp"
 
 namespace distri::cloud {
 namespace {
@@ -24,6 +25,20 @@ void append_number(bson::Builder& out, std::string_view key, std::uint64_t value
 }
 
 }  // namespace
+
+CloudNode::Impl::Memory CloudNode::Impl::memory() const {
+  constexpr std::size_t kTombstoneBytes = 300;  // key, stamps, and its places in two maps
+  Memory result;
+  for (const auto& [name, collection] : replica->database().collections()) {
+    std::size_t indexes = 0;
+    for (const auto& index : collection.indexes()) indexes += index->bytes();
+    result.indexes += indexes;
+    result.documents += collection.memory_bytes() - indexes;
+  }
+  result.conflicts = replica->conflicts().bytes();
+  result.tombstones = replica->counters().tombstones * kTombstoneBytes;
+  return result;
+}
 
 bson::Document CloudNode::Impl::stats() {
   bson::Builder out;
@@ -108,6 +123,16 @@ bson::Document CloudNode::Impl::stats() {
   out.end();
 
   append_storage(out);
+
+  const Memory used = memory();
+  out.begin_object("memory");
+  append_number(out, "limit", config.memory_bytes_max);
+  append_number(out, "used", used.total());
+  append_number(out, "documents", used.documents);
+  append_number(out, "indexes", used.indexes);
+  append_number(out, "conflicts", used.conflicts);
+  append_number(out, "tombstones", used.tombstones);
+  out.end();
 
   out.begin_array("peers");
   i = 0;

@@ -34,6 +34,33 @@ std::optional<std::string_view> duplicate_field(bson::View document) {
   return std::nullopt;
 }
 
+// What an allocation takes: glibc adds 8 bytes, and hands out multiples of 16, at least 32.
+constexpr std::size_t allocated(std::size_t bytes) {
+  return bytes == 0 ? 0 : std::max<std::size_t>(32, (bytes + 8 + 15) / 16 * 16);
+}
+
+constexpr std::size_t kTextInPlaceMax = 15;  // a std::string holds so many itself
+
+std::size_t allocated_text(std::size_t bytes) {
+  return bytes <= kTextInPlaceMax ? 0 : allocated(bytes + 1);
+}
+
+// Nodes of the tree are three quarters full or so.
+constexpr std::size_t kPlaceBytes = sizeof(Collection::Records::value_type) * 4 / 3;
+
+std::size_t memory_of(std::string_view key, const Record& record) {
+  const std::vector<FieldRevision>& fields = record.revision.fields;
+  std::size_t bytes = kPlaceBytes + allocated_text(key.size()) + allocated_text(record.document.bytes().size()) +
+                      allocated(fields.size() * sizeof(FieldRevision));
+  for (const FieldRevision& field : fields) {
+    bytes += allocated_text(field.name.size());
+    if (field.counter) {
+      bytes += allocated(sizeof(Counter) + 16) + allocated(field.counter->parts.size() * sizeof(CounterPart));
+    }
+  }
+  return bytes;
+}
+
 }  // namespace
 
 Result<> check_document(bson::View document) {
@@ -104,11 +131,19 @@ Collection::Collection(Collection&&) noexcept = default;
 Collection& Collection::operator=(Collection&&) noexcept = default;
 Collection::~Collection() = default;
 
+std::size_t Collection::memory_bytes() const {
+  std::size_t bytes = record_memory_;
+  for (const auto& index : indexes_) bytes += index->bytes();
+  return bytes;
+}
+
 void Collection::put(std::string_view key, Record record) {
   bytes_ += record.document.bytes().size();
+  record_memory_ += memory_of(key, record);
   if (const auto at = records_.find(key); at != records_.end()) {
     for (const auto& index : indexes_) index->replace(key, at->second.document, record.document);
     bytes_ -= at->second.document.bytes().size();
+    record_memory_ -= memory_of(key, at->second);
     at->second = std::move(record);
   } else {
     for (const auto& index : indexes_) index->add(key, record.document);
@@ -121,6 +156,7 @@ bool Collection::erase(std::string_view key) {
   if (at == records_.end()) return false;
   for (const auto& index : indexes_) index->remove(key, at->second.document);
   bytes_ -= at->second.document.bytes().size();
+  record_memory_ -= memory_of(key, at->second);
   records_.erase(at);
   return true;
 }

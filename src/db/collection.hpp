@@ -5,9 +5,9 @@
 // last `_id` seen and stays valid whatever is written in between.
 //
 // Invariants: (1) every document has `_id` as its first field, and its key is order_key(_id). (2) bytes() is the sum of
-// the document sizes. (3) the indexes hold these documents (index.hpp): put() and erase() are the only ways by which
-// documents change, whoever wrote them, and keep all indexes current. Threads: none; the owner serialises calls. Errors: none; callers check documents by
-// check_document() first.
+// the document sizes, memory_bytes() of what they take. (3) the indexes hold these documents (index.hpp): put() and
+// erase() are the only ways by which documents change, whoever wrote them, and keep all indexes current. Threads: none;
+// the owner serialises calls. Errors: none; callers check documents by check_document() first.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -34,7 +34,8 @@ Result<> check_document(bson::View document);
 
 // 1 to 120 bytes of [A-Za-z0-9_.-], not starting with "system." or '.'. kInvalidArgument with what is wrong.
 Result<> check_collection_name(std::string_view name);
-// The same, and the collections that distri itself writes: system.indexes, system.collections. For what is stored and replicated.
+// The same, and the collections that distri itself writes: system.indexes, system.collections. For what is stored and
+// replicated.
 Result<> check_stored_collection_name(std::string_view name);
 
 struct Record {
@@ -63,6 +64,9 @@ class Collection {
   bool erase(std::string_view key);
   std::size_t size() const { return records_.size(); }
   std::size_t bytes() const { return bytes_; }
+  // What documents, keys, revisions and indexes take in memory: counted by sizes, with what allocators add; an estimate
+  // that is the same on every node.
+  std::size_t memory_bytes() const;
 
   // ---- Indexes, in the order of their creation. They stay where they are.
   const std::vector<std::unique_ptr<Index>>& indexes() const { return indexes_; }
@@ -81,6 +85,7 @@ class Collection {
   Records records_;
   std::vector<std::unique_ptr<Index>> indexes_;
   std::size_t bytes_ = 0;
+  std::size_t record_memory_ = 0;  // memory_bytes() without the indexes
 };
 
 }  // namespace distri::db

@@ -24,7 +24,8 @@ constexpr std::array<std::string_view, kCodeLast + 1> kNames = {"ok",
                                                                 "internal",
                                                                 "behind",
                                                                 "storage_full",
-                                                                "storage_failed"};
+                                                                "storage_failed",
+                                                                "memory_full"};
 
 }  // namespace
 

@@ -37,8 +37,9 @@ enum class Code : std::uint16_t {
   kBehind = 17,            // the node has not seen what the caller has seen; nothing was executed; try another node
   kStorageFull = 18,       // the disk has no room; nothing was executed; writes go on when there is room again
   kStorageFailed = 19,     // the disk fails otherwise
+  kMemoryFull = 20,        // the node's memory limit is reached; nothing was executed; deleting makes room
 };
-inline constexpr std::uint16_t kCodeLast = 19;
+inline constexpr std::uint16_t kCodeLast = 20;
 
 // "busy", "deadline_exceeded", ...: stable names for logs, JSON and documentation.
 std::string_view code_name(Code code);

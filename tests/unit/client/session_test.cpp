@@ -129,18 +129,20 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("a node whose disk is full sends writes elsewhere, and when all are full that is the answer at once") {
-  std::atomic<bool> b_full{false};
-  FakeNode a([](const Seen&) { return status(Code::kStorageFull, "no room"); });
-  FakeNode b([&](const Seen&) { return b_full ? status(Code::kStorageFull, "no room") : reply("ok"); });
-  Client client({a.address(), b.address()}, fixed());
-  for (int i = 0; i < 20; ++i) CHECK(client.send_data("", "Write").has_value());
-  for (const auto& seen : b.seen()) CHECK(seen.attempt == 0);  // a full node has executed nothing
-  b_full = true;
-  const auto refused = client.send_data("", "Write");
-  REQUIRE_FALSE(refused.has_value());
-  CHECK(refused.error().code == Code::kStorageFull);
-  CHECK(refused.error().message.contains("no room"));
+TEST_CASE("a node whose disk or memory is full: writes go elsewhere, and when all are full that is the answer") {
+  for (const Code full : {Code::kStorageFull, Code::kMemoryFull}) {
+    std::atomic<bool> b_full{false};
+    FakeNode a([full](const Seen&) { return status(full, "no room"); });
+    FakeNode b([&](const Seen&) { return b_full ? status(full, "no room") : reply("ok"); });
+    Client client({a.address(), b.address()}, fixed());
+    for (int i = 0; i < 20; ++i) CHECK(client.send_data("", "Write").has_value());
+    for (const auto& seen : b.seen()) CHECK(seen.attempt == 0);  // a full node has executed nothing
+    b_full = true;
+    const auto refused = client.send_data("", "Write");
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == full);
+    CHECK(refused.error().message.contains("no room"));
+  }
 }
 
 TEST_CASE("a write that may have been executed before all nodes refused it is indeterminate, not refused") {

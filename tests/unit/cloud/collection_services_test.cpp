@@ -1,6 +1,7 @@
 // Validators, ModifyCollection, CollectionStats and DatabaseStats.
 #include <doctest/doctest.h>
 
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "distri/cloud/document_services.hpp"
@@ -174,4 +175,37 @@ TEST_CASE("CollectionStats and DatabaseStats count documents, bytes and indexes,
                                                 {"indexSize", index_bytes},
                                                 {"totalSize", 67 + index_bytes}});
   CHECK(f.call_on("c", "DatabaseStats").error().message == "DatabaseStats takes no collection; write DatabaseStats");
+}
+
+TEST_CASE("Over the memory limit, what would make documents more is refused; reads and deletes work") {
+  Fixture f;
+  f.good("AddDocument", "", R"({"_id":1,"n":1})");
+  f.good("CreateIndex", R"({"key":{"n":1}})");
+  f.services.set_memory(1001, 1000);
+  const std::initializer_list<std::array<std::string_view, 3>> refused = {
+      {"AddDocument", "", R"({"_id":2})"},
+      {"UpdateDocument", "", R"({"_id":1,"n":2})"},
+      {"UpdateDocument", R"({"filter":{},"update":{"$set":{"a":1}}})", ""},
+      {"FindAndModify", R"({"filter":{},"update":{"$set":{"a":1}}})", ""},
+      {"BulkWrite", "", R"({"operations":[]})"},
+      {"CreateIndex", R"({"key":{"a":1}})", ""},
+      {"Aggregate", R"({"pipeline":[{"$out":"d"}]})", ""}};
+  for (const auto& [service, params, body] : refused) {
+    const Error error = f.bad(service, params, body);
+    CHECK(error.code == Code::kMemoryFull);
+    CHECK(error.message == fmt::format("ExceededMemoryLimit (146): {}: the documents of this node take 1001 bytes of "
+                                       "memory, and may take 1000 (memory_bytes_max); delete some, or drop collections "
+                                       "or indexes; reads and deletes go on",
+                                       service));
+  }
+  CHECK(f.call_on("", "Conflicts", R"({"collection":"c","action":"restore","id":"x"})").error().code ==
+        Code::kMemoryFull);
+  CHECK(f.good("Count", "")["count"] == 1);
+  CHECK(f.good("Aggregate", R"({"pipeline":[{"$match":{"n":1}}]})")["documents"].size() == 1);
+  CHECK(f.good("DropIndex", R"({"name":"n_1"})")["dropped"] == 1);
+  CHECK(f.good("FindAndModify", R"({"filter":{"_id":1},"remove":true})")["matched"] == 1);
+  CHECK(f.good("DeleteDocument", R"({"all":true})")["deleted"] == 0);
+  CHECK(f.good("DropCollection", "")["dropped"] == true);
+  f.services.set_memory(1000, 1000);
+  f.good("AddDocument", "", R"({"_id":2})");
 }

@@ -127,3 +127,37 @@ TEST_CASE("a database opens, finds and erases collections by name") {
   CHECK_FALSE(database.erase("a"));
   CHECK(database.find("a") == nullptr);
 }
+
+TEST_CASE("The memory of a collection is what its documents, revisions and indexes take, and goes with them") {
+  db::Database database;
+  const auto put = [&](int id, std::string_view rest, db::Revision revision = {}) {
+    auto document = bson::from_json(fmt::format(R"({{"_id":{}{}}})", id, rest));
+    REQUIRE(document.has_value());
+    const Bytes key = bson::order_key(*document->view().find("_id"));
+    database.put("c", key, {*std::move(document), std::move(revision)});
+    return key;
+  };
+  const db::Collection& collection = database.open("c");
+  CHECK(collection.memory_bytes() == 0);
+  const Bytes first = put(1, R"(,"text":"0123456789")");
+  const std::size_t one = collection.memory_bytes();
+  CHECK(one > collection.bytes() + sizeof(db::Record));
+  put(2, R"(,"text":"0123456789")");
+  CHECK(collection.memory_bytes() == 2 * one);
+  // A longer text, and fields with registers and counters of their own.
+  put(2, fmt::format(R"(,"text":"{}")", std::string(1000, 'x')));
+  const std::size_t longer = collection.memory_bytes();
+  CHECK(longer >= 2 * one + 960);
+  db::Revision revision;
+  revision.fields.push_back({std::string(100, 'f'), {}, {}});
+  put(2, fmt::format(R"(,"text":"{}")", std::string(1000, 'x')), revision);
+  const std::size_t revised = collection.memory_bytes();
+  CHECK(revised >= longer + sizeof(db::FieldRevision) + 100);
+  revision.fields[0].counter = std::make_shared<const db::Counter>(db::Counter{{}, {10, db::CounterPart{}}});
+  put(2, fmt::format(R"(,"text":"{}")", std::string(1000, 'x')), revision);
+  CHECK(collection.memory_bytes() >= revised + 10 * sizeof(db::CounterPart));
+  CHECK(database.erase_document("c", put(2, "")));
+  CHECK(collection.memory_bytes() == one);
+  CHECK(database.erase_document("c", first));
+  CHECK(collection.memory_bytes() == 0);
+}
