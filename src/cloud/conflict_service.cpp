@@ -1,11 +1,9 @@
 // conflict_service.cpp: Conflicts: what lost to a concurrent write, to be listed, restored or dismissed.
 
-#include <charconv>
-
 #include "distri/bson/json.hpp"
 #include "distri/cloud/document_services.hpp"
 #include "distri/cloud/request_text.hpp"
-#include "distri/replication/conflicts.hpp"
+#include "distri/replication/conflict_document.hpp"
 
 namespace distri::cloud {
 namespace {
@@ -15,27 +13,6 @@ using replication::ConflictName;
 
 constexpr std::uint64_t kPageConflictsMax = 1'000;
 constexpr std::uint64_t kPageConflictsDefault = 100;
-
-// Opaque to callers: actor, counter and key, in hex.
-std::string id_of(const ConflictName& name) {
-  return fmt::format("{}-{:x}-{}", name.loser.actor.hex(), name.loser.counter, to_hex(name.key));
-}
-
-std::optional<ConflictName> name_of(std::string_view collection, std::string_view id) {
-  const auto first = id.find('-');
-  const auto second = first == std::string_view::npos ? first : id.find('-', first + 1);
-  if (second == std::string_view::npos) return std::nullopt;
-  const auto actor = from_hex(id.substr(0, first));
-  const auto key = from_hex(id.substr(second + 1));
-  const std::string_view digits = id.substr(first + 1, second - first - 1);
-  std::uint64_t counter = 0;
-  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), counter, 16);
-  if (!actor || actor->size() != ActorId::kSize || !key || key->empty() || parsed.ec != std::errc() ||
-      parsed.ptr != digits.data() + digits.size()) {
-    return std::nullopt;
-  }
-  return ConflictName{std::string(collection), *key, {ActorId::from_view(*actor), counter}};
-}
 
 Result<std::string_view> text_param(bson::View params, std::string_view name) {
   const auto value = params.find(name);
@@ -49,45 +26,17 @@ Result<std::string_view> text_param(bson::View params, std::string_view name) {
 
 Result<ConflictName> id_param(bson::View params, std::string_view param, std::string_view collection) {
   DISTRI_TRY(const std::string_view text, text_param(params, param));
-  auto name = name_of(collection, text);
+  auto name = replication::parse_conflict_id(collection, text);
   if (!name)
     return fail(Code::kInvalidArgument, "parameter '{}' must be the id of a conflict, as a list shows it", param);
   return *std::move(name);
-}
-
-// The document that the loser was about, if it is still there or was kept.
-std::optional<bson::Value> document_id(const Conflict& conflict, const db::Collection* documents) {
-  if (const auto id = conflict.loser.content.view().find("_id")) return id;
-  const db::Record* record = documents == nullptr ? nullptr : documents->find(conflict.name.key);
-  if (record == nullptr) return std::nullopt;
-  return record->document.view().find("_id");
-}
-
-void append_fields(bson::Builder& out, const Conflict& conflict, const db::Collection* documents) {
-  const replication::Loser& loser = conflict.loser;
-  out.append_string("id", id_of(conflict.name));
-  out.append_string("collection", conflict.name.collection);
-  if (const auto id = document_id(conflict, documents)) out.append_value("_id", *id);
-  out.append_string("kind", replication::conflict_kind_name(loser.kind));
-  const bool increment = loser.kind == replication::ConflictKind::kIncrement;
-  out.append_object("content", increment ? loser.increments : loser.content);
-  if (!loser.unset.empty()) {
-    out.begin_array("unset");
-    for (std::size_t i = 0; i < loser.unset.size(); ++i) out.append_string(std::to_string(i), loser.unset[i]);
-    out.end();
-  }
-  if (!increment && !loser.increments.view().empty()) out.append_object("increments", loser.increments);
-  out.append_int64("time_ms", static_cast<std::int64_t>(loser.stamp.hlc >> 16));
-  out.append_string("winner", loser.winner.counter == 0
-                                  ? std::string()
-                                  : fmt::format("{}-{:x}", loser.winner.actor.hex(), loser.winner.counter));
 }
 
 }  // namespace
 
 std::string DocumentServices::conflict_json(const Conflict& conflict) const {
   bson::Builder out;
-  append_fields(out, conflict, replica_.database().find(conflict.name.collection));
+  replication::append_conflict(out, conflict, replica_.database());
   return bson::to_json(std::move(out).finish());
 }
 
@@ -108,14 +57,13 @@ Result<Bytes> DocumentServices::list_conflicts(std::string_view collection, bson
   }
   const std::size_t limit = query.limit++;
   const auto found = replica_.conflicts().list(query);
-  const db::Collection* documents = replica_.database().find(collection);
   bson::Builder reply;
   std::size_t shown = 0;
   std::size_t bytes = 0;
   reply.begin_array("conflicts");
   while (shown < std::min(found.size(), limit) && (shown == 0 || bytes < reply_page_bytes_max_)) {
     reply.begin_object(std::to_string(shown));
-    append_fields(reply, *found[shown], documents);
+    replication::append_conflict(reply, *found[shown], replica_.database());
     reply.end();
     bytes += found[shown]->bytes();
     ++shown;

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kEntryOverheadBytes = 128;
 
 std::size_t cost(const OpLog::Entry& entry) {
-  return entry.batch->size() + kEntryOverheadBytes;
+  return entry.batch->size() + entry.effects.size() + kEntryOverheadBytes;
 }
 
 }  // namespace
@@ -68,6 +68,18 @@ OpLog::Missing OpLog::missing(const VersionVector& vector, std::size_t bytes_max
     if (++head.at != head.end) heads.push({*head.at, head.at, head.end});
   }
   return result;
+}
+
+OpLog::Gap OpLog::gap(const VersionVector& vector) const {
+  Gap gap{end_position(), first_position_};
+  for (const auto& [actor, positions] : positions_) {
+    const std::uint64_t seen = vector.get(actor);
+    const auto first = std::partition_point(positions.begin(), positions.end(),
+                                            [&](std::uint64_t position) { return at(position).last_counter <= seen; });
+    if (first != positions.end()) gap.begin = std::min(gap.begin, *first);
+    if (first != positions.begin()) gap.covered_end = std::max(gap.covered_end, *std::prev(first) + 1);
+  }
+  return gap;
 }
 
 }  // namespace distri::replication

@@ -29,6 +29,7 @@ class OpLog {
     std::uint64_t first_counter = 0;
     std::uint64_t last_counter = 0;
     std::shared_ptr<const Bytes> batch;  // encoded
+    Bytes effects = {};                  // of its ops, when it was applied here (effect.hpp); empty: not known
   };
 
   explicit OpLog(std::size_t bytes_max) : bytes_max_(bytes_max) {}
@@ -55,6 +56,13 @@ class OpLog {
   // What `vector` lacks, in log order, at least one entry, up to about `bytes_max`. Precondition:
   // reaches_back_to(vector).
   Missing missing(const VersionVector& vector, std::size_t bytes_max) const;
+
+  // Where somebody begins who reads on in log order and has seen `vector`.
+  struct Gap {
+    std::uint64_t begin;        // the first position that `vector` does not cover; end_position(): none
+    std::uint64_t covered_end;  // behind the last one that it covers
+  };
+  Gap gap(const VersionVector& vector) const;
 
   const VersionVector& floor() const { return floor_; }
   std::size_t bytes() const { return bytes_; }

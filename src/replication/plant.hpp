@@ -36,6 +36,9 @@ enum class Plant : std::uint8_t {
   kIgnoreConflictBudget,
   kIgnoreTombstoneBudget,
   kIgnoreChunkBytes,
+  kWatchSkips,      // the change feed leaves out an event now and then
+  kWatchRepeats,    // it shows again what the reader has seen elsewhere
+  kWatchTurnsBack,  // and what lost to that
 };
 
 }  // namespace distri::replication

@@ -361,6 +361,7 @@ class Replica {
   std::optional<std::string> check_invariants() const;
 
  private:
+  friend class ChangeFeed;  // reads the log and what stands beside it (change_feed.hpp)
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

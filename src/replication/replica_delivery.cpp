@@ -93,23 +93,31 @@ void Replica::Impl::apply(const NodeId& from, Batch batch, std::shared_ptr<const
                           const Stretches* taken) {
   const std::uint64_t seen = vector.get(batch.actor);
   const std::uint64_t last = batch.last_counter();
+  EffectsWriter effects;
+  bool all_known = true;
   for (std::size_t i = 0; i < batch.ops.size(); ++i) {
     const Dot dot{batch.actor, batch.first_counter + i};
-    if (dot.counter <= seen) continue;
+    if (dot.counter <= seen) {
+      effects.add({});
+      continue;
+    }
     observe_clock(from, batch.ops[i].stamp);
     ++counters.remote_ops;
     remember_request(batch.ops[i]);
-    if (batch.ops[i].kind == OpKind::kNote) continue;
+    Effect effect;
     if (batch.ops[i].kind == OpKind::kFold) {
       apply_fold(batch.ops[i], dot);
-      continue;
+    } else if (taken != nullptr && taken->contain(batch.ops[i], dot)) {
+      all_known = false;
+    } else if (batch.ops[i].kind != OpKind::kNote) {
+      effect = store.apply(std::move(batch.ops[i]), dot, Seen(batch.before, dot));
+      if (!effect.took_effect) ++counters.void_ops;
     }
-    if (taken != nullptr && taken->contain(batch.ops[i], dot)) continue;
-    if (!store.apply(std::move(batch.ops[i]), dot, Seen(batch.before, dot))) ++counters.void_ops;
+    effects.add(effect);
   }
   vector.advance(batch.actor, last);
   if (!idle.empty() || folds->size() > 0) vector.drop_folded();
-  log.append({batch.actor, batch.first_counter, last, std::move(encoded)});
+  log.append({batch.actor, batch.first_counter, last, std::move(encoded), all_known ? effects.take() : Bytes()});
 }
 
 void Replica::Impl::drain_holdback() {

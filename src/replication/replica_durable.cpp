@@ -9,7 +9,9 @@ namespace distri::replication {
 
 namespace {
 
-constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kFormat = 2;
+// Without the effects of the log's entries.
+constexpr std::uint8_t kFirstFormat = 1;
 constexpr std::size_t kDotBytes = 24;
 
 Bytes log_key(std::uint64_t position) {
@@ -103,11 +105,12 @@ void Replica::Impl::journal_log(std::vector<Change>& changes) {
     const OpLog::Entry& entry = log.at(fresh);
     const Bytes key = log_key(fresh);
     Bytes body;
-    body.reserve(entry.batch->size() + 32 + kChecksumBytes);
+    body.reserve(entry.batch->size() + entry.effects.size() + 36 + kChecksumBytes);
     wire::Writer out(body);
     out.raw(entry.actor.view());
     out.u64(entry.first_counter);
     out.u64(entry.last_counter);
+    out.bytes32(entry.effects);
     out.raw(*entry.batch);
     changes.emplace_back(key, sealed(key, std::move(body)));
   }
@@ -242,8 +245,10 @@ Result<> Replica::Impl::load_record(BytesView key, BytesView value, LoadReport& 
 
 Result<> Replica::Impl::load_head(BytesView body, LoadReport& report) {
   wire::Reader in(body);
-  if (const std::uint8_t format = in.u8(); format != kFormat) {
-    return fail(Code::kDataLoss, "the journal has format {}, this version reads {}", format, kFormat);
+  loaded_format = in.u8();
+  if (loaded_format != kFormat && loaded_format != kFirstFormat) {
+    return fail(Code::kDataLoss, "the journal has format {}, this version reads {} and {}", loaded_format, kFirstFormat,
+                kFormat);
   }
   DISTRI_TRY(vector, VersionVector::decode(in));
   DISTRI_TRY(VersionVector floor, VersionVector::decode(in));
@@ -257,6 +262,7 @@ Result<> Replica::Impl::load_head(BytesView body, LoadReport& report) {
   if (!in.ok() || !in.at_end() || !vector.covers(floor) || journaled_first > journaled_end) {
     return fail(Code::kDataLoss, "the journal's head is damaged");
   }
+  loaded_log = floor;
   log.begin_at(journaled_first, std::move(floor));
   return {};
 }
@@ -267,11 +273,14 @@ Result<> Replica::Impl::load_log_entry(BytesView key, BytesView body) {
   entry.actor = in.id<ActorId>();
   entry.first_counter = in.u64();
   entry.last_counter = in.u64();
+  if (loaded_format != kFirstFormat) entry.effects = in.bytes32();
   if (!in.ok() || key.size() != 9 || log_position(key) != log.end_position() ||
       !vector.covers(Dot{entry.actor, entry.last_counter})) {
     return fail(Code::kDataLoss, "the journal's log is damaged at position {}", log.end_position());
   }
   entry.batch = std::make_shared<const Bytes>(in.rest());
+  loaded_log.advance(entry.actor, entry.last_counter);
+  if (entry.effects.empty()) feed_floor = loaded_log;
   log.append(std::move(entry));
   return {};
 }

@@ -11,6 +11,7 @@
 //   replica_requests.cpp which requests have been executed, here or elsewhere
 //   replica_sessions.cpp what callers may be shown, and which of what they have seen is gone
 //   replica_durable.cpp  commits for a journal, loading, who holds what durably
+//   change_feed.cpp      the log, read as changes
 #pragma once
 
 #include "distri/replication/hlc.hpp"
@@ -157,6 +158,12 @@ struct Replica::Impl {
   // At every tick: since when all members are here.
   void watch_members();
 
+  // Documents have changed, and the log does not say how.
+  void interrupt_feed() {
+    feed_floor = vector;
+    ++feed_epoch;
+  }
+
   // ---- replica_durable.cpp
   Result<> load_record(BytesView key, BytesView value, LoadReport& report);
   Result<> load_head(BytesView body, LoadReport& report);
@@ -192,6 +199,7 @@ struct Replica::Impl {
 
   // The batch of this turn: its ops are encoded as they are made.
   Bytes pending;
+  EffectsWriter pending_effects;
   std::size_t pending_ops = 0;
   std::uint64_t pending_first = 0;
   VersionVector pending_before;
@@ -222,6 +230,8 @@ struct Replica::Impl {
   std::uint64_t journaled_first = 0;  // positions of the log that the journal holds
   std::uint64_t journaled_end = 0;
   std::optional<Error> refusal;
+  std::uint8_t loaded_format = 0;  // of the journal that is being loaded
+  VersionVector loaded_log;        // what its log covers so far
 
   // Nodes that were connected in this life and are not now: what they had seen when they went.
   struct Away {
@@ -250,6 +260,10 @@ struct Replica::Impl {
   std::uint64_t next_mending_id = 1;
 
   std::optional<Orphan> orphan;
+
+  // ---- The change feed. Changes that came as states are in no log: who has not seen feed_floor has missed some.
+  VersionVector feed_floor;
+  std::uint64_t feed_epoch = 0;  // counts such events: nobody reads on across one
 
   // ---- Requests.
   RequestId current_request;  // of the local writes to come

@@ -159,6 +159,7 @@ Result<> Replica::Impl::on_range_states(const NodeId& from, BytesView payload) {
     ++counters.mended_ranges;
     if (message.answer) store.encode_range(out, name, after, to, to_end);
   }
+  if (!message.collections.empty()) interrupt_feed();
   if (!message.answer) {
     notice(Notice::Kind::kMended, from, "joined the stretches of a collection that differed");
     return {};

@@ -285,6 +285,7 @@ void Replica::Impl::commit(const NodeId& from, Peer& peer) {
   for (Holdback::Held& held : staging.tail) {
     if (is_ready(held.batch, vector)) apply(from, std::move(held.batch), std::move(held.encoded), &taken);
   }
+  interrupt_feed();
   drain_holdback();
   ++counters.state_syncs;
   notice(Notice::Kind::kSyncedByState, from,

@@ -57,14 +57,15 @@ Result<> Replica::Impl::write(Op op) {
   ++pending_ops;
   ++counters.local_ops;
   remember_request(op);
-  if (op.kind == OpKind::kNote) return {};
+  Effect effect;
   if (op.kind == OpKind::kFold) {
     apply_fold(op, dot);
     vector.drop_folded();
-    return {};
+  } else if (op.kind != OpKind::kNote) {
+    effect = store.apply(std::move(op), dot);
+    DISTRI_CHECK(effect.took_effect || config.plant == Plant::kStampByWallClock);
   }
-  const bool effective = store.apply(std::move(op), dot);
-  DISTRI_CHECK(effective || config.plant == Plant::kStampByWallClock);
+  pending_effects.add(effect);
   return {};
 }
 
@@ -79,7 +80,7 @@ void Replica::Impl::seal() {
   wire::Writer out(*payload);
   encode_batch_head(out, batch, pending_ops);
   out.raw(pending);
-  log.append({self, pending_first, pending_first + pending_ops - 1, payload});
+  log.append({self, pending_first, pending_first + pending_ops - 1, payload, pending_effects.take()});
   for (const auto& [node, peer] : connected) send(node, MessageKind::kBatch, payload);
   pending.clear();
   pending_ops = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "distri/bson/compare.hpp"
+#include "distri/replication/key_id.hpp"
 
 namespace distri::replication {
 
@@ -86,28 +87,76 @@ Stamp Store::floor_of_all(std::string_view collection) const {
   return floor;
 }
 
-bool Store::apply(Op op, const Dot& dot, const Seen& seen) {
+namespace {
+
+// What an update left of the fields that it names: those that `losers` has of it did not get through.
+void note_lost_fields(const Losers& losers, const Dot& dot, Effect& effect) {
+  for (const Loser& loser : losers.all()) {
+    if (loser.dot != dot) continue;
+    for (const bson::Element& element : loser.content.view()) effect.lost_fields.emplace_back(element.key);
+    effect.lost_fields.insert(effect.lost_fields.end(), loser.unset.begin(), loser.unset.end());
+    for (const bson::Element& element : loser.increments.view()) effect.lost_fields.emplace_back(element.key);
+  }
+}
+
+}  // namespace
+
+Effect Store::apply(Op op, const Dot& dot, const Seen& seen) {
+  Effect effect;
+  effect_ = &effect;
   Shelf& target = open(op.collection);
-  const std::string collection = op.collection;
   if (op.kind == OpKind::kCreateCollection || op.kind == OpKind::kDropCollection) {
-    CollectionStamps stamps;
-    (op.kind == OpKind::kCreateCollection ? stamps.created : stamps.dropped) = {op.stamp, dot};
-    const CollectionStamps before = target.stamps;
-    merge_stamps(target, stamps, seen);
-    return !(target.stamps == before);
+    apply_to_collection(target, op, dot, seen, effect);
+  } else if (op.kind == OpKind::kResolve) {
+    conflicts_.resolve({op.collection, op.key, op.loser}, op.since);
+    effect.took_effect = true;
+  } else {
+    apply_to_document(target, std::move(op), dot, seen, effect);
   }
-  if (op.kind == OpKind::kResolve) {
-    conflicts_.resolve({collection, op.key, op.loser}, op.since);
-    return true;
-  }
+  effect_ = nullptr;
+  return effect;
+}
+
+void Store::apply_to_collection(Shelf& target, const Op& op, const Dot& dot, const Seen& seen, Effect& effect) {
+  const auto documents = [&] {
+    const db::Collection* found = database_.find(target.name);
+    return found == nullptr ? 0 : found->size();
+  };
+  CollectionStamps stamps;
+  (op.kind == OpKind::kCreateCollection ? stamps.created : stamps.dropped) = {op.stamp, dot};
+  const CollectionStamps stamps_before = target.stamps;
+  const bool existed = exists(target.name);
+  const std::size_t documents_before = documents();
+  merge_stamps(target, stamps, seen);
+  effect.took_effect = !(target.stamps == stamps_before);
+  if (!existed && exists(target.name)) effect.kind = Effect::Kind::kCreated;
+  if (existed && !exists(target.name)) effect.kind = Effect::Kind::kDropped;
+  if (exists(target.name) && documents() < documents_before) effect.kind = Effect::Kind::kDroppedPartly;
+}
+
+void Store::apply_to_document(Shelf& target, Op op, const Dot& dot, const Seen& seen, Effect& effect) {
   const std::string key = op.key;
-  const db::Record* record = find(collection, key);
+  const OpKind kind = op.kind;
+  const db::Record* record = find(target.name, key);
   Losers losers;
   std::optional<State> next = apply_to(target, record, std::move(op), dot, seen, losers);
-  if (!losers.empty()) keep_losers(collection, key, losers);
-  if (!next) return false;
-  put(target, collection, key, record, std::move(*next));
-  return true;
+  if (next && kind != OpKind::kInsert && kind != OpKind::kDelete) {
+    effect.kind = Effect::Kind::kUpdated;
+    note_lost_fields(losers, dot, effect);
+    const bson::Element id = *record->document.view().begin();
+    if (!is_told_by_key(id.value)) {
+      bson::Builder only_id;
+      only_id.append_element(id);
+      effect.id = std::move(only_id).finish();
+    }
+  } else if (next) {
+    const bool there = record != nullptr;
+    if (kind == OpKind::kInsert) effect.kind = there ? Effect::Kind::kReplaced : Effect::Kind::kInserted;
+    if (kind == OpKind::kDelete && there) effect.kind = Effect::Kind::kDeleted;
+  }
+  effect.took_effect = next.has_value();
+  if (!losers.empty()) keep_losers(target.name, key, losers);
+  if (next) put(target, target.name, key, record, std::move(*next));
 }
 
 std::optional<State> Store::apply_to(const Shelf& target, const db::Record* record, Op op, const Dot& dot,

@@ -21,6 +21,7 @@
 #include "distri/db/database.hpp"
 #include "distri/replication/conflicts.hpp"
 #include "distri/replication/digest.hpp"
+#include "distri/replication/effect.hpp"
 #include "distri/replication/merge.hpp"
 #include "distri/replication/messages.hpp"
 #include "distri/replication/plant.hpp"
@@ -38,8 +39,8 @@ class Store {
   explicit Store(std::size_t conflicts_max = 1'000, Plant plant = Plant::kNone)
       : conflicts_(conflicts_max), plant_(plant) {}
 
-  // True: it took effect; false: it was void. `seen`: what its writer had seen; a local writer has seen everything.
-  bool apply(Op op, const Dot& dot, const Seen& seen = Seen());
+  // What it did; without took_effect it was void. `seen`: what its writer had seen; a local writer has seen everything.
+  Effect apply(Op op, const Dot& dot, const Seen& seen = Seen());
   // What a document means that is here, lies in a chunk's range and is not in the chunk.
   enum class Absence {
     // The sender has deleted it, if its vector covers the document (the covered-dot rule): a stream of states.
@@ -157,6 +158,8 @@ class Store {
   void forget(Shelf& target, const std::string& key, const db::Record& record, const Dot& winner, const Seen& seen);
   void keep_what_ends(const Shelf& target, const std::string& key, const db::Record& record, const Dot& winner,
                       const Seen& seen);
+  void apply_to_collection(Shelf& target, const Op& op, const Dot& dot, const Seen& seen, Effect& effect);
+  void apply_to_document(Shelf& target, Op op, const Dot& dot, const Seen& seen, Effect& effect);
   std::optional<State> apply_to(const Shelf& target, const db::Record* record, Op op, const Dot& dot, const Seen& seen,
                                 Losers& losers) const;
   void keep_losers(std::string_view collection, std::string_view key, Losers& losers);
@@ -174,6 +177,7 @@ class Store {
   StateCursor purge_cursor_;
   Conflicts conflicts_;
   std::vector<Conflict> new_conflicts_;
+  Effect* effect_ = nullptr;  // of the op that is being applied
   Plant plant_;
   bool keeping_touched_ = false;
   std::vector<std::pair<const Shelf*, std::string>> touched_;  // an empty key: the head

@@ -30,7 +30,10 @@ void Store::keep_losers(std::string_view collection, std::string_view key, Loser
 
 void Store::keep_conflict(Conflict conflict) {
   const ConflictName name = conflict.name;
+  const Dot winner = conflict.loser.winner;
   if (!conflicts_.add(std::move(conflict))) return;
+  if (effect_ != nullptr && effect_->conflicts.size() < Effect::kConflictsMax)
+    effect_->conflicts.push_back({name.loser, winner, name.key});
   if (new_conflicts_.size() == kNewConflictsMax) new_conflicts_.erase(new_conflicts_.begin());
   new_conflicts_.push_back(*conflicts_.find(name));
 }

@@ -76,6 +76,9 @@ inline constexpr std::array kDefectNames{
     DefectName{"ignore-conflict-budget", {.replica = replication::Plant::kIgnoreConflictBudget}},
     DefectName{"ignore-tombstone-budget", {.replica = replication::Plant::kIgnoreTombstoneBudget}},
     DefectName{"ignore-chunk-bytes", {.replica = replication::Plant::kIgnoreChunkBytes}},
+    DefectName{"watch-skips", {.replica = replication::Plant::kWatchSkips}},
+    DefectName{"watch-repeats", {.replica = replication::Plant::kWatchRepeats}},
+    DefectName{"watch-turns-back", {.replica = replication::Plant::kWatchTurnsBack}},
 };
 
 }  // namespace distri::sim

@@ -72,6 +72,12 @@ Swarm::Swarm(const SwarmOptions& options, EventLog& log)
     if (faults_.has(Fault::kClockSkew))
       world_.machine(i).clock_offset_ms = static_cast<Millis>(random_.below(40'000)) - 20'000;
   }
+  watchers_.emplace_back(world_, WatchClient::Habits{}, options.seed * 3);
+  watchers_.emplace_back(world_, WatchClient::Habits{{}, 2, 300, 1}, options.seed * 3 + 1);
+  watchers_.emplace_back(world_, WatchClient::Habits{"birds", 1'000, 1u << 20, 8}, options.seed * 3 + 2);
+  world_.turned = [this](std::size_t i) {
+    for (WatchClient& watcher : watchers_) watcher.turned(i);
+  };
   world_.duplicate_identity_expected = faults_.has(Fault::kClone);
   world_.crash_point = [this](std::size_t i) {
     return faults_.has(Fault::kCrashAtWrite) && !healed_ && random_.chance(0.002) && crash_and_restart(i);
@@ -106,6 +112,9 @@ std::optional<std::string> Swarm::run() {
   if (!world_.failure()) agree();
   if (!world_.failure()) check_end(world_);
   if (!world_.failure()) check_copies_noticed(world_);
+  for (WatchClient& watcher : watchers_) {
+    if (!world_.failure()) watcher.check_end();
+  }
   if (!world_.failure()) check_sessions();
   if (!world_.failure()) check_tallies();
   return world_.failure();

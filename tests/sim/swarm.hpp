@@ -8,6 +8,7 @@
 #include "checkers.hpp"
 #include "faults.hpp"
 #include "session_client.hpp"
+#include "watch_client.hpp"
 #include "world.hpp"
 
 namespace distri::sim {
@@ -97,6 +98,7 @@ class Swarm {
   FaultSet faults_;
   World world_;
   std::vector<Client> clients_;
+  std::vector<WatchClient> watchers_;  // they draw from streams of their own, and change nothing
   // What was added to the documents of the collection "tallies", which nobody does anything else to.
   struct Added {
     Dot dot;
