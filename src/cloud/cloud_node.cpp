@@ -42,7 +42,7 @@ CloudNode::~CloudNode() {
 Result<> CloudNode::register_service(std::string name, ServiceHandler handler) {
   DISTRI_TRY_VOID(check_service_name(name));
   const bool taken = find_document_service(name) || name == "Stats" || name == "Nodes" || name == "Echo" ||
-                     name == "Backup" || name == "UpdateInfo";
+                     name == "Backup" || name == "Watch" || name == "UpdateInfo";
   if (taken || impl_->registry.contains(name))
     return fail(Code::kAlreadyExists, "the service '{}' is there already", name);
   impl_->registry.emplace(name, RegisteredService{name, std::move(handler), {}});
@@ -166,6 +166,7 @@ void CloudNode::Impl::end_of_turn() {
   // Parked requests may have written.
   replica->end_turn(clock.wall_ms());
   peers->send_outgoing();
+  dispatcher->feed_watches();
   submit_commit();
   log_notices();
   tell_conflicts();
@@ -211,6 +212,7 @@ void CloudNode::Impl::begin_stop(const std::string& reason) {
   state = State::kStopping;
   stop_deadline_ns = clock.monotonic_ns() + config.stop_ms * 1'000'000;
   listener->close();
+  dispatcher->end_watches("the node is stopping");
   for (const auto& [raw, connection] : connections) {
     if (connection->connection().session().ready())
       connection->connection().session().goodbye({Code::kUnavailable, "the node is stopping"});

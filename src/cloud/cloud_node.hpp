@@ -67,6 +67,8 @@ struct NodeConfig {
   std::size_t request_body_bytes_max = 64u << 20;  // buffered body of one request
   std::size_t buffered_bytes_max = 1u << 30;       // all buffered bodies of the node; beyond: busy
   std::size_t reply_page_bytes_max = 4u << 20;     // one page of ReadCollection
+  std::size_t watchers_max = 10'000;               // requests of Watch at once; beyond: busy
+  std::size_t watchers_per_connection_max = 256;
   std::size_t remembered_requests_max = 100'000;
   std::size_t remembered_bytes_max = 64u << 20;
   std::int64_t default_deadline_ms = 30'000;  // of requests that name none

@@ -14,6 +14,10 @@ namespace {
 // JSON text is longer than the document it stands for.
 constexpr std::size_t kDocumentBodyBytesMax = 2 * bson::kDocumentBytesMax;
 
+DocumentCall call_of(const Request& request) {
+  return {request.document_service, request.target, request.params, request.body, request.format, request.attempt};
+}
+
 }  // namespace
 
 struct Dispatcher::Arrival {
@@ -27,9 +31,11 @@ struct Dispatcher::Arrival {
 };
 
 Dispatcher::Dispatcher(Parts parts)
-    : parts_(std::move(parts)), memory_(parts_.config.remembered_requests_max, parts_.config.remembered_bytes_max) {
+    : parts_(std::move(parts)),
+      memory_(parts_.config.remembered_requests_max, parts_.config.remembered_bytes_max),
+      feed_(parts_.replica) {
   for (const auto name : document_service_names()) built_in_[std::string(name)];
-  for (const auto* name : {"Stats", "Nodes", "Echo", "Backup"}) built_in_[name];
+  for (const auto* name : {"Stats", "Nodes", "Echo", "Backup", "Watch"}) built_in_[name];
   if (!parts_.journal) durable_counter_ = std::numeric_limits<std::uint64_t>::max();
 }
 
@@ -47,6 +53,7 @@ void Dispatcher::begin(ServerConnection& connection, std::uint32_t stream, const
     return begin_registered(arrival, it->second);
   if (name->name == "Echo") return begin_echo(arrival);
   if (name->name == "Backup") return begin_backup(arrival);
+  if (name->name == "Watch") return begin_watch(arrival);
   if (name->name == "Stats" || name->name == "Nodes") {
     auto& metrics = built_in_.find(name->name)->second;
     ++metrics.received;
@@ -222,6 +229,25 @@ void Dispatcher::begin_backup(Arrival& arrival) {
   });
 }
 
+void Dispatcher::begin_watch(Arrival& arrival) {
+  auto& metrics = built_in_.find("Watch")->second;
+  ++metrics.received;
+  if (!ready_) {
+    return refuse(arrival, Error{Code::kUnavailable, "this node has just started and does not have all documents yet"});
+  }
+  if (refused_for_load(arrival, metrics)) return;
+  auto watch = admit_watch(arrival.connection, arrival.name.target, arrival.head);
+  if (watch && !arrival.body.empty()) watch = fail(Code::kInvalidArgument, "Watch takes no body");
+  if (!watch) {
+    if (watch.error().code == Code::kBusy) ++metrics.busy;
+    return refuse(arrival, watch.error());
+  }
+  const auto request = open_executed(arrival, Request::Kind::kWatch, metrics);
+  request->watch = std::make_unique<Watch>(*std::move(watch));
+  watches_.push_back(request);
+  if (arrival.end) body_complete(request);
+}
+
 void Dispatcher::more(const std::shared_ptr<Request>& request, BytesView chunk, bool end) {
   if (request->kind == Request::Kind::kEcho) return more_echo(request, chunk, end);
   if (request->kind == Request::Kind::kStreamed) {
@@ -232,6 +258,8 @@ void Dispatcher::more(const std::shared_ptr<Request>& request, BytesView chunk, 
   auto& session = request->connection->connection().session();
   session.consume(request->stream, static_cast<std::uint32_t>(chunk.size()));
   if (request->stage != Request::Stage::kReceiving) return;
+  if (request->kind == Request::Kind::kWatch && !chunk.empty())
+    return finish(request, fail(Code::kInvalidArgument, "Watch takes no body"));
   const std::size_t limit =
       request->kind == Request::Kind::kDocument ? kDocumentBodyBytesMax : parts_.config.request_body_bytes_max;
   if (request->body.size() + chunk.size() > limit) {
@@ -267,24 +295,38 @@ void Dispatcher::writable(const std::shared_ptr<Request>& request) {
         request->connection->send_more(*request, {});
         return service_pipe(request);
       }
-      [[fallthrough]];
-    default:
-      if (request->stage != Request::Stage::kReplying) return;
-      request->connection->send_more(*request, {});
-      if (request->reply.empty()) close_request(request, request->succeeded);
+      return send_rest(request);
+    case Request::Kind::kWatch:
+      if (request->stage != Request::Stage::kRunning) return send_rest(request);
+      send_watch(request, {});
+      std::ignore = pump_watch(request, false);
+      return;
+    case Request::Kind::kDocument:
+    case Request::Kind::kBuffered:
+      return send_rest(request);
   }
+}
+
+void Dispatcher::send_rest(const std::shared_ptr<Request>& request) {
+  if (request->stage != Request::Stage::kReplying) return;
+  request->connection->send_more(*request, {});
+  if (request->reply.empty()) close_request(request, request->succeeded);
+}
+
+bool Dispatcher::may_run(const Request& request) {
+  if (request.kind == Request::Kind::kWatch) return watch_ready(request);
+  return covered(request.token) && !doubtful(call_of(request), request.id);
 }
 
 void Dispatcher::body_complete(const std::shared_ptr<Request>& request) {
   if (request->kind == Request::Kind::kBuffered) return run_on_worker(request);
-  const DocumentCall call{request->document_service, request->target, request->params, request->body,
-                          request->format,           request->attempt};
-  if (!covered(request->token) || doubtful(call, request->id)) {
+  if (!may_run(*request)) {
     request->stage = Request::Stage::kParked;
     parked_.push_back(request);
     return;
   }
-  auto outcome = run_document(call, request->id);
+  if (request->kind == Request::Kind::kWatch) return start_watch(request);
+  auto outcome = run_document(call_of(*request), request->id);
   if (settled(outcome)) return finish(request, outcome.result);
   hold(request, std::move(outcome));
 }
@@ -349,6 +391,7 @@ void Dispatcher::abandon(const std::shared_ptr<Request>& request, const Error& r
 
 void Dispatcher::tick(std::int64_t now_ns) {
   give_up_parked(now_ns);
+  tick_watches(now_ns);
   while (!by_deadline_.empty() && by_deadline_.begin()->first <= now_ns) {
     const auto request = by_deadline_.begin()->second;
     const Error error =

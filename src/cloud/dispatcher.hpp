@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "distri/cloud/cloud_node.hpp"
@@ -23,6 +24,7 @@
 #include "distri/cloud/registry.hpp"
 #include "distri/cloud/request.hpp"
 #include "distri/cloud/request_memory.hpp"
+#include "distri/cloud/watch.hpp"
 #include "distri/cloud/worker_pool.hpp"
 #include "distri/net/loop.hpp"
 
@@ -64,6 +66,10 @@ class Dispatcher {
   // ---- Time and turns.
   void end_of_turn();
   void tick(std::int64_t now_ns);
+  // After end_of_turn(), when all writes of the turn are in the log: sends watchers what has become visible.
+  void feed_watches();
+  // The node stops: every watcher gets its last token.
+  void end_watches(std::string_view reason);
 
   // This node's own writes up to this counter are durable here, as its mode says.
   void own_writes_durable(std::uint64_t counter) { durable_counter_ = counter; }
@@ -77,6 +83,9 @@ class Dispatcher {
   std::size_t buffered_bytes() const { return buffered_bytes_; }
   // Replies that wait for durability or for other members.
   std::size_t held_replies() const { return held_.size(); }
+  // Of service Watch, with those that have not begun yet.
+  std::size_t watchers() const { return watches_.size(); }
+  const WatchCounters& watch_counters() const { return watch_counters_; }
   // Requests that hold something: a body, a worker, an unsent reply.
   std::size_t open_requests() const { return by_deadline_.size(); }
 
@@ -96,6 +105,7 @@ class Dispatcher {
   void begin_registered(Arrival& arrival, RegisteredService& service);
   void begin_echo(Arrival& arrival);
   void begin_backup(Arrival& arrival);
+  void begin_watch(Arrival& arrival);
   std::shared_ptr<Request> open(Arrival& arrival, Request::Kind kind, RequestMetrics& metrics);
   // The same without its parameters and body, for a request that has been executed.
   std::shared_ptr<Request> open_executed(Arrival& arrival, Request::Kind kind, RequestMetrics& metrics);
@@ -114,7 +124,20 @@ class Dispatcher {
   void release_held();
   Error held_too_long(const Request& request) const;
 
+  // ---- Watchers (dispatcher_watches.cpp).
+  Result<Watch> admit_watch(const ServerConnection& connection, std::string_view target, const wire::RequestHead& head);
+  bool watch_ready(const Request& request) const;
+  void start_watch(const std::shared_ptr<Request>& request);
+  void send_watch(const std::shared_ptr<Request>& request, BytesView bytes);
+  std::size_t pump_watch(const std::shared_ptr<Request>& request, bool heartbeat);
+  void tick_watches(std::int64_t now_ns);
+  void end_watch(const std::shared_ptr<Request>& request, std::string_view reason);
+  void end_watch(const std::shared_ptr<Request>& request, const Error& error);
+  void forget_ended_watches();
+
   void body_complete(const std::shared_ptr<Request>& request);
+  // What it waits for has come, or is known to be lost. Of document services and Watch.
+  bool may_run(const Request& request);
   void run_on_worker(const std::shared_ptr<Request>& request);
   void run_streamed(const std::shared_ptr<Request>& request);
   void service_pipe(const std::shared_ptr<Request>& request);
@@ -123,6 +146,8 @@ class Dispatcher {
   // Sends the reply; the request ends now or when its last byte has gone.
   void finish(const std::shared_ptr<Request>& request, const Result<Bytes>& result);
   void finish_id(const RequestId& id, const Result<Bytes>& result);
+  // The window of a reply that is complete has opened.
+  void send_rest(const std::shared_ptr<Request>& request);
   void close_request(const std::shared_ptr<Request>& request, bool succeeded);
   void account(RequestMetrics& metrics, std::int64_t arrived_ns, bool succeeded);
   void charge(Request& request, std::size_t bytes);
@@ -143,7 +168,13 @@ class Dispatcher {
   std::vector<std::shared_ptr<Request>> parked_;
   HeldReplies held_;
   std::uint64_t durable_counter_ = 0;
-  std::uint64_t parked_seen_writes_ = 0;
+  std::uint64_t parked_seen_ = 0;  // writes and commits
+  replication::ChangeFeed feed_;
+  std::vector<std::shared_ptr<Request>> watches_;
+  std::pair<std::uint64_t, std::uint64_t> watches_seen_;  // end of the log and durable commit
+  std::size_t watches_first_ = 0;
+  bool watches_behind_ = false;  // some have more to look at
+  WatchCounters watch_counters_;
   std::size_t buffered_bytes_ = 0;
   bool ready_ = false;
 };

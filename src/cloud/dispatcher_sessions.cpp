@@ -20,10 +20,10 @@ constexpr std::size_t kReplyTokenEntriesMax = 200;
 void Dispatcher::end_of_turn() {
   if (!held_.empty()) release_held();
   if (parked_.empty()) return;
-  const std::uint64_t writes = parts_.replica.vector().total();
+  const std::uint64_t seen = parts_.replica.vector().total() + parts_.replica.durable_commit();
   std::erase_if(parked_, [](const auto& request) { return request->stage != Request::Stage::kParked; });
-  if (writes == parked_seen_writes_) return;
-  parked_seen_writes_ = writes;
+  if (seen == parked_seen_) return;
+  parked_seen_ = seen;
   const auto waiting = std::exchange(parked_, {});
   for (const auto& request : waiting) {
     request->stage = Request::Stage::kReceiving;
@@ -32,8 +32,8 @@ void Dispatcher::end_of_turn() {
 }
 
 bool Dispatcher::doubtful(const DocumentCall& call, const RequestId& id) {
-  return call.attempt > 0 && !id.empty() && is_write(call) && !is_repeatable(call) &&
-         memory_.find(id) == nullptr && parts_.replica.find_request(id) == nullptr;
+  return call.attempt > 0 && !id.empty() && is_write(call) && !is_repeatable(call) && memory_.find(id) == nullptr &&
+         parts_.replica.find_request(id) == nullptr;
 }
 
 bool Dispatcher::covered(BytesView token) const {
@@ -89,14 +89,12 @@ void Dispatcher::give_up_parked(std::int64_t now_ns) {
   const auto waiting = parked_;
   for (const auto& request : waiting) {
     if (request->stage != Request::Stage::kParked || now_ns - request->arrived_ns < kParkedMs * 1'000'000) continue;
-    if (covered(request->token)) {
-      const DocumentCall call{request->document_service, request->target, request->params, request->body,
-                              request->format,           request->attempt};
-      if (!doubtful(call, request->id)) {  // what it waited for is lost, as we know now
-        request->stage = Request::Stage::kReceiving;
-        body_complete(request);
-        continue;
-      }
+    if (may_run(*request)) {  // what it waited for is lost, as we know now
+      request->stage = Request::Stage::kReceiving;
+      body_complete(request);
+      continue;
+    }
+    if (request->kind != Request::Kind::kWatch && covered(request->token)) {
       finish(request, fail(Code::kIndeterminate,
                            "an earlier try of this write may have been executed by another node, whose writes have "
                            "not come here within {} ms; it was not executed again",

@@ -13,6 +13,7 @@
 #include "distri/cloud/document_services.hpp"
 #include "distri/cloud/metrics.hpp"
 #include "distri/cloud/stream_pipe.hpp"
+#include "distri/cloud/watch.hpp"
 #include "distri/cloud/write_concern.hpp"
 #include "distri/wire/messages.hpp"
 
@@ -22,7 +23,7 @@ class ServerConnection;
 struct RegisteredService;
 
 struct Request {
-  enum class Kind { kDocument, kBuffered, kStreamed, kEcho };
+  enum class Kind { kDocument, kBuffered, kStreamed, kEcho, kWatch };
   enum class Stage {
     kReceiving,  // body incomplete
     kParked,     // waits until the replica has seen what the caller has seen
@@ -58,8 +59,9 @@ struct Request {
   bool held_by_id = false;         // a read of single documents
   WriteConcern concern;
 
+  std::unique_ptr<Watch> watch;      // kWatch
   std::shared_ptr<StreamPipe> pipe;  // kStreamed
-  bool reply_begun = false;          // kStreamed, kEcho
+  bool reply_begun = false;          // kStreamed, kEcho, kWatch
   bool reply_complete = false;       // nothing follows what is in `reply`
   Bytes reply;                       // from reply_offset on: still to be sent
   std::size_t reply_offset = 0;

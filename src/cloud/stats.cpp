@@ -134,6 +134,15 @@ bson::Document CloudNode::Impl::stats() {
   append_number(out, "tombstones", used.tombstones);
   out.end();
 
+  const WatchCounters& watched = dispatcher->watch_counters();
+  out.begin_object("watch");
+  append_number(out, "watchers", dispatcher->watchers());
+  append_number(out, "events", watched.events);
+  append_number(out, "pages", watched.pages);
+  append_number(out, "bytes", watched.bytes);
+  append_number(out, "history_lost", watched.history_lost);
+  out.end();
+
   out.begin_array("peers");
   i = 0;
   for (const auto& [id, info] : replica->peers()) {
