@@ -129,11 +129,11 @@ Result<std::unique_ptr<CallStream>> Client::open_stream(std::string_view service
   return std::make_unique<ClientStream>(impl_->runtime, call);
 }
 
-Result<std::vector<Address>> Client::nodes() {
-  DISTRI_TRY_VOID(impl_->check_may_block());
+Result<std::vector<Address>> Client::Impl::known_nodes() {
+  DISTRI_TRY_VOID(check_may_block());
   const auto promise = std::make_shared<std::promise<Result<std::vector<Address>>>>();
   auto future = promise->get_future();
-  impl_->runtime_core.loop().post([core = impl_->core, promise] {
+  runtime_core.loop().post([core = core, promise] {
     const auto answer = [core, promise](Result<> result) {
       if (!result) return promise->set_value(fail(std::move(result).error()));
       std::vector<Address> addresses;
@@ -144,6 +144,10 @@ Result<std::vector<Address>> Client::nodes() {
     core->refresh(answer);
   });
   return future.get();
+}
+
+Result<std::vector<Address>> Client::nodes() {
+  return impl_->known_nodes();
 }
 
 Result<std::vector<nlohmann::json>> Client::collect_stats(const CallOptions& options) {

@@ -39,6 +39,7 @@
 #include <string_view>
 #include <vector>
 
+#include "distri/client/change_stream.hpp"
 #include "distri/utils/address.hpp"
 #include "distri/utils/bytes.hpp"
 #include "distri/utils/ids.hpp"
@@ -169,6 +170,9 @@ class Client {
   // ---- Documents, by MongoDB's names (collection.hpp). The handle must not outlive the client.
   Collection collection(std::string_view name);
 
+  // What changes, in all collections (change_stream.hpp). Waits until a node has begun to tell.
+  Result<ChangeStream> watch(const WatchOptions& options = {});
+
   // ---- Documents, one service each. `_id` strings, numbers or {"$oid": hex}; made here when missing.
   Result<nlohmann::json> add_document(std::string_view collection, const nlohmann::json& document,
                                       const WriteOptions& options = {});  // the _id
@@ -218,6 +222,7 @@ class Client {
 
  private:
   struct Impl;
+  friend class ChangeStream;
   friend class Collection;
   friend class Find;
   // All documents of a query (the parameters of ReadCollection), page by page.

@@ -25,6 +25,9 @@ struct Client::Impl {
   // Both are errors with kInvalidArgument on the runtime's thread.
   Result<> check_may_block() const;
   Result<Reply> wait(CallSpec spec, BytesView body);
+  // The node table as known now (asks for it when empty). Blocks.
+  Result<std::vector<Address>> known_nodes();
+  Result<ChangeStream> watch(std::string service, const WatchOptions& watch_options);
 
   std::shared_ptr<Runtime> runtime;
   RuntimeCore& runtime_core;

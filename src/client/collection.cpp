@@ -306,4 +306,8 @@ Result<std::vector<json>> Collection::list_indexes(const CallOptions& options) c
   return list_of(answer.document, "indexes", service);
 }
 
+Result<ChangeStream> Collection::watch(const WatchOptions& options) const {
+  return client_->impl_->watch(on("Watch", name_), options);
+}
+
 }  // namespace distri::client

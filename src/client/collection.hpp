@@ -144,6 +144,9 @@ class Collection {
   // result, and is no error of the call.
   Result<BulkResult> bulk_write(std::vector<nlohmann::json> operations, const BulkOptions& options = {}) const;
 
+  // What changes in this collection, from now on or from a token on (change_stream.hpp).
+  Result<ChangeStream> watch(const WatchOptions& options = {}) const;
+
   // The index's name. Nothing happens when the same index is there. kInvalidArgument: another is in its way. Each node
   // builds it for itself, in the background; list_indexes() says whether the one that answers has ("ready").
   Result<std::string> create_index(const SortFields& fields, const IndexOptions& options = {}) const;

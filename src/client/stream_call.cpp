@@ -1,6 +1,7 @@
 #include "distri/client/stream_call.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 #include "distri/client/runtime_core.hpp"
 
@@ -57,7 +58,20 @@ Result<> StreamCall::end_writing() {
 Result<Bytes> StreamCall::read() {
   if (runtime_.on_loop_thread()) return blocking_in_callback();
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return !incoming_.empty() || outcome_; });
+  changed_.wait(lock, [&] { return readable(); });
+  return take_incoming();
+}
+
+Result<std::optional<Bytes>> StreamCall::read_within(std::int64_t timeout_ms) {
+  if (runtime_.on_loop_thread()) return blocking_in_callback();
+  std::unique_lock lock(mutex_);
+  const auto limit = std::chrono::milliseconds(std::max<std::int64_t>(timeout_ms, 0));
+  if (!changed_.wait_for(lock, limit, [&] { return readable(); })) return std::nullopt;
+  DISTRI_TRY(Bytes piece, take_incoming());
+  return std::optional(std::move(piece));
+}
+
+Result<Bytes> StreamCall::take_incoming() {
   if (incoming_.empty()) {
     if (!*outcome_) return fail(outcome_->error());
     return Bytes();

@@ -32,6 +32,8 @@ class StreamCall final : public Exchange {
   Result<> write(BytesView chunk);
   Result<> end_writing();
   Result<Bytes> read();
+  // The same; nullopt: nothing has come within `timeout_ms`.
+  Result<std::optional<Bytes>> read_within(std::int64_t timeout_ms);
   void abandon();
   // Where the request went last. The reference stays valid, also when the call moves on.
   const Address& last_node() const;
@@ -53,6 +55,8 @@ class StreamCall final : public Exchange {
   void ask_to_send();
   void give_credit(std::size_t bytes);
   bool take_piece(bool& end);
+  bool readable() const { return !incoming_.empty() || outcome_; }
+  Result<Bytes> take_incoming();
 
   RuntimeCore& runtime_;
 

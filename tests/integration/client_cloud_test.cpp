@@ -335,3 +335,39 @@ TEST_CASE("hundreds of clients share a runtime, each with its own connections") 
     CHECK(eventually([&] { return good(clients[0]->count("crowd", nullptr, at(node))) == 900; }));
   }
 }
+
+TEST_CASE("A change stream moves to another node when its own stops, and gives every change once") {
+  Cluster cluster(3);
+  client::Client client(cluster.addresses());
+  // A client of its own writes, so that it does not matter where the stream is read.
+  client::Client writer(cluster.addresses());
+  client::WatchOptions options;
+  options.filter = {{"operationType", "insert"}};
+  auto changes = client.collection("letters").watch(options);
+  REQUIRE_MESSAGE(changes.has_value(), (changes ? "" : changes.error().message));
+  std::multiset<int> seen;
+  const auto read_until = [&](std::size_t count) {
+    while (seen.size() < count) {
+      const auto event = changes->next(20'000);
+      REQUIRE_MESSAGE(event.has_value(), (event ? "" : event.error().message));
+      REQUIRE_MESSAGE(event->has_value(), changes->trouble());
+      seen.insert((**event)["documentKey"]["_id"].get<int>());
+    }
+  };
+  int next_id = 0;
+  const auto write = [&](int count) {
+    for (; count > 0; --count) {
+      const auto added = writer.add_document("letters", {{"_id", next_id++}});
+      REQUIRE_MESSAGE(added.has_value(), (added ? "" : added.error().message));
+    }
+  };
+  write(50);
+  read_until(30);
+  cluster.stop(0);
+  write(50);
+  read_until(80);
+  cluster.stop(1);
+  read_until(100);
+  CHECK(!changes->next(100)->has_value());
+  for (int id = 0; id < 100; ++id) CHECK(seen.count(id) == 1);
+}
