@@ -35,7 +35,9 @@ void ChangeStream::Impl::open() {
   each.timeout_ms = next_node ? std::min(kAskMs, options.stream_ms) : options.stream_ms;
   each.idempotent = true;
   each.only_node = std::exchange(next_node, std::nullopt);
-  call = std::make_shared<StreamCall>(client.runtime_core, client.make_spec(service, params, each));
+  CallSpec spec = client.make_spec(service, params, each);
+  spec.long_lived = true;
+  call = std::make_shared<StreamCall>(client.runtime_core, std::move(spec));
   page_seen = false;
   text.clear();
   client.core->submit(call);

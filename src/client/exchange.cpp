@@ -49,6 +49,7 @@ void Exchange::next_try() {
   }
   ++attempts_;
   ++node_->in_flight;
+  counted_ = true;
   tried_.push_back(node_);
   reply_begun_ = false;
   link_ = client_->pool().link_to(node_);
@@ -116,6 +117,7 @@ void Exchange::on_reply(const wire::ReplyHead& head, BytesView body, bool end) {
   client_->table().record_latency(*node_, spec_.service, rtt_us_, runtime.now_ms());
   if (head.status != Code::kOk) return finish(fail(Error{head.status, std::string(head.message)}));
   reply_begun_ = true;
+  if (spec_.long_lived && std::exchange(counted_, false)) --node_->in_flight;
   received(body, false);
   if (end && !done_) reply_ended();
 }
@@ -166,7 +168,7 @@ void Exchange::try_failed(const Error& error, bool maybe_executed) {
 
 void Exchange::leave_link(const Error& reason) {
   if (link_ == nullptr) return;
-  --node_->in_flight;
+  if (std::exchange(counted_, false)) --node_->in_flight;
   const auto link = std::exchange(link_, nullptr);
   const std::uint32_t stream = std::exchange(stream_, 0);
   if (stream != 0) link->forget(stream, reason);

@@ -42,6 +42,7 @@ struct CallSpec {
   std::int64_t deadline_ms = 0;  // monotonic
   std::size_t reply_bytes_max = 0;
   bool idempotent = false;
+  bool long_lived = false;  // its reply goes on for long and is no load: not counted among the requests in flight
   std::optional<RequestId> request_id;  // none: a fresh one, unless idempotent
   std::optional<Address> only_node;
   std::optional<Address> preferred;  // gets the first try if nothing speaks against it
@@ -114,6 +115,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   std::shared_ptr<Link> link_;
   std::uint32_t stream_ = 0;
   bool reply_begun_ = false;
+  bool counted_ = false;  // among the node's requests in flight
   std::int64_t sent_ns_ = 0;
   std::int64_t rtt_us_ = 0;
 
