@@ -366,14 +366,14 @@ void Dispatcher::close_request(const std::shared_ptr<Request>& request, bool suc
   request->charged_bytes = 0;
   if (request->pipe) request->pipe->abandon(Error{Code::kCancelled, "the request is over"});
   if (request->connection != nullptr) request->connection->remove(*request);
-  account(*request->metrics, request->arrived_ns, succeeded);
+  account(*request->metrics, request->arrived_ns, succeeded, request->kind != Request::Kind::kWatch);
 }
 
-void Dispatcher::account(RequestMetrics& metrics, std::int64_t arrived_ns, bool succeeded) {
+void Dispatcher::account(RequestMetrics& metrics, std::int64_t arrived_ns, bool succeeded, bool timed) {
   const auto duration_us = static_cast<std::uint64_t>((parts_.clock.monotonic_ns() - arrived_ns) / 1000);
   for (auto* each : {&total_, &metrics}) {
     ++(succeeded ? each->completed : each->failed);
-    each->duration_us.add(duration_us);
+    if (timed) each->duration_us.add(duration_us);
   }
 }
 

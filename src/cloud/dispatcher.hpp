@@ -149,7 +149,8 @@ class Dispatcher {
   // The window of a reply that is complete has opened.
   void send_rest(const std::shared_ptr<Request>& request);
   void close_request(const std::shared_ptr<Request>& request, bool succeeded);
-  void account(RequestMetrics& metrics, std::int64_t arrived_ns, bool succeeded);
+  // `timed`: how long it took says something.
+  void account(RequestMetrics& metrics, std::int64_t arrived_ns, bool succeeded, bool timed = true);
   void charge(Request& request, std::size_t bytes);
   // A repeated write that another node, or this one before it restarted, may have executed without our having seen
   // it: executed once more it could do more than it should (is_repeatable()).
@@ -172,8 +173,9 @@ class Dispatcher {
   replication::ChangeFeed feed_;
   std::vector<std::shared_ptr<Request>> watches_;
   std::pair<std::uint64_t, std::uint64_t> watches_seen_;  // end of the log and durable commit
-  std::size_t watches_first_ = 0;
-  bool watches_behind_ = false;  // some have more to look at
+  std::size_t watches_next_ = 0;                          // whose turn it is
+  std::size_t watches_left_ = 0;                          // to be looked at since then
+  bool watches_behind_ = false;                           // some have more to look at
   WatchCounters watch_counters_;
   std::size_t buffered_bytes_ = 0;
   bool ready_ = false;

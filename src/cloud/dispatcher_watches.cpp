@@ -14,8 +14,10 @@ namespace distri::cloud {
 namespace {
 
 // Of the log, looked at in one turn: for one watcher, and for all.
-constexpr std::size_t kWatcherTurnBytes = 256u << 10;
-constexpr std::size_t kTurnBytes = 2u << 20;
+constexpr std::size_t kWatcherTurnBytes = 64u << 10;
+constexpr std::size_t kTurnBytes = 512u << 10;
+// What a look at a watcher for which there is nothing counts as.
+constexpr std::size_t kLookBytes = 1u << 10;
 // While nothing matches, a watcher is sent a newer token so often: its old one would fall behind the log.
 constexpr std::int64_t kHeartbeatNs = 1'000'000'000;
 // A stream ends so long before its deadline (at most a quarter of its time), so that its last token arrives in time.
@@ -103,15 +105,15 @@ std::size_t Dispatcher::pump_watch(const std::shared_ptr<Request>& request, bool
     }
     watch.looked_ns = parts_.clock.monotonic_ns();
     watch.moved = watch.moved || page->moved;
+    looked_at += page->work;
     if (page->events.empty() && !(heartbeat && watch.moved)) {
-      if (page->more) watches_behind_ = true;
-      return looked_at + (page->more ? kWatcherTurnBytes : 0);
+      if (!page->more) return looked_at;
+      continue;
     }
     heartbeat = false;
     watch.page = render_watch_page(page->events, feed_.token(*watch.reader), {}, request->format);
     watch.page_commit = page->commit;
     watch.page_events = page->events.size();
-    looked_at += watch.page.size();
   }
   return looked_at;
 }
@@ -119,24 +121,18 @@ std::size_t Dispatcher::pump_watch(const std::shared_ptr<Request>& request, bool
 void Dispatcher::feed_watches() {
   if (watches_.empty()) return;
   const std::pair progress(feed_.end(), parts_.replica.durable_commit());
-  if (progress == watches_seen_ && !watches_behind_) return;
+  if (progress != watches_seen_ || watches_behind_) watches_left_ = watches_.size();
+  if (watches_left_ == 0) return;
   watches_seen_ = progress;
   watches_behind_ = false;
   forget_ended_watches();
-  // Somebody else is the first each time.
-  const std::size_t count = watches_.size();
-  const std::size_t first = watches_first_++ % std::max<std::size_t>(count, 1);
-  std::size_t looked_at = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (looked_at >= kTurnBytes) {
-      watches_behind_ = true;
-      watches_first_ = (first + i) % count;
-      break;
-    }
-    looked_at += pump_watch(watches_[(first + i) % count], false);
+  watches_left_ = std::min(watches_left_, watches_.size());
+  for (std::size_t looked_at = 0; watches_left_ > 0 && looked_at < kTurnBytes; --watches_left_) {
+    const auto request = watches_[watches_next_++ % watches_.size()];
+    looked_at += kLookBytes + pump_watch(request, false);
   }
   // Another turn, after what has come meanwhile.
-  if (watches_behind_) parts_.loop.post([] {});
+  if (watches_behind_ || watches_left_ > 0) parts_.loop.post([] {});
 }
 
 void Dispatcher::tick_watches(std::int64_t now_ns) {

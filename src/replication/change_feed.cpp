@@ -120,15 +120,15 @@ Result<ChangeFeed::Page> ChangeFeed::next(Reader& reader, std::size_t work_bytes
   const OpLog& log = impl.log;
   const VersionVector& durable = replica_.durable();
   std::size_t bytes = 0;
-  for (std::size_t work = 0; reader.position_ < log.end_position(); ++reader.position_) {
+  for (; reader.position_ < log.end_position(); ++reader.position_) {
     const OpLog::Entry& entry = log.at(reader.position_);
     if (!durable.covers(Dot{entry.actor, entry.last_counter})) break;
-    page.more = page.more || work >= work_bytes;
+    page.more = page.more || page.work >= work_bytes;
     if (page.more) break;
     if (reader.position_ >= reader.mixed_end_) reader.start_.reset();
     const std::uint64_t seen = reader.seen_.get(entry.actor);
     const bool covered = seen >= entry.last_counter && impl.config.plant != Plant::kWatchRepeats;
-    work += covered ? kPassedBytes : entry.batch->size();
+    page.work += covered ? kPassedBytes : entry.batch->size();
     if (covered && !(reader.start_ && has_conflicts(entry.effects))) continue;
     DISTRI_TRY(const auto from, decoded(reader.position_));
     const Batch& batch = from->batch;

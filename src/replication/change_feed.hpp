@@ -73,6 +73,7 @@ class ChangeFeed {
     std::uint64_t commit = 0;  // to be durable first; 0: none
     bool more = false;         // it ended at a limit
     bool moved = false;        // the token is another one than before
+    std::size_t work = 0;      // bytes of the log that were looked at
   };
 
   explicit ChangeFeed(const Replica& replica) : replica_(replica) {}
