@@ -20,11 +20,14 @@ std::string_view operation_type(Effect::Kind kind) {
     case Effect::Kind::kUpdated:
       return "update";
     case Effect::Kind::kDeleted:
+    case Effect::Kind::kDeletedNothing:
       return "delete";
     case Effect::Kind::kCreated:
+    case Effect::Kind::kCreatedAgain:
       return "create";
     case Effect::Kind::kDropped:
     case Effect::Kind::kDroppedPartly:
+    case Effect::Kind::kDroppedNothing:
       return "drop";
     case Effect::Kind::kNone:
       break;
@@ -99,6 +102,7 @@ bson::Document change_event(const DocumentChange& change) {
       out.append_object("fullDocument", op.document);
       break;
     case Effect::Kind::kDeleted:
+    case Effect::Kind::kDeletedNothing:
       append_key(out, op.document.view().begin()->value);
       break;
     case Effect::Kind::kUpdated: {
@@ -115,9 +119,11 @@ bson::Document change_event(const DocumentChange& change) {
     }
     case Effect::Kind::kDropped:
     case Effect::Kind::kDroppedPartly:
-      out.append_bool("complete", change.drop_complete && change.effect.kind == Effect::Kind::kDropped);
+    case Effect::Kind::kDroppedNothing:
+      out.append_bool("complete", change.drop_complete && change.effect.kind != Effect::Kind::kDroppedPartly);
       break;
     case Effect::Kind::kCreated:
+    case Effect::Kind::kCreatedAgain:
     case Effect::Kind::kNone:
       break;
   }

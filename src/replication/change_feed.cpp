@@ -171,7 +171,8 @@ Result<> ChangeFeed::show(const Reader& reader, const Decoded& from, std::size_t
     return {};
   }
   const bool skipped = plant == Plant::kWatchSkips && dot.counter % 20 == 0;
-  if (effect.kind != Effect::Kind::kNone && !skipped) {
+  const bool visible = reader.start_ ? effect.kind != Effect::Kind::kNone : effect.visible();
+  if (visible && !skipped) {
     DocumentChange change{op, dot, effect};
     Hidden hidden;
     if (reader.start_ && plant != Plant::kWatchTurnsBack) hidden = hidden_from(*reader.start_, op, dot);
@@ -219,8 +220,11 @@ ChangeFeed::Hidden ChangeFeed::hidden_from(const VersionVector& start, const Op&
   const Store& store = replica_.impl_->store;
   const auto by = [&start](const Dot& winner) { return winner.counter != 0 && start.covers(winner); };
   Hidden hidden;
-  if (op.kind == OpKind::kDropCollection) return hidden;
   const CollectionStamps stamps = store.stamps(op.collection);
+  if (op.kind == OpKind::kDropCollection) {
+    hidden.all = stamps.dropped.dot != dot && by(stamps.dropped.dot);
+    return hidden;
+  }
   const Stamp generation = is_update(op) ? op.target : op.stamp;
   if (generation <= stamps.dropped.stamp) {
     hidden.all = by(stamps.dropped.dot);

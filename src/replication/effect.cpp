@@ -70,7 +70,7 @@ Result<std::vector<Effect>> decode_effects(BytesView effects, std::size_t ops) {
   std::vector<Effect> result(ops);
   for (Effect& effect : result) {
     const std::uint8_t head = in.u8();
-    if ((head & kKindMask) > static_cast<std::uint8_t>(Effect::Kind::kDroppedPartly)) return damaged();
+    if ((head & kKindMask) > static_cast<std::uint8_t>(Effect::Kind::kCreatedAgain)) return damaged();
     effect.kind = static_cast<Effect::Kind>(head & kKindMask);
     if ((head & kLostFieldsFlag) != 0) {
       const std::uint32_t count = in.u32();

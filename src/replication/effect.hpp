@@ -31,6 +31,10 @@ struct Effect {
     kCreated = 5,
     kDropped = 6,
     kDroppedPartly = 7,  // documents that the drop's writer had not seen have survived
+    // Nothing that a reader sees who has seen what this node had. One who has seen more, elsewhere, may hold what ends.
+    kDeletedNothing = 8,
+    kDroppedNothing = 9,
+    kCreatedAgain = 10,
   };
   // A write that became a conflict by this op: an earlier one, or the op itself.
   struct Lost {
@@ -48,6 +52,8 @@ struct Effect {
   bson::Document id;                     // kUpdated: {_id}, where the key does not tell it exactly
 
   static constexpr std::size_t kConflictsMax = 1'000;
+  // A reader who has seen what this node had sees it.
+  bool visible() const { return kind != Kind::kNone && kind < Kind::kDeletedNothing; }
   bool operator==(const Effect&) const = default;
 };
 

@@ -129,9 +129,15 @@ void Store::apply_to_collection(Shelf& target, const Op& op, const Dot& dot, con
   const std::size_t documents_before = documents();
   merge_stamps(target, stamps, seen);
   effect.took_effect = !(target.stamps == stamps_before);
-  if (!existed && exists(target.name)) effect.kind = Effect::Kind::kCreated;
-  if (existed && !exists(target.name)) effect.kind = Effect::Kind::kDropped;
-  if (exists(target.name) && documents() < documents_before) effect.kind = Effect::Kind::kDroppedPartly;
+  if (!effect.took_effect) return;
+  const bool there = exists(target.name);
+  if (op.kind == OpKind::kCreateCollection) {
+    if (there) effect.kind = existed ? Effect::Kind::kCreatedAgain : Effect::Kind::kCreated;
+  } else if (!there) {
+    effect.kind = existed ? Effect::Kind::kDropped : Effect::Kind::kDroppedNothing;
+  } else {
+    effect.kind = documents() < documents_before ? Effect::Kind::kDroppedPartly : Effect::Kind::kDroppedNothing;
+  }
 }
 
 void Store::apply_to_document(Shelf& target, Op op, const Dot& dot, const Seen& seen, Effect& effect) {
@@ -152,7 +158,7 @@ void Store::apply_to_document(Shelf& target, Op op, const Dot& dot, const Seen& 
   } else if (next) {
     const bool there = record != nullptr;
     if (kind == OpKind::kInsert) effect.kind = there ? Effect::Kind::kReplaced : Effect::Kind::kInserted;
-    if (kind == OpKind::kDelete && there) effect.kind = Effect::Kind::kDeleted;
+    if (kind == OpKind::kDelete) effect.kind = there ? Effect::Kind::kDeleted : Effect::Kind::kDeletedNothing;
   }
   effect.took_effect = next.has_value();
   if (!losers.empty()) keep_losers(target.name, key, losers);

@@ -250,7 +250,14 @@ void WatchClient::check_copy(std::size_t i) {
       return fail(fmt::format("its copy of a document of '{}' is not what the node holds", name));
     }
   }
-  if (documents != copy_.size()) fail(fmt::format("its copy has {} documents, the node {}", copy_.size(), documents));
+  if (documents == copy_.size()) return;
+  const auto gone = std::find_if(copy_.begin(), copy_.end(), [&](const auto& entry) {
+    const db::Collection* collection = world_.machine(i).replica->database().find(entry.first.first);
+    return collection == nullptr || collection->find(entry.first.second) == nullptr;
+  });
+  world_.history().tell(world_.log(), gone->first.first, gone->first.second, reader_->seen().unfolded());
+  for (const Dot& dot : order_[gone->first]) world_.log().line("it was shown {}", to_string(dot));
+  fail(fmt::format("its copy has a document of '{}' that the node does not have", gone->first.first));
 }
 
 void WatchClient::check_end() {

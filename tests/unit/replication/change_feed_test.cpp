@@ -340,6 +340,33 @@ TEST_CASE("the reader that has seen the loser hears of the conflict from the nod
   CHECK(watch.read() == R"(replace c {"_id":1} {"_id":1,"x":2}; conflict c {"_id":1} fields)");
 }
 
+TEST_CASE("a delete that found nothing where it is read still ends what the reader has seen elsewhere") {
+  Mesh mesh(3);
+  mesh.connect_all();
+  REQUIRE(mesh[0].insert("c", doc(1), mesh.now));
+  mesh.settle();
+  mesh.disconnect(0, 2);
+  mesh.disconnect(1, 2);
+  Watch watch;
+  REQUIRE(watch.begin(mesh[0]));
+  // Node 1 deletes, node 0 replaces later, node 2 deletes last; none knows of the others. Node 1 hears of node 2 first.
+  const auto to_one = [](const Outgoing& message) { return message.to == Mesh::id(1); };
+  REQUIRE(mesh[0].replace("c", doc(1, {{"x", 1}}), mesh.now + 1'000));
+  mesh.settle(to_one);
+  REQUIRE(mesh[1].remove("c", key_of(doc(1)), mesh.now));
+  mesh.settle(to_one);
+  REQUIRE(mesh[2].remove("c", key_of(doc(1)), mesh.now + 2'000));
+  CHECK(watch.read() == R"(replace c {"_id":1} {"_id":1,"x":1}; conflict c {"_id":1} delete)");
+  mesh.disconnect(0, 1);
+  mesh.connect(1, 2);
+  mesh.pass(2'000);
+  mesh.connect(0, 1);
+  mesh.pass(3'000);
+  mesh.check_equal();
+  REQUIRE(watch.move_to(mesh[1]));
+  CHECK(watch.read() == R"(delete c {"_id":1}; conflict c {"_id":1} document)");
+}
+
 TEST_CASE("a drop that some documents outlive says so") {
   Mesh mesh(2);
   mesh.connect_all();
