@@ -48,13 +48,18 @@ Result<std::uint64_t> DocumentWriter::write_results(const db::PipelineWrite& wri
   return written;
 }
 
-// DuplicateKey (11000), MergeStageNoMatchingDocument (13113).
+// DuplicateKey (11000), MergeStageNoMatchingDocument (13113), DocumentValidationFailure (121) of $out.
 Result<> DocumentWriter::check_results(const db::PipelineWrite& write, const std::vector<bson::Document>& results,
                                        const std::vector<Bytes>& keys) const {
   std::unordered_set<BytesView> seen;
   for (std::size_t i = 0; i < results.size(); ++i) {
     const bool first = seen.insert(keys[i]).second;
     if (write.replace_collection) {
+      const auto valid = db::check_write(replica_.database().options(write.collection), nullptr, results[i]);
+      if (!valid) {
+        return fail(valid.error().code, "{}; at the result {}: nothing was written", valid.error().message,
+                    id_text(results[i]));
+      }
       if (first) continue;
       return fail(Code::kInvalidArgument, "DuplicateKey (11000): $out: two results have the _id {}",
                   id_text(results[i]));

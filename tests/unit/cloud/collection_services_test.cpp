@@ -49,6 +49,11 @@ TEST_CASE("A validator refuses what does not match it, by every way of writing, 
   refused("FindAndModify", R"({"filter":{"_id":1},"update":{"$set":{"age":"old"}}})", "");
   refused("Aggregate", R"({"pipeline":[{"$set":{"age":1}},{"$merge":"c"}]})", "");
   refused("Aggregate", R"({"pipeline":[{"$set":{"age":1}},{"$out":"c"}]})", "");
+  f.good("AddDocument", "", R"({"_id":4,"age":50})");
+  const json both = f.good("ReadCollection", "");
+  refused("Aggregate", R"({"pipeline":[{"$match":{"_id":4}},{"$set":{"age":1}},{"$out":"c"}]})", "");
+  CHECK(f.good("ReadCollection", "") == both);
+  f.good("DeleteDocument", R"({"filter":{"_id":4}})");
   const json bulk = f.good("BulkWrite", "", R"({"operations":[{"insertOne":{"document":{"_id":3,"age":1}}}]})");
   CHECK(bulk["results"][0]["error"]["code"] == "invalid_argument");
   CHECK(f.good("ReadCollection", "") == before);
