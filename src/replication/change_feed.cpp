@@ -75,7 +75,8 @@ Result<ChangeFeed::Reader> ChangeFeed::open(Query query, const std::optional<Ver
   const OpLog::Gap gap = impl.log.gap(reader.seen_);
   reader.position_ = gap.begin;
   reader.mixed_end_ = gap.covered_end;
-  if (gap.begin < gap.covered_end) reader.start_ = reader.seen_;
+  reader.mixed_ = gap.begin < gap.covered_end;
+  if (reader.mixed_) reader.start_ = reader.seen_;
   return reader;
 }
 
@@ -171,7 +172,7 @@ Result<> ChangeFeed::show(const Reader& reader, const Decoded& from, std::size_t
     return {};
   }
   const bool skipped = plant == Plant::kWatchSkips && dot.counter % 20 == 0;
-  const bool visible = reader.start_ ? effect.kind != Effect::Kind::kNone : effect.visible();
+  const bool visible = reader.mixed_ ? effect.kind != Effect::Kind::kNone : effect.visible();
   if (visible && !skipped) {
     DocumentChange change{op, dot, effect};
     Hidden hidden;
@@ -179,7 +180,8 @@ Result<> ChangeFeed::show(const Reader& reader, const Decoded& from, std::size_t
     change.hidden = std::move(hidden.fields);
     const db::Database& database = replica_.database();
     // What has been written since may have been seen before the drop.
-    change.drop_complete = !reader.start_ || database.find(op.collection) == nullptr;
+    const bool plain = !reader.mixed_ || (!reader.start_ && effect.kind == Effect::Kind::kDropped);
+    change.drop_complete = plain || database.find(op.collection) == nullptr;
     if (reader.query_.lookup && is_update(op)) {
       const db::Collection* documents = database.find(op.collection);
       const db::Record* record = documents == nullptr ? nullptr : documents->find(op.key);

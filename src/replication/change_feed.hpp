@@ -63,6 +63,9 @@ class ChangeFeed {
     VersionVector seen_;
     // In the mixed stretch: where it started from.
     std::optional<VersionVector> start_;
+    // It has had a mixed stretch. What was shown in it was judged by the documents as they are, so it may have ended
+    // by a write behind the stretch, which this node had nothing to end with.
+    bool mixed_ = false;
     std::uint64_t mixed_end_ = 0;  // position
     std::uint64_t position_ = 0;
     std::uint64_t epoch_ = 0;
