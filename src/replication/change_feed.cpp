@@ -75,7 +75,8 @@ Result<ChangeFeed::Reader> ChangeFeed::open(Query query, const std::optional<Ver
   const OpLog::Gap gap = impl.log.gap(reader.seen_);
   reader.position_ = gap.begin;
   reader.mixed_end_ = gap.covered_end;
-  reader.mixed_ = gap.begin < gap.covered_end;
+  // It may begin inside of the batch that it has seen last.
+  reader.mixed_ = gap.begin + 1 < gap.covered_end;
   if (reader.mixed_) reader.start_ = reader.seen_;
   return reader;
 }

@@ -76,8 +76,10 @@ OpLog::Gap OpLog::gap(const VersionVector& vector) const {
     const std::uint64_t seen = vector.get(actor);
     const auto first = std::partition_point(positions.begin(), positions.end(),
                                             [&](std::uint64_t position) { return at(position).last_counter <= seen; });
-    if (first != positions.end()) gap.begin = std::min(gap.begin, *first);
     if (first != positions.begin()) gap.covered_end = std::max(gap.covered_end, *std::prev(first) + 1);
+    if (first == positions.end()) continue;
+    gap.begin = std::min(gap.begin, *first);
+    if (at(*first).first_counter <= seen) gap.covered_end = std::max(gap.covered_end, *first + 1);
   }
   return gap;
 }

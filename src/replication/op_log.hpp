@@ -59,8 +59,8 @@ class OpLog {
 
   // Where somebody begins who reads on in log order and has seen `vector`.
   struct Gap {
-    std::uint64_t begin;        // the first position that `vector` does not cover; end_position(): none
-    std::uint64_t covered_end;  // behind the last one that it covers
+    std::uint64_t begin;        // the first position that `vector` does not cover whole; end_position(): none
+    std::uint64_t covered_end;  // behind the last one of which it covers some op
   };
   Gap gap(const VersionVector& vector) const;
 

@@ -66,6 +66,12 @@ ChangeFeed::Query on_c() {
   return query;
 }
 
+ChangeFeed::Query one_at_a_time() {
+  ChangeFeed::Query query;
+  query.events_max = 1;
+  return query;
+}
+
 ChangeFeed::Query with_lookup() {
   ChangeFeed::Query query;
   query.lookup = true;
@@ -319,6 +325,26 @@ TEST_CASE("what lost to a write that was seen elsewhere does not turn the reader
                             R"(update c {"_id":1} {"updatedFields":{"x":2},"removedFields":[]}; )"
                             R"(conflict c {"_id":1} fields)");
   }
+}
+
+TEST_CASE("what lost to a write from the middle of a batch does not turn the reader back either") {
+  Mesh mesh(2);
+  mesh.connect_all();
+  REQUIRE(mesh[0].insert("c", doc(1, {{"x", 0}}), mesh.now));
+  mesh.settle();
+  Watch watch(one_at_a_time);
+  REQUIRE(watch.begin(mesh[0]));
+  mesh.disconnect(0, 1);
+  REQUIRE(mesh[1].update("c", key_of(doc(1)), fields_only({{"x", 1}}), {}, mesh.now));
+  REQUIRE(mesh[0].replace("c", doc(1, {{"x", 2}}), mesh.now + 1'000));
+  REQUIRE(mesh[0].insert("c", doc(2), mesh.now + 1'000));
+  mesh[1].end_turn(mesh.now);
+  mesh[0].end_turn(mesh.now + 1'000);
+  CHECK(watch.read_page() == R"(replace c {"_id":1} {"_id":1,"x":2})");
+  mesh.connect(0, 1);
+  mesh.pass(2'000);
+  REQUIRE(watch.move_to(mesh[1]));
+  CHECK(watch.read() == R"(conflict c {"_id":1} fields; insert c {"_id":2} {"_id":2})");
 }
 
 TEST_CASE("the reader that has seen the loser hears of the conflict from the node where the winner came first") {

@@ -38,14 +38,20 @@ class Watch {
   }
   // "insert c 1 {...}" for each, joined by "; ".
   std::string read() {
-    auto all = events();
-    if (!all) return all.error().message;
-    std::string text;
-    for (const bson::Document& event : *all) text += (text.empty() ? "" : "; ") + brief(event);
-    return text;
+    const auto all = events();
+    return all ? brief(*all) : all.error().message;
+  }
+  std::string read_page() {
+    const auto page = feed_->next(*reader_, 1u << 20);
+    return page ? brief(page->events) : page.error().message;
   }
   std::string token() const { return feed_->token(*reader_); }
 
+  static std::string brief(const std::vector<bson::Document>& events) {
+    std::string text;
+    for (const bson::Document& event : events) text += (text.empty() ? "" : "; ") + brief(event);
+    return text;
+  }
   static std::string brief(bson::View event) {
     std::string text(event.find("operationType")->as_string());
     text += " " + std::string(event.find("ns")->as_object().find("coll")->as_string());
