@@ -9,6 +9,9 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(rocksdb REQUIRED IMPORTED_TARGET rocksdb)
 pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
+if(DISTRI_JEMALLOC)
+  pkg_check_modules(jemalloc REQUIRED IMPORTED_TARGET jemalloc)
+endif()
 
 # The parser of command lines, without the regular expressions that it would else have compiled into every program.
 function(distri_link_cxxopts target)
