@@ -21,9 +21,10 @@ ObjectId ObjectIdGenerator::next(std::int64_t wall_ms) {
   return id;
 }
 
-Document with_id_first(View document, const ObjectId& id_if_missing) {
+Document with_id_first(Document source, const ObjectId& id_if_missing) {
+  const View document = source;
   const auto first = document.begin();
-  if (!first.at_end() && first->key == "_id") return Document(document);
+  if (!first.at_end() && first->key == "_id") return source;
   const auto id = document.find_element("_id");
   Builder builder(document.bytes().size() + 17);
   if (id) {

@@ -28,6 +28,6 @@ class ObjectIdGenerator {
 };
 
 // The document with `_id` as its first field: moved to the front if it has one, else the given id put there.
-Document with_id_first(View document, const ObjectId& id_if_missing);
+Document with_id_first(Document document, const ObjectId& id_if_missing);
 
 }  // namespace distri::bson

@@ -26,7 +26,7 @@ Result<std::uint64_t> DocumentWriter::write_results(const db::PipelineWrite& wri
   std::vector<Bytes> keys;
   keys.reserve(results.size());
   for (bson::Document& result : results) {
-    result = bson::with_id_first(result, ids_.next(now_ms_));
+    result = bson::with_id_first(std::move(result), ids_.next(now_ms_));
     DISTRI_TRY_VOID(db::check_document(result));
     keys.push_back(bson::order_key(result.view().begin()->value));
   }

@@ -66,7 +66,7 @@ class Bulk {
   Result<> insert(bson::View fields) {
     DISTRI_TRY_VOID(check_params(fields, "insertOne", {"document"}));
     DISTRI_TRY(const bson::View document, needed(fields, "document", "insertOne"));
-    DISTRI_TRY(const bson::Document id, writer_.insert(call_.collection, document, call_.attempt));
+    DISTRI_TRY(const bson::Document id, writer_.insert(call_.collection, bson::Document(document), call_.attempt));
     ++totals_.inserted;
     results_.append_value("inserted_id", id.view().begin()->value);
     return {};

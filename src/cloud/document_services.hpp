@@ -107,6 +107,7 @@ class DocumentServices {
   Result<Bytes> bulk_write(const DocumentCall& call, bson::View params);
   // document_reads.cpp
   Result<Bytes> read(const DocumentCall& call, bson::View params);
+  Result<Bytes> read_one(const DocumentCall& call, const bson::Value& id);
   Result<Bytes> count(const DocumentCall& call, bson::View params);
   Result<Bytes> distinct(const DocumentCall& call, bson::View params);
   Result<Bytes> explain(const DocumentCall& call, bson::View params);

@@ -62,20 +62,21 @@ const bson::Document* DocumentWriter::find(std::string_view collection, BytesVie
   return record == nullptr ? nullptr : &record->document;
 }
 
-Result<bson::Document> DocumentWriter::insert(std::string_view collection, bson::View document, std::uint8_t attempt) {
-  const bson::Document complete = bson::with_id_first(document, ids_.next(now_ms_));
+Result<bson::Document> DocumentWriter::insert(std::string_view collection, bson::Document document,
+                                              std::uint8_t attempt) {
+  bson::Document complete = bson::with_id_first(std::move(document), ids_.next(now_ms_));
+  bson::Document id = id_of(complete);
+  const auto there = [&] { return find(collection, bson::order_key(id.view().begin()->value)); };
   // An _id that is taken is another error, and the one that a retry understands.
-  if (has_checks(replica_, collection) &&
-      find(collection, bson::order_key(complete.view().begin()->value)) == nullptr) {
+  if (has_checks(replica_, collection) && there() == nullptr) {
     DISTRI_TRY_VOID(check_write(replica_, collection, nullptr, complete));
   }
-  if (auto inserted = replica_.insert(collection, complete, now_ms_); !inserted) {
+  const bson::Document wanted = attempt > 0 ? complete : bson::Document();
+  if (auto inserted = replica_.insert(collection, std::move(complete), now_ms_); !inserted) {
     const bool may_be_ours = inserted.error().code == Code::kAlreadyExists && attempt > 0;
-    const bson::Document* there =
-        may_be_ours ? find(collection, bson::order_key(complete.view().begin()->value)) : nullptr;
-    if (there == nullptr || *there != complete) return fail(std::move(inserted).error());
+    if (!may_be_ours || *there() != wanted) return fail(std::move(inserted).error());
   }
-  return id_of(complete);
+  return id;
 }
 
 Result<bool> DocumentWriter::update_one(const UpdateRequest& request, const Compiled& compiled, const Bytes& key) {

@@ -59,7 +59,7 @@ class DocumentWriter {
   std::int64_t now_ms() const { return now_ms_; }
 
   // {_id: ...}. `attempt` > 0: exactly the document that is there is this caller's own earlier try.
-  Result<bson::Document> insert(std::string_view collection, bson::View document, std::uint8_t attempt);
+  Result<bson::Document> insert(std::string_view collection, bson::Document document, std::uint8_t attempt);
   Result<UpdateOutcome> update(const UpdateRequest& request);
   Result<FindAndModifyOutcome> find_and_modify(const FindAndModifyRequest& request);
   // How many. `filter` nullptr: all. `multi` false: the first in the order of `_id`.

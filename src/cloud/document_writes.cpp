@@ -67,8 +67,8 @@ DocumentWriter DocumentServices::writer() {
 
 Result<Bytes> DocumentServices::add(const DocumentCall& call) {
   if (call.body.empty()) return fail(Code::kInvalidArgument, "body: AddDocument needs a document");
-  DISTRI_TRY(const bson::Document document, parse_document(call.body, call.format, "body"));
-  DISTRI_TRY(bson::Document id, writer().insert(call.collection, document, call.attempt));
+  DISTRI_TRY(bson::Document document, parse_document(call.body, call.format, "body"));
+  DISTRI_TRY(bson::Document id, writer().insert(call.collection, std::move(document), call.attempt));
   return render_document(std::move(id), call.format);
 }
 

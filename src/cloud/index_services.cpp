@@ -132,7 +132,7 @@ Result<> DocumentServices::forget_indexes(std::string_view collection) {
   std::vector<Bytes> keys;
   auto at = catalog->records().lower_bound(db::catalog_key_begin(collection));
   for (; at != catalog->records().end() && db::is_catalog_entry_of(collection, at->second.document); ++at) {
-    keys.push_back(at->first);
+    keys.emplace_back(at->first);
   }
   for (const Bytes& key : keys) DISTRI_TRY_VOID(replica_.remove(db::kIndexCollection, key, clock_.wall_ms()));
   return {};

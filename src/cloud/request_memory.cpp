@@ -31,48 +31,40 @@ bool is_execution(const Result<Bytes>& result) {
 }  // namespace
 
 RequestMemory::Entry* RequestMemory::find(const RequestId& id) {
-  const auto it = entries_.find(id);
-  return it == entries_.end() ? nullptr : &it->second;
+  if (const auto at = running_.find(id); at != running_.end()) return &at->second;
+  return finished_.find(id);
 }
 
 void RequestMemory::begin(const RequestId& id) {
-  const bool fresh = entries_.try_emplace(id).second;
+  const bool fresh = running_.try_emplace(id).second;
   DISTRI_CHECK(fresh);
 }
 
 std::vector<std::shared_ptr<Request>> RequestMemory::finish(const RequestId& id, const Result<Bytes>& result,
                                                             std::uint64_t written) {
-  const auto it = entries_.find(id);
-  if (it == entries_.end()) return {};
-  DISTRI_CHECK(!it->second.finished);
-  auto waiters = std::exchange(it->second.waiters, {});
-  if (!is_execution(result)) {
-    entries_.erase(it);
-    return waiters;
+  const auto at = running_.find(id);
+  if (at == running_.end()) {
+    DISTRI_CHECK(finished_.find(id) == nullptr);
+    return {};
   }
-  it->second.finished = true;
-  it->second.written = written;
+  auto waiters = std::exchange(at->second.waiters, {});
+  running_.erase(at);
+  if (!is_execution(result)) return waiters;
+  Entry& entry = finished_[id];
+  entry.finished = true;
+  entry.written = written;
   if (kept_bytes(result) > bytes_max_ / 8) {
-    it->second.result =
-        fail(Code::kIndeterminate, "this request was executed before; its reply of {} bytes was not kept",
-             kept_bytes(result));
+    entry.result = fail(Code::kIndeterminate, "this request was executed before; its reply of {} bytes was not kept",
+                        kept_bytes(result));
   } else {
-    it->second.result = result;
+    entry.result = result;
   }
-  bytes_ += kept_bytes(it->second.result);
-  finished_order_.push_back(id);
-  evict();
+  bytes_ += kept_bytes(entry.result);
+  while (finished_.size() > entries_max_ || bytes_ > bytes_max_) {
+    bytes_ -= kept_bytes(finished_.oldest().result);
+    finished_.drop_oldest();
+  }
   return waiters;
-}
-
-void RequestMemory::evict() {
-  while (finished_order_.size() > entries_max_ || bytes_ > bytes_max_) {
-    const auto it = entries_.find(finished_order_.front());
-    DISTRI_CHECK(it != entries_.end());
-    bytes_ -= kept_bytes(it->second.result);
-    entries_.erase(it);
-    finished_order_.pop_front();
-  }
 }
 
 }  // namespace distri::cloud

@@ -11,11 +11,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <vector>
 
 #include "distri/utils/ids.hpp"
+#include "distri/utils/recent_map.hpp"
 #include "distri/utils/result.hpp"
 
 namespace distri::cloud {
@@ -42,16 +42,14 @@ class RequestMemory {
   std::vector<std::shared_ptr<Request>> finish(const RequestId& id, const Result<Bytes>& result,
                                                std::uint64_t written = 0);
 
-  std::size_t size() const { return entries_.size(); }
+  std::size_t size() const { return running_.size() + finished_.size(); }
   std::size_t bytes() const { return bytes_; }
 
  private:
-  void evict();
-
   const std::size_t entries_max_;
   const std::size_t bytes_max_;
-  absl::flat_hash_map<RequestId, Entry> entries_;
-  std::deque<RequestId> finished_order_;
+  absl::flat_hash_map<RequestId, Entry> running_;
+  RecentMap<RequestId, Entry> finished_;
   std::size_t bytes_ = 0;
 };
 

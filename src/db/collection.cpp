@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <vector>
 
 #include "distri/db/collection_options.hpp"
@@ -34,9 +35,11 @@ std::optional<std::string_view> duplicate_field(bson::View document) {
   return std::nullopt;
 }
 
-// What an allocation takes: glibc adds 8 bytes, and hands out multiples of 16, at least 32.
+// What an allocation takes from jemalloc, which the programs use: multiples of 16 up to 128, then four sizes to each
+// doubling.
 constexpr std::size_t allocated(std::size_t bytes) {
-  return bytes == 0 ? 0 : std::max<std::size_t>(32, (bytes + 8 + 15) / 16 * 16);
+  const std::size_t step = bytes <= 128 ? 16 : std::bit_floor(bytes - 1) / 4;
+  return (bytes + step - 1) / step * step;
 }
 
 constexpr std::size_t kTextInPlaceMax = 15;  // a std::string holds so many itself
@@ -45,13 +48,10 @@ std::size_t allocated_text(std::size_t bytes) {
   return bytes <= kTextInPlaceMax ? 0 : allocated(bytes + 1);
 }
 
-// Nodes of the tree are three quarters full or so.
-constexpr std::size_t kPlaceBytes = sizeof(Collection::Records::value_type) * 4 / 3;
-
 std::size_t memory_of(std::string_view key, const Record& record) {
   const std::vector<FieldRevision>& fields = record.revision.fields;
-  std::size_t bytes = kPlaceBytes + allocated_text(key.size()) + allocated_text(record.document.bytes().size()) +
-                      allocated(fields.size() * sizeof(FieldRevision));
+  std::size_t bytes = Records::kPlaceBytes + allocated(Records::node_bytes(key.size())) +
+                      allocated_text(record.document.bytes().size()) + allocated(fields.size() * sizeof(FieldRevision));
   for (const FieldRevision& field : fields) {
     bytes += allocated_text(field.name.size());
     if (field.counter) {
@@ -101,11 +101,16 @@ Result<> check_collection_name(std::string_view name) {
     return fail(Code::kInvalidArgument, "collection name '{}...': {} bytes are more than the limit of {}",
                 name.substr(0, 40), name.size(), kNameBytesMax);
   }
+  static constexpr auto kAllowed = [] {
+    std::array<bool, 256> allowed{};
+    for (int c = 0; c < 256; ++c) {
+      allowed[static_cast<std::size_t>(c)] = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                                             (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+    }
+    return allowed;
+  }();
   for (std::size_t i = 0; i < name.size(); ++i) {
-    const char c = name[i];
-    const bool allowed =
-        (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
-    if (!allowed) {
+    if (!kAllowed[static_cast<unsigned char>(name[i])]) {
       return fail(Code::kInvalidArgument,
                   "collection name: the character at position {} is not one of A-Z a-z 0-9 _ . -", i);
     }
@@ -122,8 +127,7 @@ Result<> check_stored_collection_name(std::string_view name) {
 }
 
 const Record* Collection::find(std::string_view key) const {
-  const auto at = records_.find(key);
-  return at == records_.end() ? nullptr : &at->second;
+  return records_.record(key);
 }
 
 Collection::Collection() = default;
@@ -137,17 +141,17 @@ std::size_t Collection::memory_bytes() const {
   return bytes;
 }
 
-void Collection::put(std::string_view key, Record record) {
+void Collection::put(std::string_view key, Record record, const Record* old) {
   bytes_ += record.document.bytes().size();
   record_memory_ += memory_of(key, record);
-  if (const auto at = records_.find(key); at != records_.end()) {
-    for (const auto& index : indexes_) index->replace(key, at->second.document, record.document);
-    bytes_ -= at->second.document.bytes().size();
-    record_memory_ -= memory_of(key, at->second);
-    at->second = std::move(record);
+  if (old != nullptr) {
+    for (const auto& index : indexes_) index->replace(key, old->document, record.document);
+    bytes_ -= old->document.bytes().size();
+    record_memory_ -= memory_of(key, *old);
+    records_.replace(*old, std::move(record));
   } else {
     for (const auto& index : indexes_) index->add(key, record.document);
-    records_.emplace(std::string(key), std::move(record));
+    records_.insert(key, std::move(record));
   }
 }
 

@@ -10,8 +10,6 @@
 // the owner serialises calls. Errors: none; callers check documents by check_document() first.
 #pragma once
 
-#include <absl/container/btree_map.h>
-
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -21,7 +19,7 @@
 #include <vector>
 
 #include "distri/bson/document.hpp"
-#include "distri/db/revision.hpp"
+#include "distri/db/records.hpp"
 
 namespace distri::db {
 
@@ -38,11 +36,6 @@ Result<> check_collection_name(std::string_view name);
 // replicated.
 Result<> check_stored_collection_name(std::string_view name);
 
-struct Record {
-  bson::Document document;
-  Revision revision;
-};
-
 class Index;
 struct IndexDefinition;
 
@@ -53,14 +46,14 @@ class Collection {
   Collection& operator=(Collection&&) noexcept;
   ~Collection();
 
-  // Ordered map: order_key(_id) -> record.
-  using Records = absl::btree_map<std::string, Record, std::less<>>;
-
+  // By order_key(_id).
   const Records& records() const { return records_; }
   // nullptr when there is none. Valid until the next put or erase.
   const Record* find(std::string_view key) const;
   // Inserts or replaces.
-  void put(std::string_view key, Record record);
+  void put(std::string_view key, Record record) { put(key, std::move(record), find(key)); }
+  // The same for who has looked: `old` is what find(key) gives.
+  void put(std::string_view key, Record record, const Record* old);
   bool erase(std::string_view key);
   std::size_t size() const { return records_.size(); }
   std::size_t bytes() const { return bytes_; }

@@ -6,13 +6,15 @@
 namespace distri::db {
 
 const Collection* Database::find(std::string_view name) const {
-  const auto at = collections_.find(name);
-  return at == collections_.end() ? nullptr : &at->second;
+  return find_for_writing(name);
 }
 
-Collection* Database::find_for_writing(std::string_view name) {
+Collection* Database::find_for_writing(std::string_view name) const {
+  if (last_asked_ != nullptr && last_asked_->first == name) return &last_asked_->second;
   const auto at = collections_.find(name);
-  return at == collections_.end() ? nullptr : &at->second;
+  if (at == collections_.end()) return nullptr;
+  last_asked_ = &*at;
+  return &at->second;
 }
 
 Collection& Database::open_for_writing(std::string_view name) {
@@ -34,16 +36,21 @@ bool Database::erase(std::string_view name) {
     for (const auto& [key, record] : at->second.records()) undefine(record);
   }
   if (name == kOptionsCollection) options_.clear();
+  last_asked_ = nullptr;
   collections_.erase(at);
   return true;
 }
 
 void Database::put(std::string_view collection, std::string_view key, Record record) {
+  put(collection, key, std::move(record), open_for_writing(collection).find(key));
+}
+
+void Database::put(std::string_view collection, std::string_view key, Record record, const Record* old) {
   Collection& target = open_for_writing(collection);
   if (collection == kOptionsCollection) set_options(record);
-  if (collection != kIndexCollection) return target.put(key, std::move(record));
+  if (collection != kIndexCollection) return target.put(key, std::move(record), old);
   // Replaced as a whole: the index it was goes, unless it is the same.
-  if (const Record* old = target.find(key)) {
+  if (old != nullptr) {
     const auto before = read_catalog_entry(old->document);
     const auto after = read_catalog_entry(record.document);
     const bool same =
@@ -51,7 +58,7 @@ void Database::put(std::string_view collection, std::string_view key, Record rec
     if (!same) undefine(*old);
   }
   define(record);
-  target.put(key, std::move(record));
+  target.put(key, std::move(record), old);
 }
 
 bool Database::erase_document(std::string_view collection, std::string_view key) {

@@ -13,6 +13,7 @@
 #include <absl/container/btree_map.h>
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,7 +25,12 @@ namespace distri::db {
 
 class Database {
  public:
-  using Collections = absl::btree_map<std::string, Collection, std::less<>>;
+  // A collection stays where it is as long as it is there.
+  using Collections = std::map<std::string, Collection, std::less<>>;
+
+  Database() = default;
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
 
   // nullptr when there is none.
   const Collection* find(std::string_view name) const;
@@ -38,6 +44,8 @@ class Database {
 
   // The only ways by which documents change. put() opens the collection; erase_document() leaves an empty one.
   void put(std::string_view collection, std::string_view key, Record record);
+  // The same for who has looked: `old` is what is there now, nullptr: nothing.
+  void put(std::string_view collection, std::string_view key, Record record, const Record* old);
   bool erase_document(std::string_view collection, std::string_view key);
 
   // Goes on building indexes, for about `budget` documents or keys. The owner calls it between other work, as long as
@@ -49,13 +57,14 @@ class Database {
 
  private:
   Collection& open_for_writing(std::string_view name);
-  Collection* find_for_writing(std::string_view name);
+  Collection* find_for_writing(std::string_view name) const;
   void define(const Record& definition);
   void undefine(const Record& definition);
   void set_options(const Record& entry);
   void forget_options(const Record& entry);
 
-  Collections collections_;
+  mutable Collections collections_;                        // find() hands out what only writers change
+  mutable Collections::value_type* last_asked_ = nullptr;  // the next question is nearly always for the same one
   absl::btree_map<std::string, CollectionOptions, std::less<>> options_;  // those that are not plain
   bool building_ = false;
 };

@@ -223,9 +223,9 @@ class Replica {
   // ---- Local writes. `now_ms` is wall time. All check their input (db::check_document, check_stored_collection_name):
   // kInvalidArgument, kTooLarge; nothing is changed on error. `document` has an _id. kAlreadyExists when a document
   // with that _id is there.
-  Result<> insert(std::string_view collection, bson::View document, std::int64_t now_ms);
+  Result<> insert(std::string_view collection, bson::Document document, std::int64_t now_ms);
   // Whole-document write: insert or replace by _id.
-  Result<> replace(std::string_view collection, bson::View document, std::int64_t now_ms);
+  Result<> replace(std::string_view collection, bson::Document document, std::int64_t now_ms);
   // Sets the given top-level fields of the document with that `_id` (which `fields` contains); inserts `fields` when
   // there is none. Fields whose value is already the same are still written (last writer wins). True: inserted.
   Result<bool> upsert_fields(std::string_view collection, bson::View fields, std::int64_t now_ms);

@@ -21,6 +21,7 @@
 #include "distri/replication/replica.hpp"
 #include "distri/replication/store.hpp"
 #include "distri/replication/stretches.hpp"
+#include "distri/utils/recent_map.hpp"
 
 namespace distri::replication {
 
@@ -87,7 +88,9 @@ struct Replica::Impl {
   Result<Stamp> next_stamp(const Stamp& floor, std::int64_t now_ms);
   Result<> write(Op op);
   Result<> ensure_collection(std::string_view name, std::int64_t now_ms);
-  Result<> put_document(std::string_view collection, bson::View document, std::int64_t now_ms);
+  // `record` is what is there now, nullptr: nothing.
+  Result<> put_document(std::string_view collection, Bytes key, bson::Document document, const db::Record* record,
+                        std::int64_t now_ms);
   Result<> update_document(const db::Record& record, std::string_view collection, BytesView key, bson::View set,
                            const std::vector<std::string>& unset, std::int64_t now_ms);
   void seal();
@@ -267,8 +270,7 @@ struct Replica::Impl {
 
   // ---- Requests.
   RequestId current_request;  // of the local writes to come
-  absl::flat_hash_map<RequestId, AppliedRequest> requests;
-  std::deque<RequestId> requests_order;
+  RecentMap<RequestId, AppliedRequest> requests;
 
   // ---- Folds.
   struct Idle {

@@ -9,8 +9,7 @@ void Replica::set_request(const RequestId& id) {
 }
 
 const Replica::AppliedRequest* Replica::find_request(const RequestId& id) const {
-  const auto found = impl_->requests.find(id);
-  return found == impl_->requests.end() ? nullptr : &found->second;
+  return impl_->requests.find(id);
 }
 
 Result<> Replica::note(std::int64_t now_ms) {
@@ -22,9 +21,7 @@ Result<> Replica::note(std::int64_t now_ms) {
 
 void Replica::Impl::remember_request(const Op& op) {
   if (op.request.empty()) return;
-  const auto [at, fresh] = requests.try_emplace(op.request);
-  if (fresh) requests_order.push_back(op.request);
-  AppliedRequest& record = at->second;
+  AppliedRequest& record = requests[op.request];
   if (record.key.empty()) record.key = op.key;
   switch (op.kind) {
     case OpKind::kInsert:
@@ -44,10 +41,7 @@ void Replica::Impl::remember_request(const Op& op) {
     case OpKind::kNote:
       break;
   }
-  while (requests_order.size() > config.requests_max) {
-    requests.erase(requests_order.front());
-    requests_order.pop_front();
-  }
+  while (requests.size() > config.requests_max) requests.drop_oldest();
 }
 
 // From the newest part of the loaded log.

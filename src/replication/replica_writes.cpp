@@ -96,14 +96,15 @@ Result<> Replica::Impl::ensure_collection(std::string_view name, std::int64_t no
   return write(std::move(op));
 }
 
-Result<> Replica::Impl::put_document(std::string_view collection, bson::View document, std::int64_t now_ms) {
+Result<> Replica::Impl::put_document(std::string_view collection, Bytes key, bson::Document document,
+                                     const db::Record* record, std::int64_t now_ms) {
   DISTRI_TRY_VOID(ensure_collection(collection, now_ms));
   Op op;
   op.kind = OpKind::kInsert;
   op.collection = collection;
-  op.key = key_of(document);
-  op.document = bson::Document(document);
-  DISTRI_TRY(op.stamp, next_stamp(store.floor_of(collection, op.key), now_ms));
+  op.key = std::move(key);
+  op.document = std::move(document);
+  DISTRI_TRY(op.stamp, next_stamp(store.floor_of(collection, op.key, record), now_ms));
   return write(std::move(op));
 }
 
@@ -129,19 +130,22 @@ Result<> Replica::Impl::update_document(const db::Record& record, std::string_vi
   return write(std::move(op));
 }
 
-Result<> Replica::insert(std::string_view collection, bson::View document, std::int64_t now_ms) {
+Result<> Replica::insert(std::string_view collection, bson::Document document, std::int64_t now_ms) {
   DISTRI_TRY_VOID(db::check_stored_collection_name(collection));
   DISTRI_TRY_VOID(db::check_document(document));
-  if (impl_->store.find(collection, key_of(document)) != nullptr) {
+  Bytes key = key_of(document);
+  if (impl_->store.find(collection, key) != nullptr) {
     return fail(Code::kAlreadyExists, "collection '{}' has a document with that _id already", collection);
   }
-  return impl_->put_document(collection, document, now_ms);
+  return impl_->put_document(collection, std::move(key), std::move(document), nullptr, now_ms);
 }
 
-Result<> Replica::replace(std::string_view collection, bson::View document, std::int64_t now_ms) {
+Result<> Replica::replace(std::string_view collection, bson::Document document, std::int64_t now_ms) {
   DISTRI_TRY_VOID(db::check_stored_collection_name(collection));
   DISTRI_TRY_VOID(db::check_document(document));
-  return impl_->put_document(collection, document, now_ms);
+  Bytes key = key_of(document);
+  const db::Record* record = impl_->store.find(collection, key);
+  return impl_->put_document(collection, std::move(key), std::move(document), record, now_ms);
 }
 
 Result<bool> Replica::upsert_fields(std::string_view collection, bson::View fields, std::int64_t now_ms) {
@@ -150,7 +154,7 @@ Result<bool> Replica::upsert_fields(std::string_view collection, bson::View fiel
   const Bytes key = key_of(fields);
   const db::Record* record = impl_->store.find(collection, key);
   if (record == nullptr) {
-    DISTRI_TRY_VOID(impl_->put_document(collection, fields, now_ms));
+    DISTRI_TRY_VOID(impl_->put_document(collection, key, bson::Document(fields), nullptr, now_ms));
     return true;
   }
   DISTRI_TRY_VOID(impl_->update_document(*record, collection, key, fields, {}, now_ms));
@@ -179,7 +183,7 @@ Result<bool> Replica::remove(std::string_view collection, BytesView key, std::in
   bson::Builder id_only;
   id_only.append_element(*record->document.view().begin());
   op.document = std::move(id_only).finish();
-  DISTRI_TRY(op.stamp, impl_->next_stamp(impl_->store.floor_of(collection, key), now_ms));
+  DISTRI_TRY(op.stamp, impl_->next_stamp(impl_->store.floor_of(collection, key, record), now_ms));
   DISTRI_TRY_VOID(impl_->write(std::move(op)));
   return true;
 }

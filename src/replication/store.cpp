@@ -31,18 +31,23 @@ Hash256 member_hash(std::string_view collection, const bson::Document& document,
 }
 
 Store::Shelf& Store::open(std::string_view collection) {
+  if (last_asked_ != nullptr && last_asked_->name == collection) return *last_asked_;
   auto found = shelves_.find(collection);
   if (found == shelves_.end()) {
     found = shelves_.emplace(std::string(collection), std::make_unique<Shelf>()).first;
     found->second->name = collection;
     touch(*found->second, {});
   }
-  return *found->second;
+  last_asked_ = found->second.get();
+  return *last_asked_;
 }
 
 const Store::Shelf* Store::shelf(std::string_view collection) const {
+  if (last_asked_ != nullptr && last_asked_->name == collection) return last_asked_;
   const auto found = shelves_.find(collection);
-  return found == shelves_.end() ? nullptr : found->second.get();
+  if (found == shelves_.end()) return nullptr;
+  last_asked_ = found->second.get();
+  return last_asked_;
 }
 
 const db::Record* Store::find(std::string_view collection, std::string_view key) const {
@@ -68,12 +73,15 @@ CollectionStamps Store::stamps(std::string_view collection) const {
   return found == nullptr ? CollectionStamps{} : found->stamps;
 }
 
-Stamp Store::floor_of(std::string_view collection, std::string_view key) const {
-  const CollectionStamps known = stamps(collection);
-  Stamp floor = std::max(known.dropped.stamp, known.purged);
-  if (const db::Record* record = find(collection, key)) floor = std::max(floor, newest_stamp(record->revision));
-  if (const auto dead = tombstone(collection, key)) floor = std::max(floor, dead->stamp);
-  return floor;
+Stamp Store::floor_of(std::string_view collection, std::string_view key, const db::Record* record) const {
+  Stamp floor;
+  if (record != nullptr) floor = newest_stamp(record->revision);
+  const Shelf* known = shelf(collection);
+  if (known == nullptr) return floor;
+  floor = std::max({floor, known->stamps.dropped.stamp, known->stamps.purged});
+  if (known->tombstones.empty()) return floor;
+  const auto dead = known->tombstones.find(key);
+  return dead == known->tombstones.end() ? floor : std::max(floor, dead->second.stamp);
 }
 
 Stamp Store::floor_of_all(std::string_view collection) const {
@@ -194,7 +202,7 @@ void Store::put(Shelf& target, std::string_view collection, std::string_view key
   if (state.document) {
     target.digest.add(member_hash(collection, *state.document, state.revision));
     target.tombstones.erase(key);
-    database_.put(collection, key, db::Record{std::move(*state.document), std::move(state.revision)});
+    database_.put(collection, key, db::Record{std::move(*state.document), std::move(state.revision)}, old);
     return;
   }
   target.tombstones.insert_or_assign(std::string(key), Tombstone{state.revision.stamp, state.revision.dot});
@@ -231,7 +239,7 @@ void Store::bury_dead(Shelf& target, std::string_view from, const Bytes* to, con
   std::vector<std::string> dead;
   const auto& records = documents->records();
   for (auto at = records.upper_bound(from); at != records.end() && inside(at->first); ++at) {
-    if (at->second.revision.stamp <= dropped) dead.push_back(at->first);
+    if (at->second.revision.stamp <= dropped) dead.emplace_back(at->first);
   }
   const Dot winner = target.stamps.dropped.dot;
   if (dead.size() < documents->size()) {

@@ -91,8 +91,8 @@ class Store {
   std::optional<Tombstone> tombstone(std::string_view collection, std::string_view key) const;
   CollectionStamps stamps(std::string_view collection) const;
 
-  // What a new generation of that document must exceed.
-  Stamp floor_of(std::string_view collection, std::string_view key) const;
+  // What a new generation of that document must exceed; `record` is what find() gives.
+  Stamp floor_of(std::string_view collection, std::string_view key, const db::Record* record) const;
   // What a drop must exceed: every stamp in the collection.
   Stamp floor_of_all(std::string_view collection) const;
 
@@ -174,6 +174,7 @@ class Store {
   db::Database database_;
   // By pointer: a shelf stays where it is while others are added.
   absl::btree_map<std::string, std::unique_ptr<Shelf>, std::less<>> shelves_;
+  mutable Shelf* last_asked_ = nullptr;  // the next question is nearly always for the same one
   StateCursor purge_cursor_;
   Conflicts conflicts_;
   std::vector<Conflict> new_conflicts_;

@@ -90,6 +90,7 @@ Result<> Store::load_state(BytesView key, BytesView body) {
     return fail(Code::kDataLoss, "a document of collection '{}' is damaged{}{}", name, state ? "" : ": ",
                 state ? "" : state.error().message);
   }
+  if (find(name, document_key) != nullptr) return fail(Code::kDataLoss, "collection '{}' has a document twice", name);
   put(*found->second, name, document_key, nullptr, std::move(state->second));
   return {};
 }

@@ -11,7 +11,7 @@ Store::Scan Store::scan(const StateCursor& after, std::size_t bytes_max) const {
   Scan result;
   result.cursor = after;
   wire::Writer out(result.encoded);
-  static const db::Collection::Records kNoRecords;
+  static const db::Records kNoRecords;
   bool progress = false;
   const auto full = [&] { return progress && result.encoded.size() >= bytes_max; };
   for (auto at = shelves_.lower_bound(after.collection); at != shelves_.end(); ++at) {
@@ -40,9 +40,10 @@ Store::Scan Store::scan(const StateCursor& after, std::size_t bytes_max) const {
       }
       // The conflicts of a key travel with its state, so that a cursor never falls between them.
       const bool live = record != records.end() && (dead == contents->tombstones.end() || record->first < dead->first);
-      const Bytes* state_key = live ? &record->first : dead != contents->tombstones.end() ? &dead->first : nullptr;
-      const bool state_next = state_key != nullptr && (!has_conflict() || *state_key <= conflict->first.key);
-      const Bytes next_key = state_next ? *state_key : conflict->first.key;
+      const bool some = live || dead != contents->tombstones.end();
+      const std::string_view state_key = live ? record->first : some ? std::string_view(dead->first) : "";
+      const bool state_next = some && (!has_conflict() || state_key <= conflict->first.key);
+      const Bytes next_key(state_next ? state_key : conflict->first.key);
       for (; has_conflict() && conflict->first.key == next_key; ++conflict) encode_conflict(out, conflict->second);
       result.cursor.key = next_key;
       progress = true;
@@ -159,7 +160,7 @@ void Store::forget_absent(Shelf& target, const CollectionChunk& chunk,
        ++at) {
     while (sent != chunk.states.end() && sent->first < at->first) ++sent;
     if (sent != chunk.states.end() && sent->first == at->first) continue;
-    if (gone(at->second.revision)) absent.push_back(at->first);
+    if (gone(at->second.revision)) absent.emplace_back(at->first);
   }
   const Dot& drop = chunk.stamps.dropped.dot;
   for (const std::string& key : absent) {
@@ -229,7 +230,7 @@ Store::Range Store::range_to(std::string_view collection, std::string_view from,
 void Store::encode_range(wire::Writer& out, std::string_view collection, std::string_view from, std::string_view to,
                          bool to_end) const {
   encode_collection_head(out, collection, stamps(collection), from);
-  static const db::Collection::Records kNoRecords;
+  static const db::Records kNoRecords;
   static const Tombstones kNoTombstones;
   const db::Collection* documents = database_.find(collection);
   const Shelf* known = shelf(collection);

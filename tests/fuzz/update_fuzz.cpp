@@ -23,7 +23,7 @@ BytesView take_line(BytesView& input) {
 
 // The document with an `_id`, if it can be stored at all.
 std::optional<bson::Document> storable(bson::View document) {
-  bson::Document with_id = bson::with_id_first(document, {});
+  bson::Document with_id = bson::with_id_first(bson::Document(document), {});
   if (!db::check_document(with_id)) return std::nullopt;
   return with_id;
 }

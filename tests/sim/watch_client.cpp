@@ -120,7 +120,7 @@ void WatchClient::begin(std::size_t i) {
   for (const auto& [name, documents] : world_.machine(i).replica->database().collections()) {
     if (!watched(name)) continue;
     for (const auto& [key, record] : documents.records()) {
-      Fields& fields = copy_[{name, key}];
+      Fields& fields = copy_[{name, Bytes(key)}];
       for (const bson::Element& element : record.document.view()) fields[std::string(element.key)] = element.raw;
     }
   }
@@ -243,10 +243,10 @@ void WatchClient::check_copy(std::size_t i) {
       ++documents;
       Fields fields;
       for (const bson::Element& element : record.document.view()) fields[std::string(element.key)] = element.raw;
-      const auto found = copy_.find({name, key});
+      const auto found = copy_.find({name, Bytes(key)});
       if (found == copy_.end()) return fail(fmt::format("its copy lacks a document of '{}'", name));
       if (found->second == fields) continue;
-      world_.history().tell(world_.log(), name, key, reader_->seen().unfolded());
+      world_.history().tell(world_.log(), name, Bytes(key), reader_->seen().unfolded());
       return fail(fmt::format("its copy of a document of '{}' is not what the node holds", name));
     }
   }

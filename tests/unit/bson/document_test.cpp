@@ -108,7 +108,7 @@ TEST_CASE("the id goes first: kept, moved or added") {
   CHECK(to_json(with_id_first(json(R"({"_id":1,"a":2})"), id)) == R"({"_id":1,"a":2})");
   CHECK(to_json(with_id_first(json(R"({"a":2,"_id":1,"b":3})"), id)) == R"({"_id":1,"a":2,"b":3})");
   CHECK(to_json(with_id_first(json(R"({"a":2})"), id)) == R"({"_id":{"$oid":"010101010101010101010101"},"a":2})");
-  CHECK(to_json(with_id_first(View(), id)) == R"({"_id":{"$oid":"010101010101010101010101"}})");
+  CHECK(to_json(with_id_first(Document(), id)) == R"({"_id":{"$oid":"010101010101010101010101"}})");
 }
 
 TEST_CASE("generated ids strictly increase, whatever the clock does, and carry its seconds") {

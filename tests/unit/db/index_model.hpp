@@ -281,7 +281,7 @@ class IndexModel {
       return true;
     });
     for (const auto& [id, record] : plain_.records()) {
-      if (filter.matches(record.document)) theirs.push_back(id);
+      if (filter.matches(record.document)) theirs.emplace_back(id);
     }
     return mine == theirs ? "" : wrong("for_each_match", "");
   }

@@ -26,7 +26,7 @@ inline bson::Document replicated(bson::View document, const db::UpdateResult& re
   ReplicaConfig config;
   config.node.bytes[0] = 1;
   Replica replica(config);
-  DISTRI_CHECK(replica.insert("c", document, 1).has_value());
+  DISTRI_CHECK(replica.insert("c", bson::Document(document), 1).has_value());
   const Bytes key = bson::order_key(*document.find("_id"));
   const auto written = result.whole
                            ? replica.replace("c", result.document, 2)
