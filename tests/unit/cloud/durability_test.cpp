@@ -9,7 +9,6 @@
 #include <nlohmann/json.hpp>
 
 #include "distri/storage/rocks_journal.hpp"
-#include "distri/utils/clock.hpp"
 #include "journal_double.hpp"
 #include "raw_client.hpp"
 
@@ -20,23 +19,6 @@ using nlohmann::json;
 namespace fs = std::filesystem;
 
 namespace {
-
-RequestId request_id(unsigned char n) {
-  RequestId id;
-  id.bytes.fill(n);
-  return id;
-}
-
-// Repeats until the condition holds; fails the test after 30 s.
-template <class Condition>
-void eventually(Condition condition) {
-  const SystemClock clock;
-  const auto limit = clock.monotonic_ms() + 30'000;
-  while (!condition()) {
-    REQUIRE(clock.monotonic_ms() < limit);
-    std::this_thread::yield();
-  }
-}
 
 cloud::NodeConfig with_disk(const std::string& directory, std::shared_ptr<JournalDouble> disk) {
   cloud::NodeConfig config;
@@ -65,16 +47,6 @@ std::uint32_t send(RawClient& client, std::string_view service, std::string_view
   wire::encode_request(out, stream, head, body, true);
   client.send(out);
   return stream;
-}
-
-json stats(const Address& address) {
-  RawClient client(address);
-  return json::parse(client.call("Stats").body);
-}
-
-// The node takes requests for documents.
-void wait_until_serving(const Address& address) {
-  eventually([&] { return stats(address)["state"] == "serving"; });
 }
 
 void wait_until_held(const Address& address, int replies) {

@@ -7,7 +7,6 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
-#include "distri/utils/clock.hpp"
 #include "distri/wire/session_token.hpp"
 #include "raw_client.hpp"
 
@@ -16,12 +15,6 @@ using namespace distri::test;
 using nlohmann::json;
 
 namespace {
-
-RequestId request_id(unsigned char n) {
-  RequestId id;
-  id.bytes.fill(n);
-  return id;
-}
 
 // Lets a handler wait until the test says so.
 class Gate {
@@ -50,17 +43,6 @@ class Gate {
   bool open_ = false;
   int inside_ = 0;
 };
-
-// Repeats until the condition holds; fails the test after 30 s.
-template <class Condition>
-void eventually(Condition condition) {
-  const SystemClock clock;
-  const auto limit = clock.monotonic_ms() + 30'000;
-  while (!condition()) {
-    REQUIRE(clock.monotonic_ms() < limit);
-    std::this_thread::yield();
-  }
-}
 
 }  // namespace
 

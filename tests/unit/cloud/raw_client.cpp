@@ -7,6 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
+#include "distri/utils/clock.hpp"
+
 namespace distri::test {
 
 RunningNode::RunningNode(cloud::NodeConfig config, const std::function<void(cloud::CloudNode&)>& prepare) {
@@ -179,6 +183,30 @@ RawReply RawClient::collect(std::uint32_t stream) {
     }
     if ((frame->header.flags & wire::kFlagEnd) != 0) return reply;
   }
+}
+
+RequestId request_id(unsigned char n) {
+  RequestId id;
+  id.bytes.fill(n);
+  return id;
+}
+
+nlohmann::json stats(const Address& address) {
+  RawClient client(address);
+  return nlohmann::json::parse(client.call("Stats").body);
+}
+
+void eventually(const std::function<bool()>& condition) {
+  const SystemClock clock;
+  const auto limit = clock.monotonic_ms() + 30'000;
+  while (!condition()) {
+    REQUIRE(clock.monotonic_ms() < limit);
+    std::this_thread::yield();
+  }
+}
+
+void wait_until_serving(const Address& address) {
+  eventually([&] { return stats(address)["state"] == "serving"; });
 }
 
 }  // namespace distri::test

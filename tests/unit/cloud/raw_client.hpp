@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <thread>
@@ -66,5 +68,17 @@ class RawClient {
   Bytes input_;
   wire::Hello peer_;
 };
+
+// Sixteen times that byte.
+RequestId request_id(unsigned char n);
+
+// What the service Stats says.
+nlohmann::json stats(const Address& address);
+
+// Repeats until the condition holds; fails the test after 30 s.
+void eventually(const std::function<bool()>& condition);
+
+// The node takes requests for documents.
+void wait_until_serving(const Address& address);
 
 }  // namespace distri::test

@@ -14,26 +14,6 @@ using nlohmann::json;
 
 namespace {
 
-// Repeats until the condition holds; fails the test after 30 s.
-template <class Condition>
-void eventually(Condition condition) {
-  const SystemClock clock;
-  const auto limit = clock.monotonic_ms() + 30'000;
-  while (!condition()) {
-    REQUIRE(clock.monotonic_ms() < limit);
-    std::this_thread::yield();
-  }
-}
-
-json stats(const Address& address) {
-  RawClient client(address);
-  return json::parse(client.call("Stats").body);
-}
-
-void wait_until_serving(const Address& address) {
-  eventually([&] { return stats(address)["state"] == "serving"; });
-}
-
 // One watcher on a connection of its own.
 class Watcher {
  public:
