@@ -4,19 +4,31 @@
 #include "distri/bson/json.hpp"
 #include "distri/cloud/aggregate_cursor.hpp"
 #include "distri/cloud/document_services.hpp"
+#include "distri/cloud/reading.hpp"
 #include "distri/cloud/request_text.hpp"
 #include "distri/cloud/service_params.hpp"
 #include "distri/db/aggregate.hpp"
 
 namespace distri::cloud {
+
+// It does not move: the pipeline refers to its source.
+struct DocumentServices::AggregateRequest {
+  std::string collection;
+  wire::Format format = wire::Format::kJson;
+  bson::Document source;  // {"pipeline": [stages]}
+  std::size_t page_documents = 0;
+  AggregateCursor at;
+  std::optional<db::Pipeline> pipeline;
+};
+
 namespace {
 
 constexpr std::size_t kPageDocumentsMax = 100'000;
 constexpr std::size_t kPageBytesMax = bson::kDocumentBytesMax;
 constexpr std::size_t kWrittenDocumentsMax = 100'000;
 constexpr std::size_t kWrittenBytesMax = 64u << 20;
-// The run holds the main thread up until it ends.
-constexpr std::uint64_t kStepsMax = 100'000'000;
+// A run that writes holds the main thread up until it ends.
+constexpr std::uint64_t kWritingStepsMax = 100'000'000;
 
 // {"pipeline": [...]}: the parameter, or the body, which may be larger.
 Result<bson::Document> pipeline_of(const DocumentCall& call, bson::View params) {
@@ -78,14 +90,51 @@ class ResultPage {
   std::size_t bytes_ = 0;
 };
 
-// The next result; false: there is none.
-Result<bool> next_result(db::PipelineRun& run, const db::Database& database) {
-  for (;;) {
-    std::uint64_t budget = kStepsMax;
-    DISTRI_TRY(const db::Pull pulled, run.next(database, budget));
-    if (pulled != db::Pull::kPaused) return pulled == db::Pull::kDocument;
+class AggregateReading final : public Reading {
+ public:
+  AggregateReading(const replication::Replica& replica, std::unique_ptr<const DocumentServices::AggregateRequest> asked,
+                   std::uint64_t documents_hash)
+      : replica_(replica),
+        asked_(std::move(asked)),
+        documents_hash_(documents_hash),
+        random_(asked_->at.seed),
+        run_(*asked_->pipeline, asked_->collection, random_),
+        page_(asked_->format) {}
+
+  Result<std::optional<Bytes>> step(std::uint64_t& budget) override {
+    for (;;) {
+      DISTRI_TRY(const db::Pull pulled, run_.next(replica_.database(), budget));
+      if (pulled == db::Pull::kPaused) return std::nullopt;
+      if (pulled == db::Pull::kEnd) return std::move(page_).finish("");
+      if (left_out_ < asked_->at.given) {
+        ++left_out_;
+        continue;
+      }
+      const std::size_t size = run_.document().bytes().size();
+      if (page_.count() == asked_->page_documents || (page_.count() > 0 && page_.bytes() + size > kPageBytesMax)) break;
+      page_.append(run_.document());
+    }
+    AggregateCursor next = asked_->at;
+    next.given += page_.count();
+    // Of the time when it began: should a document have changed since, then the next page notices.
+    next.documents_hash = documents_hash_;
+    return std::move(page_).finish(encode_aggregate_cursor(next));
   }
-}
+
+  std::uint64_t commit_shown() const override {
+    return asked_->pipeline->lookups().empty() ? replica_.undurable(asked_->collection) : replica_.undurable();
+  }
+  std::size_t bytes() const override { return page_.bytes() + run_.memory_bytes(); }
+
+ private:
+  const replication::Replica& replica_;
+  std::unique_ptr<const DocumentServices::AggregateRequest> asked_;
+  std::uint64_t documents_hash_;
+  std::uint64_t left_out_ = 0;
+  Random random_;
+  db::PipelineRun run_;
+  ResultPage page_;
+};
 
 // By name, which errs on the safe side.
 bool names_stage(BytesView text, std::string_view stage) {
@@ -117,64 +166,69 @@ std::uint64_t DocumentServices::read_hash(std::string_view collection, const std
   return aggregate_hash(digests);
 }
 
-Result<Bytes> DocumentServices::aggregate(const DocumentCall& call, bson::View params) {
-  DISTRI_TRY(const bson::Document source, pipeline_of(call, params));
-  const bson::View stages = source.view().begin()->value.as_object();
-  DISTRI_TRY(const std::size_t page_documents, number_param(params, "page_documents", kPageDocumentsMax));
-  if (page_documents == 0 || page_documents > kPageDocumentsMax) {
+Result<std::unique_ptr<DocumentServices::AggregateRequest>> DocumentServices::parse_aggregate(const DocumentCall& call,
+                                                                                              bson::View params) const {
+  auto asked = std::make_unique<AggregateRequest>();
+  asked->collection = call.collection;
+  asked->format = call.format;
+  DISTRI_TRY(asked->source, pipeline_of(call, params));
+  DISTRI_TRY(asked->page_documents, number_param(params, "page_documents", kPageDocumentsMax));
+  if (asked->page_documents == 0 || asked->page_documents > kPageDocumentsMax) {
     return fail(Code::kInvalidArgument, "parameter 'page_documents' must be 1 to {}", kPageDocumentsMax);
   }
-  AggregateCursor at{aggregate_hash(source.bytes() + std::string(call.collection)), 0, random_.next(), clock_.wall_ms(),
-                     0};
+  const std::uint64_t hash = aggregate_hash(asked->source.bytes() + asked->collection);
+  asked->at = {hash, 0, random_.next(), clock_.wall_ms(), 0};
   const auto cursor = params.find("cursor");
   if (cursor) {
     if (cursor->type() != bson::Type::kString)
       return fail(Code::kInvalidArgument, "parameter 'cursor' must be a string");
-    const std::uint64_t asked = at.pipeline_hash;
-    DISTRI_TRY(at, decode_aggregate_cursor(cursor->as_string()));
-    if (at.pipeline_hash != asked) {
+    DISTRI_TRY(asked->at, decode_aggregate_cursor(cursor->as_string()));
+    if (asked->at.pipeline_hash != hash)
       return fail(Code::kInvalidArgument, "cursor: it belongs to another pipeline or collection");
-    }
   }
-  DISTRI_TRY(const db::Pipeline pipeline, db::Pipeline::compile(stages, at.now_ms));
-  if (cursor && at.documents_hash != read_hash(call.collection, pipeline.lookups())) {
+  const bson::View stages = asked->source.view().begin()->value.as_object();
+  DISTRI_TRY(asked->pipeline, db::Pipeline::compile(stages, asked->at.now_ms));
+  if (cursor && asked->at.documents_hash != read_hash(asked->collection, asked->pipeline->lookups())) {
     return fail(
         Code::kInvalidArgument,
         "CursorNotFound (43): cursor: the documents that the pipeline reads have changed since the page before; "
         "ask anew, or for larger pages");
   }
-  if (!pipeline.lookups().empty()) commit_shown_ = replica_.undurable();
-  Random random(at.seed);
-  db::PipelineRun run(pipeline, call.collection, random, kStepsMax);
-  if (pipeline.write()) return write_results(call, *pipeline.write(), run);
-  if (params.find("w")) return fail(Code::kInvalidArgument, "parameter 'w' needs $out or $merge");
-
-  ResultPage page(call.format);
-  std::uint64_t left_out = 0;
-  for (;;) {
-    DISTRI_TRY(const bool there, next_result(run, replica_.database()));
-    if (!there) return std::move(page).finish("");
-    if (left_out < at.given) {
-      ++left_out;
-      continue;
-    }
-    const std::size_t size = run.document().bytes().size();
-    if (page.count() == page_documents || (page.count() > 0 && page.bytes() + size > kPageBytesMax)) break;
-    page.append(run.document());
-  }
-  at.given += page.count();
-  at.documents_hash = read_hash(call.collection, pipeline.lookups());
-  return std::move(page).finish(encode_aggregate_cursor(at));
+  if (!asked->pipeline->write() && params.find("w"))
+    return fail(Code::kInvalidArgument, "parameter 'w' needs $out or $merge");
+  return asked;
 }
 
-Result<Bytes> DocumentServices::write_results(const DocumentCall& call, const db::PipelineWrite& write,
-                                              db::PipelineRun& run) {
+std::unique_ptr<Reading> DocumentServices::reading_of(std::unique_ptr<AggregateRequest> asked) const {
+  const std::uint64_t hash = read_hash(asked->collection, asked->pipeline->lookups());
+  return std::make_unique<AggregateReading>(replica_, std::move(asked), hash);
+}
+
+Result<std::unique_ptr<Reading>> DocumentServices::begin_aggregate(const DocumentCall& call, bson::View params) const {
+  DISTRI_TRY(std::unique_ptr<AggregateRequest> asked, parse_aggregate(call, params));
+  return reading_of(std::move(asked));
+}
+
+Result<Bytes> DocumentServices::aggregate(const DocumentCall& call, bson::View params) {
+  DISTRI_TRY(std::unique_ptr<AggregateRequest> asked, parse_aggregate(call, params));
+  if (asked->pipeline->write()) return write_results(call, *asked);
+  const auto reading = reading_of(std::move(asked));
+  DISTRI_TRY(Bytes reply, to_the_end(*reading));
+  return reply;
+}
+
+Result<Bytes> DocumentServices::write_results(const DocumentCall& call, const AggregateRequest& asked) {
   if (!writes_results(call)) return fail(Code::kInternal, "Aggregate: a write was taken for a read");
+  if (!asked.pipeline->lookups().empty()) commit_shown_ = replica_.undurable();
+  Random random(asked.at.seed);
+  db::PipelineRun run(*asked.pipeline, asked.collection, random, kWritingStepsMax);
   std::vector<bson::Document> results;
   std::size_t bytes = 0;
   for (;;) {
-    DISTRI_TRY(const bool there, next_result(run, replica_.database()));
-    if (!there) break;
+    std::uint64_t budget = kWritingStepsMax;
+    DISTRI_TRY(const db::Pull pulled, run.next(replica_.database(), budget));
+    if (pulled == db::Pull::kPaused) continue;
+    if (pulled == db::Pull::kEnd) break;
     bytes += run.document().bytes().size();
     if (results.size() == kWrittenDocumentsMax || bytes > kWrittenBytesMax) {
       return fail(Code::kTooLarge, "Aggregate: $out and $merge write at most {} documents of {} MiB together",
@@ -182,7 +236,7 @@ Result<Bytes> DocumentServices::write_results(const DocumentCall& call, const db
     }
     results.emplace_back(run.document());
   }
-  DISTRI_TRY(const std::uint64_t written, writer().write_results(write, std::move(results)));
+  DISTRI_TRY(const std::uint64_t written, writer().write_results(*asked.pipeline->write(), std::move(results)));
   return single_field_reply("written", written, call.format);
 }
 

@@ -160,8 +160,10 @@ void Dispatcher::begin_document(Arrival& arrival, DocumentService service) {
                           arrival.body, arrival.head.format, arrival.head.attempt};
   if (arrival.end && covered(arrival.head.token) && !doubtful(call, arrival.head.id)) {
     auto outcome = run_document(call, arrival.head.id);
-    if (settled(outcome)) return answer(arrival, metrics, outcome.result);
-    return hold(open_executed(arrival, Request::Kind::kDocument, metrics), std::move(outcome));
+    if (!outcome.reading && settled(outcome)) return answer(arrival, metrics, outcome.result);
+    const auto request = open_executed(arrival, Request::Kind::kDocument, metrics);
+    if (outcome.reading) return start_reading(request, std::move(outcome.reading));
+    return hold(request, std::move(outcome));
   }
   const auto request = open(arrival, Request::Kind::kDocument, metrics);
   request->document_service = service;
@@ -327,6 +329,7 @@ void Dispatcher::body_complete(const std::shared_ptr<Request>& request) {
   }
   if (request->kind == Request::Kind::kWatch) return start_watch(request);
   auto outcome = run_document(call_of(*request), request->id);
+  if (outcome.reading) return start_reading(request, std::move(outcome.reading));
   if (settled(outcome)) return finish(request, outcome.result);
   hold(request, std::move(outcome));
 }
@@ -364,6 +367,7 @@ void Dispatcher::close_request(const std::shared_ptr<Request>& request, bool suc
   }
   buffered_bytes_ -= request->charged_bytes;
   request->charged_bytes = 0;
+  request->reading.reset();
   if (request->pipe) request->pipe->abandon(Error{Code::kCancelled, "the request is over"});
   if (request->connection != nullptr) request->connection->remove(*request);
   account(*request->metrics, request->arrived_ns, succeeded, request->kind != Request::Kind::kWatch);

@@ -86,6 +86,9 @@ class Dispatcher {
   // Of service Watch, with those that have not begun yet.
   std::size_t watchers() const { return watches_.size(); }
   const WatchCounters& watch_counters() const { return watch_counters_; }
+  // Long reads that are not done, and slices of such so far.
+  std::size_t readings() const { return readings_.size(); }
+  std::uint64_t read_slices() const { return read_slices_; }
   // Requests that hold something: a body, a worker, an unsent reply.
   std::size_t open_requests() const { return by_deadline_.size(); }
 
@@ -95,7 +98,8 @@ class Dispatcher {
     Result<Bytes> result;
     std::uint64_t written = 0;  // counter of the newest own write to wait for; of a read: the commit; 0: none
     WriteConcern concern;
-    bool by_id = false;  // a read of single documents
+    bool by_id = false;                // a read of single documents
+    std::unique_ptr<Reading> reading;  // set: it is not done yet, and there is no result
   };
 
   void refuse(Arrival& arrival, const Error& error);
@@ -115,7 +119,8 @@ class Dispatcher {
   Result<> run_write(const DocumentCall& call, const RequestId& id, Outcome& outcome);
   Result<> repeat_elsewhere(const DocumentCall& call, const RequestId& id,
                             const replication::Replica::AppliedRequest& applied, Outcome& outcome);
-  void wait_for_shown(Outcome& outcome);
+  // What was read shows changes up to this commit.
+  void wait_for_shown(Outcome& outcome, std::uint64_t commit, bool by_id) const;
   // Enough members hold the outcome's write, this node durably among them. Of a read: what it shows is durable here.
   bool settled(std::uint64_t counter, std::uint32_t needed) const;
   bool settled(const Outcome& outcome) const;
@@ -123,6 +128,12 @@ class Dispatcher {
   void stop_holding(Request& request);
   void release_held();
   Error held_too_long(const Request& request) const;
+
+  // ---- Long reads (dispatcher_reads.cpp).
+  void run_reading(const DocumentCall& call, Outcome& outcome);
+  void run_slice(Outcome& outcome);
+  void start_reading(const std::shared_ptr<Request>& request, std::unique_ptr<Reading> reading);
+  void go_on_reading();
 
   // ---- Watchers (dispatcher_watches.cpp).
   Result<Watch> admit_watch(const ServerConnection& connection, std::string_view target, const wire::RequestHead& head);
@@ -170,6 +181,9 @@ class Dispatcher {
   HeldReplies held_;
   std::uint64_t durable_counter_ = 0;
   std::uint64_t parked_seen_ = 0;  // writes and commits
+  std::vector<std::shared_ptr<Request>> readings_;
+  std::size_t readings_next_ = 0;  // whose turn it is
+  std::uint64_t read_slices_ = 0;
   replication::ChangeFeed feed_;
   std::vector<std::shared_ptr<Request>> watches_;
   std::pair<std::uint64_t, std::uint64_t> watches_seen_;  // end of the log and durable commit

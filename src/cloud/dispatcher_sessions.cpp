@@ -18,6 +18,7 @@ constexpr std::size_t kReplyTokenEntriesMax = 200;
 }  // namespace
 
 void Dispatcher::end_of_turn() {
+  if (!readings_.empty()) go_on_reading();
   if (!held_.empty()) release_held();
   if (parked_.empty()) return;
   const std::uint64_t seen = parts_.replica.vector().total() + parts_.replica.durable_commit();

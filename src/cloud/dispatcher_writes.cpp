@@ -9,9 +9,11 @@ namespace distri::cloud {
 
 Dispatcher::Outcome Dispatcher::run_document(const DocumentCall& call, const RequestId& id) {
   Outcome outcome;
-  if (!is_write(call)) {
+  if (DocumentServices::may_be_long(call)) {
+    run_reading(call, outcome);
+  } else if (!is_write(call)) {
     outcome.result = parts_.documents.execute(call);
-    if (outcome.result) wait_for_shown(outcome);
+    if (outcome.result) wait_for_shown(outcome, parts_.documents.commit_shown(), parts_.documents.shown_by_id());
   } else if (auto result = run_write(call, id, outcome); !result) {
     outcome.result = fail(std::move(result).error());
   }
@@ -33,10 +35,9 @@ Error not_durable(const Error& refusal) {
 
 // A caller is not shown what a crash would take back: its session would read backwards. While the disk takes nothing,
 // reads go on; then only who asks for just such a document is told why not.
-void Dispatcher::wait_for_shown(Outcome& outcome) {
-  const std::uint64_t commit = parts_.documents.commit_shown();
+void Dispatcher::wait_for_shown(Outcome& outcome, std::uint64_t commit, bool by_id) const {
   if (commit <= parts_.replica.durable_commit()) return;
-  outcome.by_id = parts_.documents.shown_by_id();
+  outcome.by_id = by_id;
   if (const Error* refusal = parts_.replica.refusal()) {
     if (outcome.by_id) outcome.result = fail(not_durable(*refusal));
     return;

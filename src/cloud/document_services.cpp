@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "distri/cloud/reading.hpp"
 #include "distri/cloud/request_text.hpp"
 #include "distri/cloud/service_params.hpp"
 #include "distri/db/collection.hpp"
@@ -143,12 +144,26 @@ Result<> DocumentServices::check_memory(const DocumentCall& call, bson::View par
               memory_limit_);
 }
 
-Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
+bool DocumentServices::may_be_long(const DocumentCall& call) {
+  return call.service == DocumentService::kAggregate && !is_write(call);
+}
+
+Result<bson::Document> DocumentServices::admit(const DocumentCall& call) const {
   const Entry& entry = entry_of(call.service);
   DISTRI_TRY_VOID(check_target(call, entry.name));
-  DISTRI_TRY(const bson::Document params, parse_document(call.params, call.format, "parameters"));
+  DISTRI_TRY(bson::Document params, parse_document(call.params, call.format, "parameters"));
   DISTRI_TRY_VOID(check_params(params, entry.name, entry.params));
   DISTRI_TRY_VOID(check_memory(call, params));
+  return params;
+}
+
+Result<std::unique_ptr<Reading>> DocumentServices::begin(const DocumentCall& call) {
+  DISTRI_TRY(const bson::Document params, admit(call));
+  return begin_aggregate(call, params);
+}
+
+Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
+  DISTRI_TRY(const bson::Document params, admit(call));
   commit_shown_ = replica_.undurable(call.collection);
   shown_by_id_ = false;
   switch (call.service) {
@@ -193,7 +208,7 @@ Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
     case DocumentService::kAggregate:
       return aggregate(call, params);
   }
-  return fail(Code::kInternal, "document service {} is not wired", entry.name);
+  return fail(Code::kInternal, "document service {} is not wired", entry_of(call.service).name);
 }
 
 Result<Bytes> DocumentServices::repeat(const DocumentCall& call,

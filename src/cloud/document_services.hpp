@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -63,8 +64,12 @@ bool writes_results(const DocumentCall& call);
 // sets by `_id`. Filters may find other documents then, and an operator such as $inc or $push adds up.
 bool is_repeatable(const DocumentCall& call);
 
+class Reading;
+
 class DocumentServices {
  public:
+  struct AggregateRequest;
+
   DocumentServices(replication::Replica& replica, const Clock& clock, Random& random, std::size_t reply_page_bytes_max);
 
   // Documents are to take at most `limit` bytes of memory, and take `used`: beyond, what would make them more is
@@ -75,6 +80,9 @@ class DocumentServices {
   }
   // The reply's body. The parameter "w" of writes is the dispatcher's (write_concern.hpp).
   Result<Bytes> execute(const DocumentCall& call);
+  // The call may be a long read, which need not be carried out at once: begin() it.
+  static bool may_be_long(const DocumentCall& call);
+  Result<std::unique_ptr<Reading>> begin(const DocumentCall& call);
   // Of the last execute() of a service that reads: the commit that must be durable before its reply may be given, so
   // that no crash takes back what the caller was shown; 0: none.
   std::uint64_t commit_shown() const { return commit_shown_; }
@@ -87,6 +95,8 @@ class DocumentServices {
 
  private:
   Result<> check_memory(const DocumentCall& call, bson::View params) const;
+  // Its parameters, when it may be executed.
+  Result<bson::Document> admit(const DocumentCall& call) const;
   // collection_services.cpp
   Result<Bytes> create_collection(const DocumentCall& call, bson::View params);
   Result<Bytes> modify_collection(const DocumentCall& call, bson::View params);
@@ -118,8 +128,11 @@ class DocumentServices {
   Result<Bytes> list_indexes(const DocumentCall& call);
   Result<> forget_indexes(std::string_view collection);
   // aggregate_service.cpp
+  Result<std::unique_ptr<AggregateRequest>> parse_aggregate(const DocumentCall& call, bson::View params) const;
+  std::unique_ptr<Reading> reading_of(std::unique_ptr<AggregateRequest> asked) const;
+  Result<std::unique_ptr<Reading>> begin_aggregate(const DocumentCall& call, bson::View params) const;
   Result<Bytes> aggregate(const DocumentCall& call, bson::View params);
-  Result<Bytes> write_results(const DocumentCall& call, const db::PipelineWrite& write, db::PipelineRun& run);
+  Result<Bytes> write_results(const DocumentCall& call, const AggregateRequest& asked);
   std::uint64_t read_hash(std::string_view collection, const std::vector<std::string>& others) const;
   // conflict_service.cpp
   Result<Bytes> conflicts(const DocumentCall& call, bson::View params);

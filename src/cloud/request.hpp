@@ -12,6 +12,7 @@
 
 #include "distri/cloud/document_services.hpp"
 #include "distri/cloud/metrics.hpp"
+#include "distri/cloud/reading.hpp"
 #include "distri/cloud/stream_pipe.hpp"
 #include "distri/cloud/watch.hpp"
 #include "distri/cloud/write_concern.hpp"
@@ -59,6 +60,8 @@ struct Request {
   bool held_by_id = false;         // a read of single documents
   WriteConcern concern;
 
+  std::unique_ptr<Reading> reading;  // kDocument that is kRunning
+  std::size_t reading_bytes = 0;     // part of charged_bytes
   std::unique_ptr<Watch> watch;      // kWatch
   std::shared_ptr<StreamPipe> pipe;  // kStreamed
   bool reply_begun = false;          // kStreamed, kEcho, kWatch

@@ -134,6 +134,10 @@ bson::Document CloudNode::Impl::stats() {
   append_number(out, "tombstones", used.tombstones);
   out.end();
 
+  out.begin_object("reads");
+  append_number(out, "running", dispatcher->readings());
+  append_number(out, "slices", dispatcher->read_slices());
+  out.end();
   const WatchCounters& watched = dispatcher->watch_counters();
   out.begin_object("watch");
   append_number(out, "watchers", dispatcher->watchers());

@@ -239,6 +239,10 @@ Result<Pull> PipelineRun::next(const Database& database, std::uint64_t& budget) 
   return pulled;
 }
 
+std::size_t PipelineRun::memory_bytes() const {
+  return context_->bytes;
+}
+
 View PipelineRun::document() const {
   return chain_->document();
 }

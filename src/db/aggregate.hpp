@@ -85,6 +85,8 @@ class PipelineRun {
   Result<Pull> next(const Database& database, std::uint64_t& budget);
   // Valid until the next call of next().
   bson::View document() const;
+  // What its stages hold.
+  std::size_t memory_bytes() const;
 
  private:
   std::unique_ptr<PipelineContext> context_;

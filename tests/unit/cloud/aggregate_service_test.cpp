@@ -7,6 +7,7 @@
 #include "distri/bson/json.hpp"
 #include "distri/cloud/aggregate_cursor.hpp"
 #include "distri/cloud/document_services.hpp"
+#include "distri/cloud/reading.hpp"
 #include "service_rig.hpp"
 
 using namespace distri;
@@ -86,6 +87,38 @@ TEST_CASE("Aggregate goes on by cursor while the documents are the same") {
     CHECK(seen.size() >= 9);
     CHECK(times.size() <= 1);
   }
+}
+
+TEST_CASE("A long Aggregate in slices gives what one in a piece gives, and its cursor notices what changed between") {
+  Fixture f;
+  for (int i = 10; i < 3'000; ++i) f.add("c", fmt::format(R"({{"_id":{},"k":{},"v":{}}})", i, i % 3, i));
+  constexpr std::string_view kBody = R"({"pipeline":[{"$sort":{"k":1,"v":-1}}]})";
+  constexpr std::string_view kParams = R"({"page_documents":2000})";
+  const auto whole = f.services.execute(aggregate_call("c", kParams, kBody));
+  REQUIRE(whole);
+  const auto in_slices = [&](bool change) {
+    auto reading = f.services.begin(aggregate_call("c", kParams, kBody));
+    REQUIRE(reading);
+    for (int slices = 1;; ++slices) {
+      std::uint64_t budget = 500;
+      const auto reply = (*reading)->step(budget);
+      REQUIRE(reply);
+      if (*reply) {
+        CHECK(slices > 10);
+        return **reply;
+      }
+      CHECK(budget == 0);
+      // Behind what has been read.
+      if (change && slices == 3) f.add("c", R"({"_id":5000,"k":0,"v":-1})");
+    }
+  };
+  const auto documents = [](BytesView page) { return json::parse(page)["documents"]; };
+  CHECK(documents(in_slices(false)) == documents(*whole));
+  const Bytes changed = in_slices(true);
+  CHECK(documents(changed).size() == 2'000);
+  CHECK(documents(changed)[1'000]["_id"] == 5'000);
+  const std::string next = json{{"cursor", json::parse(changed)["cursor"]}}.dump();
+  CHECK(f.aggregate(next, kBody).error().message.starts_with("CursorNotFound (43): "));
 }
 
 TEST_CASE("A cursor of Aggregate is refused when the documents have changed, and for another pipeline") {

@@ -491,3 +491,41 @@ TEST_CASE("A port that is taken is an error with the address") {
   REQUIRE_FALSE(result);
   CHECK(result.error().message.find(to_string(node.address())) != std::string::npos);
 }
+
+TEST_CASE("A long read has its turns between those of other requests; its caller may leave, and its deadline holds") {
+  const RunningNode node;
+  wait_until_serving(node.address());
+  RawClient client(node.address());
+  json operations = json::array();
+  for (int i = 0; i < 2'000; ++i) operations.push_back({{"insertOne", {{"document", {{"_id", i}, {"v", i}}}}}});
+  REQUIRE(client.call("BulkWrite<c>", "", json{{"operations", operations}}.dump()).status == Code::kOk);
+  const auto reads = [&] { return stats(node.address())["reads"]; };
+
+  // Some hundreds of thousands of steps.
+  const std::string some =
+      R"({"pipeline":[{"$lookup":{"from":"c","pipeline":[{"$limit":100}],"as":"all"}},{"$match":{"v":7}},)"
+      R"({"$project":{"n":{"$size":"$all"}}}]})";
+  CHECK(json::parse(client.call("Aggregate<c>", "", some).body)["documents"] == json::parse(R"([{"_id":7,"n":100}])"));
+  CHECK(reads()["slices"].get<int>() > 10);
+  CHECK(reads()["running"] == 0);
+
+  // More than a run may take, were it ever to come so far.
+  const std::string endless = R"({"pipeline":[{"$lookup":{"from":"c","pipeline":[{"$lookup":{"from":"c","pipeline":[],)"
+                              R"("as":"a"}},{"$project":{"_id":1}}],"as":"b"}},{"$count":"n"}]})";
+  {
+    RawClient leaving(node.address());
+    wire::RequestHead head;
+    head.service = "Aggregate<c>";
+    Bytes out;
+    wire::encode_request(out, leaving.next_stream(), head, endless, true);
+    leaving.send(out);
+    eventually([&] { return reads()["running"] == 1; });
+    for (int i = 0; i < 50; ++i) CHECK(client.call("Count<c>").status == Code::kOk);
+    CHECK(reads()["running"] == 1);
+  }
+  eventually([&] { return reads()["running"] == 0; });
+  const RawReply late = client.call("Aggregate<c>", "", endless, {}, 0, "", 300);
+  CHECK(late.status == Code::kDeadlineExceeded);
+  eventually([&] { return reads()["running"] == 0; });
+  eventually([&] { return stats(node.address())["buffered_bytes"] == 0; });
+}

@@ -1,0 +1,32 @@
+// reading.hpp: a read that may be long, carried out in slices, so that other requests have their turns between them.
+//
+// Threads: the main thread. Errors: step().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "distri/utils/bytes.hpp"
+#include "distri/utils/result.hpp"
+
+namespace distri::cloud {
+
+class Reading {
+ public:
+  virtual ~Reading() = default;
+
+  // Goes on, and lessens `budget` by the steps that it took (about one for each document and every 64 bytes looked at);
+  // nullopt: the budget is used up and there is more to do. Else the reply's body. Not to be called after that, or
+  // after an error.
+  virtual Result<std::optional<Bytes>> step(std::uint64_t& budget) = 0;
+  // As DocumentServices::commit_shown(), when it is done.
+  virtual std::uint64_t commit_shown() const = 0;
+  // What it holds.
+  virtual std::size_t bytes() const = 0;
+};
+
+// All of it at once.
+Result<Bytes> to_the_end(Reading& reading);
+
+}  // namespace distri::cloud
