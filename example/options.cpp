@@ -61,7 +61,9 @@ cxxopts::Options describe() {
        "--ips)",
        cxxopts::value<std::string>(), "N")  //
       ("log-budget",
-       "server: bytes of writes kept for peers that come back; whoever was away for longer gets a snapshot (536870912)",
+       "server: at most so many bytes of writes are kept for peers that come back, and no more than half the "
+       "documents' "
+       "bytes or 64 MiB; whoever was away for longer gets a snapshot (536870912)",
        cxxopts::value<std::string>(), "BYTES")  //
       ("memory-max",
        "server: bytes of memory for documents and indexes; beyond, writes that need more are refused (0: no limit)",

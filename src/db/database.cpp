@@ -17,6 +17,12 @@ Collection* Database::find_for_writing(std::string_view name) const {
   return &at->second;
 }
 
+std::size_t Database::bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& [name, collection] : collections_) bytes += collection.bytes();
+  return bytes;
+}
+
 Collection& Database::open_for_writing(std::string_view name) {
   if (Collection* existing = find_for_writing(name)) return *existing;
   Collection& made = collections_[std::string(name)];

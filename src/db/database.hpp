@@ -38,6 +38,8 @@ class Database {
   const Collection& open(std::string_view name) { return open_for_writing(name); }
   bool erase(std::string_view name);
   const Collections& collections() const { return collections_; }
+  // Of all documents.
+  std::size_t bytes() const;
 
   // What the collection was told, whether it is there or not.
   const CollectionOptions& options(std::string_view collection) const;

@@ -12,6 +12,9 @@ namespace {
 // What an entry takes beside its bytes, about.
 constexpr std::size_t kEntryOverheadBytes = 128;
 
+// Of an append, over what is wanted: no turn has much to do, and the log still shrinks.
+constexpr std::size_t kDroppedAtOnce = 16;
+
 std::size_t cost(const OpLog::Entry& entry) {
   return entry.batch->size() + entry.effects.size() + kEntryOverheadBytes;
 }
@@ -25,6 +28,8 @@ void OpLog::append(Entry entry) {
   positions.push_back(end_position());
   entries_.push_back(std::move(entry));
   while (bytes_ > bytes_max_ && entries_.size() > 1) drop_oldest();
+  for (std::size_t dropped = 0; dropped < kDroppedAtOnce && bytes_ > bytes_wanted_ && entries_.size() > 1; ++dropped)
+    drop_oldest();
 }
 
 void OpLog::drop_oldest() {

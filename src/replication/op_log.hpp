@@ -35,6 +35,9 @@ class OpLog {
   explicit OpLog(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
   void append(Entry entry);
+  // No more than so many bytes are of use; less than the bound, or the bound decides. What is there beyond goes little
+  // by little.
+  void want(std::size_t bytes) { bytes_wanted_ = bytes; }
   // States were adopted that cover `vector`: the ops behind them are not here.
   void raise_floor(const VersionVector& vector) { floor_.merge(vector); }
 
@@ -75,6 +78,7 @@ class OpLog {
   void drop_oldest();
 
   std::size_t bytes_max_;
+  std::size_t bytes_wanted_ = static_cast<std::size_t>(-1);
   std::size_t bytes_ = 0;
   std::uint64_t first_position_ = 0;
   std::deque<Entry> entries_;
