@@ -287,6 +287,7 @@ Result<std::string> Collection::create_index(const SortFields& fields, const Ind
   if (options.unique) params["unique"] = true;
   if (options.sparse) params["sparse"] = true;
   if (!options.partial_filter.is_null()) params["partialFilterExpression"] = options.partial_filter;
+  if (options.expire_after_s) params["expireAfterSeconds"] = *options.expire_after_s;
   const std::string service = on("CreateIndex", name_);
   DISTRI_TRY(const Answer answer, ask(*client_, service, writing(options, std::move(params)), nullptr, options));
   const auto name = answer.document.find("name");

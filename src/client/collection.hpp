@@ -75,7 +75,8 @@ struct IndexOptions : WriteOptions {
   std::string name;  // empty: made of fields and directions
   bool unique = false;
   bool sparse = false;
-  nlohmann::json partial_filter = nullptr;  // partialFilterExpression
+  nlohmann::json partial_filter = nullptr;     // partialFilterExpression
+  std::optional<std::int64_t> expire_after_s;  // documents go so long after the date in the index's only field
 };
 
 // An operation of a bulk write.

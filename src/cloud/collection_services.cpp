@@ -73,18 +73,29 @@ Result<Bytes> DocumentServices::create_collection(const DocumentCall& call, bson
 }
 
 Result<Bytes> DocumentServices::modify_collection(const DocumentCall& call, bson::View params) {
-  if (!names_options(params)) {
+  const auto index = params.find("index");
+  if (!names_options(params) && !index) {
     return fail(Code::kInvalidArgument,
-                "ModifyCollection needs what to change: 'validator', 'validationLevel' or 'validationAction'");
+                "ModifyCollection needs what to change: 'validator', 'validationLevel', 'validationAction' or 'index'");
   }
-  if (replica_.database().find(call.collection) == nullptr)
+  const db::Collection* collection = replica_.database().find(call.collection);
+  if (collection == nullptr)
     return fail(Code::kNotFound, "{}: there is no collection '{}'", db::mongo_code(db::mongo::kNamespaceNotFound),
                 call.collection);
+  if (index && index->type() != bson::Type::kObject)
+    return fail(Code::kInvalidArgument,
+                "parameter 'index' must be an object: name or keyPattern, and what is to change");
   CollectionOptions options = replica_.database().options(call.collection);
   const CollectionOptions before = options;
   DISTRI_TRY_VOID(db::change_options(options, params));
+  // What can be refused comes first.
+  bool modified = !(options == before);
+  if (index) {
+    DISTRI_TRY(const bool index_modified, modify_index(*collection, call.collection, index->as_object()));
+    modified |= index_modified;
+  }
   DISTRI_TRY_VOID(write_options(call.collection, options));
-  return bool_reply("modified", !(options == before), call.format);
+  return bool_reply("modified", modified, call.format);
 }
 
 Result<Bytes> DocumentServices::drop_collection(const DocumentCall& call) {

@@ -126,6 +126,8 @@ class DocumentServices {
   Result<Bytes> create_index(const DocumentCall& call, bson::View params);
   Result<Bytes> drop_index(const DocumentCall& call, bson::View params);
   Result<Bytes> list_indexes(const DocumentCall& call);
+  // True: it was changed.
+  Result<bool> modify_index(const db::Collection& collection, std::string_view name, bson::View change);
   Result<> forget_indexes(std::string_view collection);
   // aggregate_service.cpp
   Result<std::unique_ptr<AggregateRequest>> parse_aggregate(const DocumentCall& call, bson::View params) const;

@@ -48,8 +48,9 @@ Result<bool> is_there(const db::Collection& collection, const IndexDefinition& w
     }
     if (other.name != wanted.name) continue;
     if (other.same_keys(wanted)) {
-      return db::refuse(db::mongo::kIndexOptionsConflict, "index: '{}' exists already with other options",
-                        db::shown(other.name));
+      return db::refuse(db::mongo::kIndexOptionsConflict, "index: '{}' exists already with other options{}",
+                        db::shown(other.name),
+                        other.same_options_but_expiry(wanted) ? "; ModifyCollection changes 'expireAfterSeconds'" : "");
     }
     return db::refuse(db::mongo::kIndexKeySpecsConflict, "index: '{}' exists already with another key",
                       db::shown(other.name));
@@ -59,6 +60,25 @@ Result<bool> is_there(const db::Collection& collection, const IndexDefinition& w
                       db::kIndexesMax);
   }
   return false;
+}
+
+// The index that {name: "at_1"} or {keyPattern: {at: 1}} means.
+Result<const Index*> named_index(const db::Collection& collection, bson::View change) {
+  const auto name = change.find("name");
+  const auto pattern = change.find("keyPattern");
+  if (name.has_value() == pattern.has_value() || (name && name->type() != bson::Type::kString))
+    return fail(Code::kInvalidArgument, "parameter 'index' needs either 'name', a string, or 'keyPattern', an object");
+  bson::Builder specification;
+  if (pattern) specification.append_value("key", *pattern);
+  std::optional<IndexDefinition> like;
+  if (pattern) {
+    DISTRI_TRY(like, db::parse_index(std::move(specification).finish()));
+  }
+  for (const auto& index : collection.indexes()) {
+    const IndexDefinition& definition = index->definition();
+    if (like ? definition.same_keys(*like) : definition.name == name->as_string()) return index.get();
+  }
+  return fail(Code::kNotFound, "{}: there is no such index", db::mongo_code(db::mongo::kIndexNotFound));
 }
 
 Bytes catalog_key(std::string_view collection, std::string_view index) {
@@ -123,6 +143,31 @@ Result<Bytes> DocumentServices::drop_index(const DocumentCall& call, bson::View 
     DISTRI_TRY_VOID(replica_.remove(db::kIndexCollection, catalog_key(call.collection, each), clock_.wall_ms()));
   }
   return single_field_reply("dropped", names.size(), call.format);
+}
+
+// `change`: {name or keyPattern, expireAfterSeconds}.
+Result<bool> DocumentServices::modify_index(const db::Collection& collection, std::string_view name,
+                                            bson::View change) {
+  for (const bson::Element& element : change) {
+    if (element.key != "name" && element.key != "keyPattern" && element.key != "expireAfterSeconds") {
+      return db::refuse(db::mongo::kInvalidOptions,
+                        "parameter 'index': unknown field '{}'; it has name or keyPattern, and expireAfterSeconds",
+                        db::shown(element.key));
+    }
+  }
+  const auto seconds = change.find("expireAfterSeconds");
+  if (!seconds) return db::refuse(db::mongo::kInvalidOptions, "parameter 'index': 'expireAfterSeconds' is missing");
+  DISTRI_TRY(const Index* index, named_index(collection, change));
+  IndexDefinition wanted = index->definition();
+  DISTRI_TRY(wanted.expire_after_s, db::parse_expire_after(*seconds));
+  if (wanted.fields.size() != 1) {
+    return db::refuse(db::mongo::kInvalidOptions,
+                      "index '{}': 'expireAfterSeconds' goes with a single field; this key has {} fields",
+                      db::shown(wanted.name), wanted.fields.size());
+  }
+  if (wanted.same_options(index->definition())) return false;
+  DISTRI_TRY_VOID(replica_.replace(db::kIndexCollection, db::catalog_document(name, wanted), clock_.wall_ms()));
+  return true;
 }
 
 // The definitions go with the collection, those too that make no index here.

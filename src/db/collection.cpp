@@ -184,6 +184,13 @@ bool Collection::drop_index(std::string_view name) {
   return true;
 }
 
+void Collection::set_expire_after(std::string_view name, std::optional<std::int64_t> seconds) {
+  const auto named = [name](const auto& index) { return index->definition().name == name; };
+  const auto at = std::find_if(indexes_.begin(), indexes_.end(), named);
+  DISTRI_CHECK(at != indexes_.end());
+  (*at)->set_expire_after(seconds);
+}
+
 std::size_t Collection::build_indexes(std::size_t budget) {
   for (const auto& index : indexes_) {
     if (index->ready()) continue;

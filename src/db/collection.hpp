@@ -68,6 +68,8 @@ class Collection {
   // Precondition: none has that name. It is to be built, unless there are no documents.
   Index& create_index(IndexDefinition definition);
   bool drop_index(std::string_view name);
+  // Precondition: there is an index of that name (Index::set_expire_after()).
+  void set_expire_after(std::string_view name, std::optional<std::int64_t> seconds);
   // Goes on building, for about `budget` documents or keys; returns what is left of it.
   std::size_t build_indexes(std::size_t budget);
   bool building_indexes() const;

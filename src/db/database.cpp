@@ -60,7 +60,7 @@ void Database::put(std::string_view collection, std::string_view key, Record rec
     const auto before = read_catalog_entry(old->document);
     const auto after = read_catalog_entry(record.document);
     const bool same =
-        before && after && before->index.same_keys(after->index) && before->index.same_options(after->index);
+        before && after && before->index.same_keys(after->index) && before->index.same_options_but_expiry(after->index);
     if (!same) undefine(*old);
   }
   define(record);
@@ -82,14 +82,23 @@ bool Database::erase_document(std::string_view collection, std::string_view key)
 void Database::define(const Record& definition) {
   auto entry = read_catalog_entry(definition.document);
   if (!entry) return;
+  const std::pair place(entry->collection, entry->index.name);
+  if (entry->index.expire_after_s) {
+    expiring_.insert(place);
+  } else {
+    expiring_.erase(place);
+  }
   Collection* collection = find_for_writing(entry->collection);
-  if (collection == nullptr || collection->index(entry->index.name) != nullptr) return;
+  if (collection == nullptr) return;
+  if (collection->index(entry->index.name) != nullptr)
+    return collection->set_expire_after(entry->index.name, entry->index.expire_after_s);
   building_ |= !collection->create_index(std::move(entry->index)).ready();
 }
 
 void Database::undefine(const Record& definition) {
   const auto entry = read_catalog_entry(definition.document);
   if (!entry) return;
+  expiring_.erase(std::pair(entry->collection, entry->index.name));
   if (Collection* collection = find_for_writing(entry->collection)) collection->drop_index(entry->index.name);
 }
 
@@ -123,9 +132,11 @@ void Database::build_indexes(std::size_t budget) {
 
 std::optional<std::string> Database::check_indexes() const {
   std::size_t defined = 0;
+  std::size_t expiring = 0;
   if (const Collection* catalog = find(kIndexCollection)) {
     for (const auto& [key, record] : catalog->records()) {
       const auto entry = read_catalog_entry(record.document);
+      if (entry && entry->index.expire_after_s) ++expiring;
       const Collection* collection = entry ? find(entry->collection) : nullptr;
       if (collection == nullptr) continue;
       ++defined;
@@ -142,6 +153,7 @@ std::optional<std::string> Database::check_indexes() const {
     if (auto broken = collection.check_indexes()) return fmt::format("collection '{}': {}", name, *broken);
   }
   if (defined != 0) return "a collection has an index that nobody defined";
+  if (expiring != expiring_.size()) return "the list of indexes by which documents expire is not as defined";
   std::size_t told = 0;
   if (const Collection* catalog = find(kOptionsCollection)) {
     for (const auto& [key, record] : catalog->records()) {

@@ -11,12 +11,14 @@
 #pragma once
 
 #include <absl/container/btree_map.h>
+#include <absl/container/btree_set.h>
 
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "distri/db/collection.hpp"
 #include "distri/db/collection_options.hpp"
@@ -54,6 +56,9 @@ class Database {
   // building_indexes().
   void build_indexes(std::size_t budget);
   bool building_indexes() const { return building_; }
+  // Of the indexes by which documents expire: collection and name, whether they are there or not.
+  using Expiring = absl::btree_set<std::pair<std::string, std::string>>;
+  const Expiring& expiring() const { return expiring_; }
   // The first broken invariant of indexes, options and their definitions. Slow.
   std::optional<std::string> check_indexes() const;
 
@@ -68,6 +73,7 @@ class Database {
   mutable Collections collections_;                        // find() hands out what only writers change
   mutable Collections::value_type* last_asked_ = nullptr;  // the next question is nearly always for the same one
   absl::btree_map<std::string, CollectionOptions, std::less<>> options_;  // those that are not plain
+  Expiring expiring_;
   bool building_ = false;
 };
 

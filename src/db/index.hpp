@@ -64,6 +64,8 @@ class Index {
   ~Index();
 
   const IndexDefinition& definition() const { return definition_; }
+  // The only part of a definition that changes without another index. Precondition: of a single field, or nullopt.
+  void set_expire_after(std::optional<std::int64_t> seconds) { definition_.expire_after_s = seconds; }
   // nullptr: not partial.
   const Filter* partial() const { return partial_ ? &*partial_ : nullptr; }
 

@@ -57,7 +57,8 @@ Result<> parse_fields(IndexDefinition& index, const Value& key) {
   }
   if (index.fields.empty()) return refuse(mongo::kCannotCreateIndex, "index: 'key' names no field");
   if (index.fields.size() == 1 && index.fields[0].path == "_id") {
-    return refuse(mongo::kCannotCreateIndex, "index: every collection is ordered by '_id' already");
+    return refuse(mongo::kCannotCreateIndex,
+                  "index: every collection is ordered by '_id' already, and documents cannot expire by it");
   }
   return {};
 }
@@ -142,7 +143,24 @@ bool IndexDefinition::same_keys(const IndexDefinition& other) const {
 }
 
 bool IndexDefinition::same_options(const IndexDefinition& other) const {
+  return same_options_but_expiry(other) && expire_after_s == other.expire_after_s;
+}
+
+bool IndexDefinition::same_options_but_expiry(const IndexDefinition& other) const {
   return unique == other.unique && sparse == other.sparse && partial == other.partial;
+}
+
+Result<std::int64_t> parse_expire_after(const Value& value) {
+  if (!value.is_number()) {
+    return refuse(mongo::kTypeMismatch, "index: 'expireAfterSeconds' must be a number of seconds, not {}",
+                  type_name(value.type()));
+  }
+  const auto seconds = truncate_to_int64(value);
+  if (!seconds || *seconds < 0 || *seconds > kExpireAfterSecondsMax) {
+    return refuse(mongo::kCannotCreateIndex, "index: 'expireAfterSeconds' must be from 0 to {}",
+                  kExpireAfterSecondsMax);
+  }
+  return *seconds;
 }
 
 Result<IndexDefinition> parse_index(bson::View specification) {
@@ -158,14 +176,22 @@ Result<IndexDefinition> parse_index(bson::View specification) {
       DISTRI_TRY(index.sparse, parse_flag(element.key, element.value));
     } else if (element.key == "partialFilterExpression") {
       DISTRI_TRY_VOID(parse_partial(index, element.value));
+    } else if (element.key == "expireAfterSeconds") {
+      DISTRI_TRY(index.expire_after_s, parse_expire_after(element.value));
     } else if (element.key != "key" && element.key != "name" && element.key != "v" && element.key != "background") {
       return refuse(mongo::kInvalidIndexSpecificationOption,
-                    "index: unknown option '{}'; known are key, name, unique, sparse, partialFilterExpression",
+                    "index: unknown option '{}'; known are key, name, unique, sparse, partialFilterExpression, "
+                    "expireAfterSeconds",
                     shown(element.key));
     }
   }
   if (index.sparse && index.partial) {
     return refuse(mongo::kCannotCreateIndex, "index: 'sparse' and 'partialFilterExpression' cannot be used together");
+  }
+  if (index.expire_after_s && index.fields.size() != 1) {
+    return refuse(mongo::kCannotCreateIndex,
+                  "index: 'expireAfterSeconds' goes with a single field that holds dates; this key has {} fields",
+                  index.fields.size());
   }
   return index;
 }
@@ -178,6 +204,7 @@ void append_index(bson::Builder& out, const IndexDefinition& index) {
   if (index.unique) out.append_bool("unique", true);
   if (index.sparse) out.append_bool("sparse", true);
   if (index.partial) out.append_object("partialFilterExpression", *index.partial);
+  if (index.expire_after_s) out.append_int32("expireAfterSeconds", static_cast<std::int32_t>(*index.expire_after_s));
 }
 
 }  // namespace distri::db

@@ -36,9 +36,10 @@ enum class Plant : std::uint8_t {
   kIgnoreConflictBudget,
   kIgnoreTombstoneBudget,
   kIgnoreChunkBytes,
-  kWatchSkips,      // the change feed leaves out an event now and then
-  kWatchRepeats,    // it shows again what the reader has seen elsewhere
-  kWatchTurnsBack,  // and what lost to that
+  kWatchSkips,        // the change feed leaves out an event now and then
+  kWatchRepeats,      // it shows again what the reader has seen elsewhere
+  kWatchTurnsBack,    // and what lost to that
+  kExpireByOwnClock,  // documents expire by the wall clock of the node that removes them
 };
 
 }  // namespace distri::replication

@@ -167,6 +167,8 @@ struct UpdateInfo {
   std::vector<CollectionSummary> collections;
   // Addresses of the nodes it knows, so that a newcomer learns all from any one.
   std::vector<std::string> known_addresses;
+  // Its wall clock when it said this. Nodes of versions without expireAfterSeconds do not say it.
+  std::optional<std::int64_t> wall_ms;
 };
 void encode(wire::Writer& out, const UpdateInfo& info);
 Result<UpdateInfo> decode_update_info(wire::Reader& in);
@@ -213,6 +215,7 @@ struct ReplicaCounters {
   std::uint64_t log_bytes = 0;           // now
   std::uint64_t infos_sent = 0;
   std::uint64_t heartbeats_sent = 0;
+  std::uint64_t documents_expired = 0;  // removed by this node, in this life
 };
 
 class Replica {
@@ -329,6 +332,13 @@ class Replica {
   void tick(std::int64_t now_ms);
   // Goes on building indexes, for about `budget` documents or keys. True: there is more to do, on another turn.
   bool build_indexes(std::size_t budget);
+  // Removes documents that have expired (db/expiry.hpp) by ordinary deletes, looking at no more than about `budget`
+  // keys of indexes. True: there is more to do, on another turn. Of connected nodes only the one with the smallest id
+  // does it.
+  bool expire(std::size_t budget, std::int64_t now_ms);
+  // The clock by which documents expire, in milliseconds since 1970: no single node's (replica_expiry.cpp). nullopt:
+  // too few clocks are known, and nothing expires.
+  std::optional<std::int64_t> expiry_clock_ms() const;
   std::vector<Outgoing> take_outgoing();
   std::vector<Notice> take_notices();
   // What the next UpdateInfo says of the owner's side.

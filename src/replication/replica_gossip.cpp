@@ -36,6 +36,7 @@ UpdateInfo Replica::Impl::own_info() const {
   info.vector = vector;
   info.collections = summaries();
   info.known_addresses = known_addresses;
+  info.wall_ms = wall_ms;
   return info;
 }
 
@@ -48,9 +49,10 @@ Bytes encoded(const UpdateInfo& info) {
   return payload;
 }
 
-// Of everything but the load, which is never the same twice.
+// Of everything but load and time, which are never the same twice.
 std::uint64_t checksum_of(UpdateInfo info) {
   info.load = {};
+  info.wall_ms.reset();
   return checksum_64(encoded(info));
 }
 
@@ -74,6 +76,7 @@ void Replica::Impl::gossip() {
   wire::Writer out(payload);
   out.u64(checksum);
   for (const std::uint32_t part : {load.queued, load.running, load.workers, load.loop_lag_us}) out.u32(part);
+  out.u64(static_cast<std::uint64_t>(wall_ms));
   const auto heartbeat = std::make_shared<const Bytes>(std::move(payload));
   const std::size_t rounds = (connected.size() + kHeartbeatsMax - 1) / kHeartbeatsMax;
   std::size_t turn = gossip_rounds++ % rounds;
@@ -96,7 +99,11 @@ Result<> Replica::Impl::on_heartbeat(const NodeId& from, BytesView payload) {
   const std::uint64_t checksum = in.u64();
   Load theirs;
   for (std::uint32_t* part : {&theirs.queued, &theirs.running, &theirs.workers, &theirs.loop_lag_us}) *part = in.u32();
+  // Nodes of versions without expireAfterSeconds do not say what time it is.
+  const bool tells_time = !in.at_end();
+  const std::int64_t theirs_ms = tells_time ? static_cast<std::int64_t>(in.u64()) : 0;
   if (!in.ok() || !in.at_end()) return fail(Code::kProtocolError, "heartbeat: wrong length");
+  if (tells_time) heard_clock(from, theirs_ms);
   Peer& peer = connected[from];
   const auto known = infos.find(from);
   if (known == infos.end() || peer.info_received != checksum) {
@@ -104,6 +111,7 @@ Result<> Replica::Impl::on_heartbeat(const NodeId& from, BytesView payload) {
     return {};
   }
   known->second.load = theirs;
+  if (tells_time) known->second.wall_ms = theirs_ms;
   peer.heard_at = elapsed;
   check_divergence(from, peer, known->second);
   return {};
@@ -165,6 +173,7 @@ Result<> Replica::Impl::on_update_info(const NodeId& from, BytesView payload) {
   peer.announced = info.vector;
   peer.info_received = checksum_of(info);
   peer.heard_at = elapsed;
+  if (info.wall_ms) heard_clock(from, *info.wall_ms);
   const ActorId actor = info.actor;
   infos.insert_or_assign(from, std::move(info));
   resume_staging(from, peer, actor);

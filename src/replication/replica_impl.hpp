@@ -10,6 +10,7 @@
 //   replica_folds.cpp    actors that write no more
 //   replica_requests.cpp which requests have been executed, here or elsewhere
 //   replica_sessions.cpp what callers may be shown, and which of what they have seen is gone
+//   replica_expiry.cpp   documents whose time is over, and the clock that says so
 //   replica_durable.cpp  commits for a journal, loading, who holds what durably
 //   change_feed.cpp      the log, read as changes
 #pragma once
@@ -148,6 +149,11 @@ struct Replica::Impl {
   Result<> on_range_digests(const NodeId& from, BytesView payload);
   Result<> on_range_states(const NodeId& from, BytesView payload);
 
+  // ---- replica_expiry.cpp
+  void heard_clock(const NodeId& from, std::int64_t wall_ms);
+  std::optional<std::int64_t> expiry_clock_ms() const;
+  bool removes_expired() const;
+
   // ---- replica_folds.cpp
   void apply_fold(const Op& op, const Dot& dot);
   void learn_fold(const ActorId& actor, const Fold& fold);
@@ -212,6 +218,13 @@ struct Replica::Impl {
   Load load;
   std::vector<std::string> services;
   std::vector<std::string> known_addresses;
+
+  // What the nodes that were heard of in this life last said of their wall clocks.
+  struct HeardClock {
+    std::int64_t wall_ms;
+    Elapsed heard_at;
+  };
+  absl::btree_map<NodeId, HeardClock> clocks;
 
   std::int64_t wall_ms = 0;  // at the last call that brought the time
   Elapsed elapsed = 0;

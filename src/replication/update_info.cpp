@@ -75,6 +75,7 @@ void encode(wire::Writer& out, const UpdateInfo& info) {
     out.raw(summary.digest.bytes());
   }
   encode_texts(out, info.known_addresses, kAddressBytesMax);
+  if (info.wall_ms) out.u64(static_cast<std::uint64_t>(*info.wall_ms));
 }
 
 Result<UpdateInfo> decode_update_info(wire::Reader& in) {
@@ -91,6 +92,10 @@ Result<UpdateInfo> decode_update_info(wire::Reader& in) {
   DISTRI_TRY(info.vector, VersionVector::decode(in));
   DISTRI_TRY(info.collections, decode_summaries(in));
   DISTRI_TRY(info.known_addresses, decode_texts(in, "known addresses"));
+  if (!in.at_end()) {
+    info.wall_ms = static_cast<std::int64_t>(in.u64());
+    if (!in.ok()) return fail(Code::kProtocolError, "update info: its time ends early");
+  }
   if (!in.at_end()) return fail(Code::kProtocolError, "update info: {} bytes after its end", in.remaining());
   if (info.actor != make_actor_id(info.node, info.incarnation)) {
     return fail(Code::kProtocolError, "update info: its actor is not that of its node and incarnation");

@@ -189,6 +189,7 @@ TEST_CASE("answers to updates that make no sense are protocol errors") {
 TEST_CASE("indexes are created with their fields in order, dropped and listed; queries are explained") {
   Scripted s({{{"name", "z_1_a_-1"}, {"created", true}},
               {{"name", "n"}, {"created", false}},
+              {{"name", "at_1"}, {"created", true}},
               {{"dropped", 1}},
               {{"indexes", {{{"name", "_id_"}}}}},
               {{"queryPlanner", json::object()}},
@@ -206,6 +207,10 @@ TEST_CASE("indexes are created with their fields in order, dropped and listed; q
   CHECK(s.photos.create_index({{"a", 1}}, options).value() == "n");
   CHECK(s.params() == json::parse(R"({"key":[{"a":1}],"name":"n","unique":true,"sparse":true,
                                       "partialFilterExpression":{"a":{"$gt":1}},"w":"majority"})"));
+  options = {};
+  options.expire_after_s = 60;
+  CHECK(s.photos.create_index({{"at", 1}}, options).has_value());
+  CHECK(s.params() == json::parse(R"({"key":[{"at":1}],"expireAfterSeconds":60})"));
   CHECK(s.photos.drop_index("n").has_value());
   CHECK(s.last().service == "DropIndex<photos>");
   CHECK(s.params() == json{{"name", "n"}});

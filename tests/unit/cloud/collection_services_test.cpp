@@ -147,7 +147,7 @@ TEST_CASE("Options that mean nothing are refused and change nothing") {
   CHECK(f.bad("ModifyCollection", kAdults).message == "NamespaceNotFound (26): there is no collection 'c'");
   f.good("CreateCollection", "");
   CHECK(f.bad("ModifyCollection", "").message ==
-        "ModifyCollection needs what to change: 'validator', 'validationLevel' or 'validationAction'");
+        "ModifyCollection needs what to change: 'validator', 'validationLevel', 'validationAction' or 'index'");
   CHECK(f.call_on("system.collections", "AddDocument", "", "{}").error().code == Code::kInvalidArgument);
 }
 

@@ -47,7 +47,9 @@ TEST_CASE("CreateIndex makes an index once, and says what is in its way") {
            Row{R"({"key":{"a":"text"}})", "CannotCreateIndex (67)"},
            Row{R"({"key":[1]})", "parameter 'key': every entry of the list must be an object"},
            Row{R"({})", "FailedToParse (9): index: 'key' is missing"},
-           Row{R"({"key":{"a":1},"expireAfterSeconds":5})", "no parameter 'expireAfterSeconds'; it has key, name"},
+           Row{R"({"key":{"a":1},"hidden":true})", "no parameter 'hidden'; it has key, name"},
+           Row{R"({"key":{"a":1,"b":1},"expireAfterSeconds":5})",
+               "CannotCreateIndex (67): index: 'expireAfterSeconds' goes "},
        }) {
     const Error error = f.bad("CreateIndex", row.params);
     CHECK(error.code == Code::kInvalidArgument);
@@ -190,4 +192,68 @@ TEST_CASE("arrays in parallel are refused to a client where an index has both") 
   CHECK(error.code == Code::kInvalidArgument);
   CHECK(error.message == "CannotIndexParallelArrays (171): index 'a_1_b_1': cannot index parallel arrays ['a'] ['b']");
   CHECK(f.good("ReadCollection", R"({"filter":{"a":1},"hint":"a_1_b_1"})")["documents"].size() == 1);
+}
+
+TEST_CASE("An index with expireAfterSeconds is listed with it, and ModifyCollection changes it in place") {
+  Fixture f;
+  f.fill(5);
+  f.good("CreateIndex", R"({"key":{"at":1},"expireAfterSeconds":3600})");
+  f.good("CreateIndex", R"({"key":{"a":1,"at":1}})");
+  f.good("CreateIndex", R"({"key":{"b":-1},"name":"by b"})");
+  f.build();
+  const auto listed = [&](std::size_t i) {
+    return f.good("ListIndexes", "")["indexes"][i].value("expireAfterSeconds", -1);
+  };
+  CHECK(listed(1) == 3600);
+  CHECK(listed(2) == -1);
+  CHECK(f.good("CreateIndex", R"({"key":{"at":1},"expireAfterSeconds":3600})")["created"] == false);
+  CHECK(f.bad("CreateIndex", R"({"key":{"at":1},"expireAfterSeconds":60})").message ==
+        "IndexOptionsConflict (85): index: 'at_1' exists already with other options; ModifyCollection changes "
+        "'expireAfterSeconds'");
+  CHECK(f.good("ModifyCollection", R"({"index":{"name":"at_1","expireAfterSeconds":60}})")["modified"] == true);
+  CHECK(f.good("ModifyCollection", R"({"index":{"keyPattern":{"at":1},"expireAfterSeconds":60}})")["modified"] ==
+        false);
+  CHECK(f.good("ModifyCollection", R"({"index":{"keyPattern":{"b":-1},"expireAfterSeconds":0}})")["modified"] == true);
+  CHECK(listed(1) == 60);
+  CHECK(listed(3) == 0);
+  CHECK(f.good("ListIndexes", "")["indexes"][1]["ready"] == true);
+  struct Row {
+    const char* params;
+    const char* message;
+  };
+  for (const Row& row : {
+           Row{R"({"index":5})", "parameter 'index' must be an object: name or keyPattern, and what is to change"},
+           Row{R"({"index":{"expireAfterSeconds":5}})",
+               "parameter 'index' needs either 'name', a string, or 'keyPattern'"},
+           Row{R"({"index":{"name":"at_1","keyPattern":{"at":1},"expireAfterSeconds":5}})",
+               "parameter 'index' needs either"},
+           Row{R"({"index":{"name":"at_1"}})",
+               "InvalidOptions (72): parameter 'index': 'expireAfterSeconds' is missing"},
+           Row{R"({"index":{"name":"at_1","hidden":true}})",
+               "InvalidOptions (72): parameter 'index': unknown field 'hidden'"},
+           Row{R"({"index":{"name":"none","expireAfterSeconds":5}})", "IndexNotFound (27): there is no such index"},
+           Row{R"({"index":{"keyPattern":{"at":-1},"expireAfterSeconds":5}})",
+               "IndexNotFound (27): there is no such index"},
+           Row{R"({"index":{"name":"at_1","expireAfterSeconds":-5}})",
+               "CannotCreateIndex (67): index: 'expireAfterSeconds' must be from 0 to"},
+           Row{R"({"index":{"name":"a_1_at_1","expireAfterSeconds":5}})",
+               "InvalidOptions (72): index 'a_1_at_1': 'expireAfterSeconds' goes with a single field"},
+           Row{R"({"index":{"name":"at_1","expireAfterSeconds":1},"validationLevel":"odd"})",
+               "BadValue (2): 'validationLevel'"},
+       }) {
+    const Error error = f.bad("ModifyCollection", row.params);
+    CHECK_MESSAGE(error.message.find(row.message) != std::string::npos, error.message);
+  }
+  CHECK(listed(1) == 60);
+}
+
+TEST_CASE("What has expired by such an index goes from reads and counts when the node sweeps") {
+  Fixture f;
+  f.good("CreateIndex", R"({"key":{"at":1},"expireAfterSeconds":0})");
+  f.good("AddDocument", "", R"({"_id":1,"at":{"$date":"2001-01-01T00:00:00Z"}})");
+  f.good("AddDocument", "", R"({"_id":2,"at":"2001-01-01T00:00:00Z"})");
+  const std::int64_t now_ms = f.clock.wall_ms();
+  for (int minute = 0; minute < 3; ++minute) f.replica.expire(100, now_ms + minute * 60'000);
+  CHECK(f.good("Count", "")["count"] == 1);
+  CHECK(f.replica.counters().documents_expired == 1);
 }

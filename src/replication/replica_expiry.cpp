@@ -1,0 +1,95 @@
+// Documents that have expired, and by which clock.
+//
+// A wall clock that is wrong must not destroy data (DESIGN, promise 4), so no node believes its own: the time is the
+// lower median of its own clock and of what other nodes last said of theirs (UpdateInfo and heartbeats). Of three or
+// more clocks a wrong one, whether ahead or behind, lies outside of the median or between two right ones; of two the
+// earlier counts. What a connected peer said is taken as it is, at most a few rounds of gossip old; what a peer said
+// that is gone goes on with the time that has passed here since, in which leaps of our own clock hardly show (Elapsed).
+// Peers that are gone are asked only up to the configured number of members, the last heard first: a node that comes
+// back under ever new names has one voice for each that is connected.
+//
+// Whoever has not heard of a majority of the configured members in this life removes nothing. A node that knows of
+// nobody has only its own clock, and waits a minute before it trusts that.
+#include <algorithm>
+
+#include "distri/db/expiry.hpp"
+#include "distri/replication/replica_impl.hpp"
+
+namespace distri::replication {
+
+namespace {
+
+constexpr Elapsed kAloneMs = 60'000;
+
+}  // namespace
+
+void Replica::Impl::heard_clock(const NodeId& from, std::int64_t wall) {
+  clocks.insert_or_assign(from, HeardClock{wall, elapsed});
+}
+
+std::optional<std::int64_t> Replica::Impl::expiry_clock_ms() const {
+  if (config.plant == Plant::kExpireByOwnClock) return wall_ms;
+  std::vector<std::int64_t> readings{wall_ms};
+  std::vector<HeardClock> gone;
+  for (const auto& [node, heard] : clocks) {
+    if (connected.contains(node)) {
+      readings.push_back(heard.wall_ms);
+    } else {
+      gone.push_back(heard);
+    }
+  }
+  std::stable_sort(gone.begin(), gone.end(),
+                   [](const HeardClock& a, const HeardClock& b) { return a.heard_at > b.heard_at; });
+  for (const HeardClock& heard : gone) {
+    if (readings.size() >= config.members) break;
+    std::int64_t now = 0;
+    readings.push_back(__builtin_add_overflow(heard.wall_ms, elapsed - heard.heard_at, &now) ? heard.wall_ms : now);
+  }
+  if (readings.size() < config.members / 2 + 1) return std::nullopt;
+  if (readings.size() == 1 && elapsed < kAloneMs) return std::nullopt;
+  const auto median = readings.begin() + static_cast<std::ptrdiff_t>((readings.size() - 1) / 2);
+  std::nth_element(readings.begin(), median, readings.end());
+  return *median;
+}
+
+// One of those that hear each other is enough, and several do no harm: deletes of one document merge into one.
+bool Replica::Impl::removes_expired() const {
+  if (refusing() || staging()) return false;
+  return std::none_of(connected.begin(), connected.end(),
+                      [this](const auto& peer) { return peer.first < config.node && !peer.second.leaving; });
+}
+
+std::optional<std::int64_t> Replica::expiry_clock_ms() const {
+  return impl_->expiry_clock_ms();
+}
+
+bool Replica::expire(std::size_t budget, std::int64_t now_ms) {
+  Impl& impl = *impl_;
+  impl.pass_time(now_ms);
+  const db::Database& database = impl.store.database();
+  if (database.expiring().empty() || !impl.removes_expired()) return false;
+  const auto clock_ms = impl.expiry_clock_ms();
+  if (!clock_ms) return false;
+  // Asked anew for each document: with its last one a collection may go.
+  const auto index_of = [&database](const std::pair<std::string, std::string>& place) -> const db::Index* {
+    const db::Collection* documents = database.find(place.first);
+    return documents == nullptr ? nullptr : documents->index(place.second);
+  };
+  for (const auto& place : database.expiring()) {
+    const std::string& collection = place.first;
+    const db::Index* index = index_of(place);
+    if (index == nullptr) continue;
+    for (const std::string& key : db::expired_documents(*index, *clock_ms, budget)) {
+      --budget;
+      const db::Record* record = impl.store.find(collection, key);
+      index = index_of(place);
+      if (record == nullptr || index == nullptr || !db::is_expired(*index, record->document, *clock_ms)) continue;
+      if (!remove(collection, key, now_ms)) return false;  // the journal takes nothing
+      ++impl.counters.documents_expired;
+    }
+    if (budget == 0) return true;
+  }
+  return false;
+}
+
+}  // namespace distri::replication
