@@ -2,7 +2,7 @@
 //
 // Swarm testing (Groce et al., 2012): each fault is on with probability 1/2 per seed, so that seeds explore different
 // mixtures and one fault does not always hide another. Faults that came later are drawn from a stream of their own, and
-// more rarely, so that most seeds are what they were before.
+// more rarely, so that most seeds are what they were before. What is no fault but may be on or off has its own stream.
 #pragma once
 
 #include <array>
@@ -44,15 +44,17 @@ enum class Fault {
   kRemove,           // a node is gone for good, and `members` is one fewer from then on
   kMixedDurability,  // every node has a mode of its own: memory, batched or sync
   kPowerCut,         // all nodes crash at once
+  kLeases,           // no fault: documents that expire
 };
 
 struct FaultName {
   Fault fault;
   std::string_view name;
-  double later = 0;  // its probability, when it is drawn from the later stream
+  double later = 0;    // its probability, when it is drawn from the later stream
+  bool apart = false;  // drawn by whoever needs it (add())
 };
 inline constexpr double kLaterChance = 0.2;
-inline constexpr std::array<FaultName, 29> kFaultNames{{
+inline constexpr std::array<FaultName, 30> kFaultNames{{
     {Fault::kDrop, "drop"},
     {Fault::kBreak, "break"},
     {Fault::kDuplicate, "duplicate"},
@@ -82,6 +84,7 @@ inline constexpr std::array<FaultName, 29> kFaultNames{{
     {Fault::kRemove, "remove", kLaterChance},
     {Fault::kMixedDurability, "mixed-durability", kLaterChance},
     {Fault::kPowerCut, "power-cut", kLaterChance},
+    {Fault::kLeases, "leases", 0, true},
 }};
 
 class FaultSet {
@@ -90,6 +93,7 @@ class FaultSet {
   // `forced`: exactly these, unless there are none.
   FaultSet(Random& random, Random& later, const std::vector<Fault>& forced) {
     for (const FaultName& entry : kFaultNames) {
+      if (entry.apart) continue;
       on_[static_cast<std::size_t>(entry.fault)] = entry.later > 0 ? later.chance(entry.later) : random.chance(0.5);
     }
     if (forced.empty()) return;
@@ -104,6 +108,7 @@ class FaultSet {
     }
     return names;
   }
+  void add(Fault fault) { on_[static_cast<std::size_t>(fault)] = true; }
   bool has(Fault fault) const { return on_[static_cast<std::size_t>(fault)]; }
 
  private:

@@ -79,6 +79,7 @@ inline constexpr std::array kDefectNames{
     DefectName{"watch-skips", {.replica = replication::Plant::kWatchSkips}},
     DefectName{"watch-repeats", {.replica = replication::Plant::kWatchRepeats}},
     DefectName{"watch-turns-back", {.replica = replication::Plant::kWatchTurnsBack}},
+    DefectName{"expire-by-own-clock", {.replica = replication::Plant::kExpireByOwnClock}},
 };
 
 }  // namespace distri::sim

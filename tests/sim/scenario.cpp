@@ -84,6 +84,7 @@ const std::map<std::string, Scenario::Handler, std::less<>>& Scenario::commands(
       {"restore", &Scenario::settle_conflict},
       {"dismiss", &Scenario::settle_conflict},
       {"create", &Scenario::simple_write},
+      {"index", &Scenario::simple_write},
       {"drop", &Scenario::simple_write},
       {"write", &Scenario::awaited_write},
       {"expect", &Scenario::expect},

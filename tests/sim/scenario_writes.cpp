@@ -3,6 +3,7 @@
 
 #include "distri/bson/compare.hpp"
 #include "distri/bson/json.hpp"
+#include "distri/db/index_catalog.hpp"
 #include "scenario.hpp"
 
 namespace distri::sim {
@@ -51,6 +52,12 @@ Result<World::Write> Scenario::parse_write(const std::string& command, Words& wo
     if (command == "add") return [=](Replica& r, Millis now) { return r.insert(collection, document, now); };
     if (command == "replace") return [=](Replica& r, Millis now) { return r.replace(collection, document, now); };
     return [=](Replica& r, Millis now) { return drop_value(r.upsert_fields(collection, document, now)); };
+  }
+  if (command == "index") {
+    DISTRI_TRY(const bson::Document specification, words.json("the index"));
+    DISTRI_TRY(const db::IndexDefinition index, db::parse_index(specification));
+    const bson::Document definition = db::catalog_document(collection, index);
+    return [=](Replica& r, Millis now) { return r.replace(db::kIndexCollection, definition, now); };
   }
   DISTRI_TRY(const bson::Document id, words.id());
   const Bytes key = key_of(id);

@@ -24,6 +24,13 @@ bool needs_disk(Fault fault) {
 
 // "after": seeds that are known, such as 3222, draw nothing from it.
 constexpr std::uint64_t kLaterStream = 0x6166746572;
+constexpr std::uint64_t kLeasesStream = 0x6c6561736573;  // "leases"
+constexpr double kLeasesChance = 0.25;
+
+FaultSet with_leases(FaultSet faults, Random& random, bool forced) {
+  if (!forced && random.chance(kLeasesChance)) faults.add(Fault::kLeases);
+  return faults;
+}
 
 }  // namespace
 
@@ -63,7 +70,8 @@ Swarm::Swarm(const SwarmOptions& options, EventLog& log)
       log_(log),
       random_(options.seed),
       later_(options.seed ^ kLaterStream),
-      faults_(random_, later_, options.faults),
+      leases_(options.seed ^ kLeasesStream),
+      faults_(with_leases(FaultSet(random_, later_, options.faults), leases_, !options.faults.empty())),
       world_(draw(options, faults_, random_, later_), faults_, random_, log),
       clients_(4) {
   turns_left_ = options.ops / 2;
@@ -110,6 +118,7 @@ std::optional<std::string> Swarm::run() {
   agree();
   if (!world_.failure()) last_writes();
   if (!world_.failure()) agree();
+  if (!world_.failure()) check_leases();
   if (!world_.failure()) check_end(world_);
   if (!world_.failure()) check_copies_noticed(world_);
   for (WatchClient& watcher : watchers_) {

@@ -66,6 +66,10 @@ class Swarm {
   void check_tallies();
   void check_tallies_of(const replication::Replica& replica);
 
+  // ---- leases.cpp
+  void lease_turn(std::size_t i);
+  void check_leases();
+
   // ---- disasters.cpp
   void disaster();
   void cut(const std::vector<int>& sides, Millis duration);
@@ -94,7 +98,8 @@ class Swarm {
   SwarmOptions options_;
   EventLog& log_;
   Random random_;
-  Random later_;  // of what this simulator could not do from the start: other draws stay what they were
+  Random later_;   // of what this simulator could not do from the start: other draws stay what they were
+  Random leases_;  // draws of documents that expire; only where there are any
   FaultSet faults_;
   World world_;
   std::vector<Client> clients_;

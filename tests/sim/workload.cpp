@@ -54,6 +54,7 @@ void Swarm::client_turn() {
     if (random_.below(3) == 0) client_read(client.home, client);
     client_write(client.home, client);
     if (random_.below(12) == 0 && running(client.home)) settle_conflict(client.home);
+    if (faults_.has(Fault::kLeases) && running(client.home)) lease_turn(client.home);
   }
   world_.schedule(1 + static_cast<Millis>(random_.below(2 * static_cast<std::uint64_t>(turn_gap_ms_))),
                   [this] { client_turn(); });

@@ -204,6 +204,7 @@ void World::tick(std::size_t i) {
     machine.replica->tick(wall(machine));
     machine.replica->build_indexes(kIndexSlice);
     check_tombstones(i);
+    expire(i);
     after_turn(i);
   }
   schedule(kTickMs, [this, i, life = machine.life] {
@@ -255,6 +256,7 @@ void World::judge_refusal(std::size_t i, const Error& refusal) {
 
 void World::after_turn(std::size_t i) {
   if (!machines_[i].replica) return;
+  watch_clock(machines_[i]);
   machines_[i].replica->end_turn(wall(machines_[i]));
   record(i);
   flush(i);

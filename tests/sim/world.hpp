@@ -10,6 +10,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -62,6 +63,7 @@ struct Machine {
   std::vector<std::function<void()>> waiting;  // what came while it was paused
   Millis clock_offset_ms = 0;
   Millis latest_wall_ms = 0;  // in this life
+  Millis seen_offset_ms = 0;  // of the clock, at the last turn
   std::string started;        // "empty", "loaded", "damaged": how it started last
 
   struct Stored {
@@ -98,6 +100,7 @@ class World {
   static constexpr Millis kEpochMs = 1'700'000'000'000;  // where the simulated wall clocks start
   static constexpr Millis kTickMs = 50;
   static constexpr std::size_t kIndexSlice = 20;  // documents or keys, so that building takes many ticks
+  static constexpr std::size_t kExpirySlice = 5;
 
   World(const WorldOptions& options, const FaultSet& faults, Random& random, EventLog& log);
 
@@ -199,6 +202,10 @@ class World {
   std::unique_ptr<replication::Replica> new_replica(std::size_t i);
   void tick(std::size_t i);
   void check_tombstones(std::size_t i);
+  // ---- leases.cpp
+  void expire(std::size_t i);
+  void watch_clock(Machine& machine);
+  void judge_expired(std::size_t i, const db::Index& index, bson::View document);
   void judge_refusal(std::size_t i, const Error& refusal);
   void record(std::size_t i);
   void settle_awaited(std::size_t i);
@@ -240,7 +247,9 @@ class World {
   bool evicted_ = false;
   bool over_budget_ = false;
   bool copies_met_ = false;
-  std::size_t largest_batch_ = 0;  // ever made
+  std::size_t largest_batch_ = 0;       // ever made
+  std::map<NodeId, Millis> ahead_max_;  // by how much each node's clock was ever ahead, or least behind
+  Millis leaps_ = 0;                    // of clocks
   std::optional<std::string> failure_;
 };
 
