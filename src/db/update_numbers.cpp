@@ -1,12 +1,15 @@
 // $inc, $mul and $bit.
 //
 // int32 with int32 stays int32 where the result fits, else it is int64; with an int64 it is int64; with a double it is
-// a double. A result beyond 64 bits is an error. The results of $inc are those of replication's counters
-// (replication/counter.hpp), bit for bit.
+// a double, with a decimal128 a decimal128. A result beyond 64 bits is an error. The results of $inc are those of
+// replication's counters (replication/counter.hpp), bit for bit, but for decimals: those are no counters, since a sum
+// that is rounded to 34 digits depends on the order of its terms.
 #include <bit>
 #include <cmath>
 #include <limits>
 
+#include "distri/db/decimal_math.hpp"
+#include "distri/db/number.hpp"
 #include "distri/db/update_program.hpp"
 
 namespace distri::db {
@@ -67,10 +70,11 @@ Result<> run_arithmetic(const UpdateAction& action, const Value* old, std::strin
                   action.name, shown(action.path), bson::type_name(old->type()));
   }
   if (old->type() == Type::kDecimal128 || operand.type() == Type::kDecimal128) {
-    return refuse(
-        mongo::kBadValue,
-        "{} at '{}': arithmetic with decimal128 is not supported; $set the result, or use integers or doubles",
-        action.name, shown(action.path));
+    const bson::Decimal128 a = to_decimal(*old);
+    const bson::Decimal128 b = to_decimal(operand);
+    const auto raw = (adds ? decimal_add(a, b) : decimal_multiply(a, b)).encode();
+    out.append_value(key, Value(Type::kDecimal128, {raw.data(), raw.size()}));
+    return {};
   }
   if (old->type() == Type::kDouble || operand.type() == Type::kDouble) {
     const double a = *old->to_double();

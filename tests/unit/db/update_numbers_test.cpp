@@ -34,8 +34,50 @@ TEST_CASE("$inc adds, keeps the narrowest type that holds the sum, and refuses w
       {R"({"_id":1,"a":null})", R"({"$inc":{"a":1}})", "!non-numeric type null"},
       {R"({"_id":1,"a":[1]})", R"({"$inc":{"a":1}})", "!non-numeric type array"},
       {R"({"_id":1})", R"({"$inc":{"a":null}})", "!TypeMismatch (14)"},
+  });
+}
+
+TEST_CASE("$inc and $mul with a decimal128 give a decimal128, which is set and not counted") {
+  struct Decimals {
+    const char* before;
+    const char* op;
+    const char* operand;
+    const char* after;
+  };
+  for (const Decimals& row : {
+           Decimals{"1", "$inc", R"({"$numberDecimal":"1.5"})", "2.5"},
+           Decimals{R"({"$numberLong":"9223372036854775807"})", "$inc", R"({"$numberDecimal":"1"})",
+                    "9223372036854775808"},
+           Decimals{"0.1", "$inc", R"({"$numberDecimal":"0.2"})", "0.3"},
+           Decimals{R"({"$numberDecimal":"0.1"})", "$inc", "0.2", "0.3"},
+           Decimals{R"({"$numberDecimal":"5"})", "$inc", "-7", "-2"},
+           Decimals{R"({"$numberDecimal":"1.10"})", "$inc", R"({"$numberDecimal":"2.2"})", "3.30"},
+           Decimals{R"({"$numberDecimal":"9999999999999999999999999999999999"})", "$inc", R"({"$numberDecimal":"0.6"})",
+                    "1.000000000000000000000000000000000E+34"},
+           Decimals{R"({"$numberDecimal":"Infinity"})", "$inc", R"({"$numberDecimal":"-Infinity"})", "NaN"},
+           Decimals{R"({"$numberDouble":"NaN"})", "$inc", R"({"$numberDecimal":"1"})", "NaN"},
+           Decimals{R"({"$numberDecimal":"1.5"})", "$mul", "2", "3.0"},
+           Decimals{"3", "$mul", R"({"$numberDecimal":"0.1"})", "0.3"},
+           Decimals{R"({"$numberLong":"9223372036854775807"})", "$mul", R"({"$numberDecimal":"10"})",
+                    "92233720368547758070"},
+           Decimals{R"({"$numberDecimal":"Infinity"})", "$mul", "0", "NaN"},
+           Decimals{R"({"$numberDecimal":"9E+6144"})", "$mul", R"({"$numberDecimal":"10"})", "Infinity"},
+       }) {
+    CAPTURE(row.before);
+    CAPTURE(row.operand);
+    const auto done = run(fmt::format(R"({{"_id":1,"a":{}}})", row.before),
+                          fmt::format(R"({{"{}":{{"a":{}}}}})", row.op, row.operand));
+    REQUIRE_MESSAGE(done.has_value(), (done ? "" : done.error().message));
+    CHECK(bson::to_json(done->document) == fmt::format(R"({{"_id":1,"a":{{"$numberDecimal":"{}"}}}})", row.after));
+    CHECK(done->deltas.view().empty());
+    CHECK(bson::to_json(done->set) == fmt::format(R"({{"a":{{"$numberDecimal":"{}"}}}})", row.after));
+  }
+  check_all({
+      {R"({"_id":1,"a":{"$numberDecimal":"1.5"}})", R"({"$inc":{"a":0}})", ""},
+      {R"({"_id":1,"a":"x"})", R"({"$inc":{"a":{"$numberDecimal":"1"}}})", "!non-numeric type string"},
       {R"({"_id":1})", R"({"$inc":{"a":{"$numberDecimal":"1.5"}}})", R"({"_id":1,"a":{"$numberDecimal":"1.5"}})"},
-      {R"({"_id":1,"a":1})", R"({"$inc":{"a":{"$numberDecimal":"1.5"}}})", "!$inc at 'a': arithmetic with decimal128"},
+      {R"({"_id":1,"a":{"b":[1]}})", R"({"$inc":{"a.b.0":{"$numberDecimal":"1.5"}}})",
+       R"({"_id":1,"a":{"b":[{"$numberDecimal":"2.5"}]}})"},
   });
 }
 
