@@ -40,7 +40,9 @@ struct PipelineWrite {
 
   std::string collection;
   bool replace_collection = false;  // $out: the results are all that it holds afterwards
-  // $merge: of a result whose `_id` is there, or not.
+  // $merge: the fields by which results and documents are the same; others than `_id` need a unique index on them.
+  std::vector<std::string> on{"_id"};
+  // Of a result whose document is there, or not.
   WhenMatched when_matched = WhenMatched::kMerge;
   WhenNotMatched when_not_matched = WhenNotMatched::kInsert;
 };

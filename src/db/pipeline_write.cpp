@@ -1,4 +1,6 @@
 // $out and $merge: what is to be done with the results.
+#include <algorithm>
+
 #include "distri/db/expression_node.hpp"
 #include "distri/db/pipeline_stage.hpp"
 
@@ -21,11 +23,23 @@ Result<std::string> collection_name(const Value& value) {
   return std::string(value.as_string());
 }
 
-Result<> check_on(const Value& value) {
-  const bool list = value.type() == Type::kArray && value.as_object().count() == 1;
-  const Value field = list ? value.as_object().begin()->value : value;
-  if (field.type() == Type::kString && field.as_string() == "_id") return {};
-  return refuse(51190, "'on' must be \"_id\": documents are told apart by that alone, not by {}", shown_value(value));
+Result<std::vector<std::string>> read_on(const Value& value) {
+  if (value.type() == Type::kString) return std::vector<std::string>{std::string(value.as_string())};
+  if (value.type() != Type::kArray) {
+    return refuse(51186, "'on' must be the name of a field, or a list of such, not {}", shown_value(value));
+  }
+  std::vector<std::string> on;
+  for (const Element& element : value.as_object()) {
+    if (element.value.type() != Type::kString) {
+      return refuse(51134, "'on' must be a list of names of fields, not of {}", kind_of(element.value));
+    }
+    const std::string_view name = element.value.as_string();
+    if (std::find(on.begin(), on.end(), name) != on.end())
+      return refuse(31465, "'on' names the field '{}' twice", shown(name));
+    on.emplace_back(name);
+  }
+  if (on.empty()) return refuse(51187, "'on' names no field");
+  return on;
 }
 
 Result<WhenMatched> when_matched(const Value& value) {
@@ -68,7 +82,7 @@ Result<PipelineWrite> parse_merge(const Value& value) {
     if (element.key == "into") {
       DISTRI_TRY(write.collection, collection_name(element.value));
     } else if (element.key == "on") {
-      DISTRI_TRY_VOID(check_on(element.value));
+      DISTRI_TRY(write.on, read_on(element.value));
     } else if (element.key == "whenMatched") {
       DISTRI_TRY(write.when_matched, when_matched(element.value));
     } else if (element.key == "whenNotMatched") {

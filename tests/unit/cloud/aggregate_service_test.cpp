@@ -256,3 +256,56 @@ TEST_CASE("Aggregate is a write only with $out and $merge, and never repeatable"
   CHECK(is_write({*find_document_service("AddDocument"), "c", "", "{}", wire::Format::kJson, 0}));
   CHECK_FALSE(is_write({*find_document_service("Count"), "c", "", "", wire::Format::kJson, 0}));
 }
+
+TEST_CASE("$merge by other fields than _id goes by a unique index on exactly these") {
+  Fixture f;
+  const auto merge = [&](std::string_view results, std::string_view options) {
+    f.good("DeleteDocument", R"({"all":true})");
+    for (const json& each : json::parse(results)) f.good("AddDocument", "", each.dump());
+    return f.call("Aggregate",
+                  fmt::format(R"({{"pipeline":[{{"$unset":"_id"}},{{"$merge":{{"into":"t",{}}}}}]}})", options));
+  };
+  const auto in_t = [&] {
+    return (*f.call_on("t", "ReadCollection", R"({"projection":{"_id":0},"sort":{"a":1,"b":1}})"))["documents"];
+  };
+  const auto refused = [&](std::string_view results, std::string_view options, std::string_view message) {
+    const json before = in_t();
+    const auto done = merge(results, options);
+    REQUIRE_FALSE(done.has_value());
+    CHECK_MESSAGE(done.error().message.find(message) != std::string::npos, done.error().message);
+    CHECK(in_t() == before);
+  };
+  f.good("AddDocument", "", "{}");
+  REQUIRE(f.call_on("t", "AddDocument", "", R"({"_id":"one","a":1,"b":{"c":1},"n":1})"));
+  REQUIRE(f.call_on("t", "CreateIndex", R"({"key":{"a":1}})"));
+  REQUIRE(f.call_on("t", "CreateIndex", R"({"key":{"b.c":-1,"a":1},"unique":true})"));
+  const std::string_view on = R"("on":["a","b.c"])";
+  refused(R"([{"a":1}])", R"("on":"a")", "Location51183 (51183)");
+  refused(R"([{"a":1,"b":{"c":1}}])", on, "Location51183 (51183)");  // not built yet
+  while (f.replica.build_indexes(100)) {
+  }
+  refused(R"([{"a":1}])", on, "Location51132 (51132): $merge: a result has no value at 'b.c'");
+  refused(R"([{"a":1,"b":{"d":1}}])", on, "has no value at 'b.c'");
+  refused(R"([{"a":null,"b":{"c":1}}])", on, "Location51132 (51132)");
+  refused(R"([{"a":[1],"b":{"c":1}}])", on, "Location51132 (51132)");
+  // One that is there, a new one, and one more that belongs to that.
+  CHECK((*merge(R"([{"a":1,"b":{"c":1},"m":5},{"a":2,"b":{"c":1},"m":6},{"a":2,"b":{"c":1},"k":7}])", on))["written"] ==
+        3);
+  CHECK(in_t() == json::parse(R"([{"a":1,"b":{"c":1},"n":1,"m":5},{"a":2,"b":{"c":1},"k":7,"m":6}])"));
+  CHECK((*f.call_on("t", "Count", R"({"filter":{"_id":"one"}})"))["count"] == 1);
+  CHECK((*merge(R"([{"a":1.0,"b":{"c":1}}])", R"("on":["b.c","a"],"whenMatched":"replace")"))["written"] == 1);
+  CHECK(in_t()[0] == json::parse(R"({"a":1.0,"b":{"c":1}})"));
+  refused(R"([{"a":1,"b":{"c":1}}])", R"("on":["a","b.c"],"whenMatched":"fail")", "DuplicateKey (11000)");
+  refused(R"([{"a":9,"b":{"c":1}}])", R"("on":["a","b.c"],"whenNotMatched":"fail")",
+          "MergeStageNoMatchingDocument (13113)");
+  CHECK((*merge(R"([{"a":9,"b":{"c":1}}])", R"("on":["a","b.c"],"whenNotMatched":"discard")"))["written"] == 0);
+  // With an _id of its own.
+  f.good("DeleteDocument", R"({"all":true})");
+  f.good("AddDocument", "", R"({"_id":"two","a":1,"b":{"c":1}})");
+  const std::string pipeline = R"({"pipeline":[{"$merge":{"into":"t","on":["a","b.c"]}}]})";
+  CHECK(f.bad("Aggregate", pipeline)
+            .message.starts_with("ImmutableField (66): $merge: the result {\"_id\":\"two\"} belongs to"));
+  f.good("DeleteDocument", R"({"all":true})");
+  f.good("AddDocument", "", R"({"_id":"one","a":7,"b":{"c":1}})");
+  CHECK(f.bad("Aggregate", pipeline).message.starts_with("DuplicateKey (11000): $merge: another document has the _id"));
+}
