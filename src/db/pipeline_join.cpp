@@ -2,7 +2,9 @@
 #include <algorithm>
 
 #include "distri/db/array_writer.hpp"
+#include "distri/db/database.hpp"
 #include "distri/db/expression_node.hpp"
+#include "distri/db/foreign_table.hpp"
 #include "distri/db/pipeline_stage.hpp"
 
 namespace distri::db {
@@ -101,7 +103,7 @@ class LookupRun final : public StageRun {
     std::optional<Filter> equal;
     if (spec_.local) {
       DISTRI_TRY(const Value local, evaluate(*spec_.local, outer_));
-      DISTRI_TRY(equal, equality(local));
+      DISTRI_TRY(equal, equal_to(is_missing(local) ? Value() : local));
     }
     bson::Builder values;
     for (const Expression& each : spec_.values) {
@@ -122,12 +124,32 @@ class LookupRun final : public StageRun {
     return {};
   }
 
-  // An array matches by its elements, missing as null, and a regular expression is only equal to itself.
-  Result<Filter> equality(const Value& local) const {
+  // Where the foreign field has no index, a hash table says which documents may match: from the second time on, since
+  // making it costs about as much as asking once.
+  Result<Filter> equal_to(const Value& local) {
+    bson::Document equal = equality(local);
+    const Collection* from = context_.database->find(spec_.from);
+    if (from == nullptr || spec_.foreign == "_id" || has_equality_index(*from, spec_.foreign))
+      return Filter::compile(equal);
+    if (!table_ && table_fits_ && asked_) {
+      table_.emplace(context_, spec_.foreign);
+      DISTRI_TRY(table_fits_, table_->build(*from, context_));
+      if (!table_fits_) table_.reset();
+    }
+    asked_ = true;
+    const auto candidates = table_ ? table_->candidates(local) : std::nullopt;
+    if (!candidates) return Filter::compile(equal);
+    bson::Builder both;
+    both.begin_array("$and").append_object("0", *candidates).append_object("1", equal).end();
+    return Filter::compile(std::move(both).finish());
+  }
+
+  // An array matches by its elements, and a regular expression is only equal to itself.
+  bson::Document equality(const Value& local) const {
     bson::Builder filter;
     if (local.type() != Type::kArray) {
-      filter.begin_object(spec_.foreign).append_value("$eq", is_missing(local) ? Value() : local).end();
-      return Filter::compile(std::move(filter).finish());
+      filter.begin_object(spec_.foreign).append_value("$eq", local).end();
+      return std::move(filter).finish();
     }
     bool listed = false;
     const auto is_regex = [](const Value& value) { return value.type() == Type::kRegex; };
@@ -150,11 +172,11 @@ class LookupRun final : public StageRun {
       }
       list.end().end();
       const bson::Document among = std::move(list).finish();
-      if (ways.size() == 0) return Filter::compile(among);  // the form that `_id` and indexes are good for
+      if (ways.size() == 0) return among;  // the form that `_id` and indexes are good for
       ways.append(Value(Type::kObject, among.bytes()));
     }
     filter.end();
-    return Filter::compile(std::move(filter).finish());
+    return std::move(filter).finish();
   }
 
   const LookupSpec& spec_;
@@ -163,6 +185,9 @@ class LookupRun final : public StageRun {
   std::optional<PipelineChain> inner_;
   DocumentList found_;
   MemoryCharge charge_;
+  std::optional<ForeignTable> table_;
+  bool table_fits_ = true;
+  bool asked_ = false;  // before
 };
 
 class LookupStage final : public Stage {

@@ -192,3 +192,55 @@ TEST_CASE("$out and $merge say what is to be written") {
   REQUIRE(joined.has_value());
   CHECK(joined->lookups() == std::vector<std::string>{"a", "z"});
 }
+
+TEST_CASE("$lookup without an index finds what it finds with one, whatever the values are") {
+  const std::vector<std::string> values = {"",
+                                           "null",
+                                           "0",
+                                           "1",
+                                           "1.0",
+                                           R"({"$numberLong":"1"})",
+                                           R"({"$numberDecimal":"1"})",
+                                           R"({"$numberDouble":"NaN"})",
+                                           R"({"$numberDouble":"-0.0"})",
+                                           R"("a")",
+                                           R"({"$symbol":"a"})",
+                                           R"({"$undefined":true})",
+                                           "[]",
+                                           "[1]",
+                                           "[1,1,2]",
+                                           "[[1]]",
+                                           "[null]",
+                                           R"([{"b":1}])",
+                                           R"({"b":1})",
+                                           R"({"b":[1,"a"]})",
+                                           R"({"$minKey":1})",
+                                           R"({"$regularExpression":{"pattern":"a","options":""}})",
+                                           R"(["a",{"$regularExpression":{"pattern":"a","options":""}}])",
+                                           "true",
+                                           R"({"$date":"1970-01-01T00:00:00Z"})"};
+  std::string documents = "[";
+  for (const std::string& value : values) {
+    if (documents.size() > 1) documents += ",";
+    documents += value.empty() ? "{}" : fmt::format(R"({{"k":{}}})", value);
+  }
+  documents += "]";
+  db::Database database;
+  put_all(database, "o", documents);
+  // As a local value it is an error.
+  const std::string_view undefined = R"({"$undefined":true})";
+  documents.replace(documents.find(undefined), undefined.size(), "false");
+  put_all(database, "c", documents);
+  for (const char* foreign : {"k", "k.b", "k.0"}) {
+    const std::string lookup = fmt::format(
+        R"({{"$lookup":{{"from":"o","localField":"k","foreignField":"{}","as":"f"}}}},{{"$project":{{"f._id":1}}}}])",
+        foreign);
+    // One document alone is one read through all.
+    std::string expected = "[";
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const std::string one = run_pipeline(fmt::format(R"([{{"$match":{{"_id":{}}}}},{})", i + 1, lookup), database);
+      expected += (i == 0 ? "" : ",") + one.substr(1, one.size() - 2);
+    }
+    CHECK(run_pipeline("[" + lookup, database) == expected + "]");
+  }
+}
