@@ -5,7 +5,7 @@
 namespace distri::db {
 namespace {
 
-void append_index_scan(bson::Builder& out, const Filter* filter, const ScanPlan& plan, const ScanCounts& counts) {
+void append_index_scan(bson::Builder& out, const std::vector<PathCondition>& conditions, const ScanPlan& plan) {
   const Index& index = *plan.index;
   const IndexDefinition& definition = index.definition();
   out.append_string("stage", "IXSCAN");
@@ -18,7 +18,6 @@ void append_index_scan(bson::Builder& out, const Filter* filter, const ScanPlan&
   out.append_bool("isSparse", definition.sparse);
   out.append_bool("isPartial", index.partial() != nullptr);
   out.append_string("direction", plan.backward ? "backward" : "forward");
-  const auto conditions = filter == nullptr ? std::vector<PathCondition>() : path_conditions(filter->root());
   const auto bounds = bounds_of(index, conditions, true);
   out.begin_object("indexBounds");
   for (std::size_t i = 0; i < definition.fields.size(); ++i) {
@@ -30,10 +29,15 @@ void append_index_scan(bson::Builder& out, const Filter* filter, const ScanPlan&
     out.end();
   }
   out.end();
-  out.append_int64("keysExamined", static_cast<std::int64_t>(counts.keys));
   if (!index.unindexable().empty()) {
     out.append_int64("unindexableDocuments", static_cast<std::int64_t>(index.unindexable().size()));
   }
+}
+
+// Documents have to be put in order.
+bool must_sort(const FindQuery& query, const ScanPlan& plan) {
+  if (!query.sort.empty()) return !plan.in_sort_order;
+  return (plan.kind == ScanPlan::Kind::kIndex && !plan.in_id_order) || plan.kind == ScanPlan::Kind::kUnion;
 }
 
 void append_access(bson::Builder& out, const FindQuery& query, const ScanPlan& plan, const ScanCounts& counts) {
@@ -42,9 +46,24 @@ void append_access(bson::Builder& out, const FindQuery& query, const ScanPlan& p
     case ScanPlan::Kind::kIndex:
       out.append_string("stage", "FETCH").append_int64("docsExamined", documents);
       out.begin_object("inputStage");
-      append_index_scan(out, query.filter, plan, counts);
+      append_index_scan(
+          out, query.filter == nullptr ? std::vector<PathCondition>() : path_conditions(query.filter->root()), plan);
+      out.append_int64("keysExamined", static_cast<std::int64_t>(counts.keys));
       out.end();
       return;
+    case ScanPlan::Kind::kUnion: {
+      out.append_string("stage", "FETCH").append_int64("docsExamined", documents);
+      out.begin_object("inputStage").append_string("stage", "OR");
+      out.append_int64("keysExamined", static_cast<std::int64_t>(counts.keys)).begin_array("inputStages");
+      std::size_t i = 0;
+      for (const ScanPlan& branch : plan.branches) {
+        out.begin_object(std::to_string(i++));
+        append_index_scan(out, branch.conditions, branch);
+        out.end();
+      }
+      out.end().end();
+      return;
+    }
     case ScanPlan::Kind::kIds:
       out.append_string("stage", "IDHACK").append_int64("keysExamined", static_cast<std::int64_t>(counts.keys));
       break;
@@ -56,12 +75,6 @@ void append_access(bson::Builder& out, const FindQuery& query, const ScanPlan& p
       break;
   }
   out.append_int64("docsExamined", documents);
-}
-
-// Documents have to be put in order.
-bool must_sort(const FindQuery& query, const ScanPlan& plan) {
-  if (!query.sort.empty()) return !plan.in_sort_order;
-  return plan.kind == ScanPlan::Kind::kIndex && !plan.in_id_order;
 }
 
 }  // namespace

@@ -35,6 +35,9 @@ class Conditions {
       case FilterOp::kLte:
       case FilterOp::kIn:
         break;
+      case FilterOp::kRegex:
+        if (in_element || node.regexes.front().prefix().empty()) return;
+        break;
       default:
         return;
     }
@@ -100,6 +103,8 @@ class Narrowing {
         return points_of({&leaf.operand, 1});
       case FilterOp::kIn:
         return leaf.regexes.empty() ? points_of(leaf.list) : void();
+      case FilterOp::kRegex:
+        return texts_with(leaf.regexes.front().prefix(), leaf.operand);
       default:
         return range(leaf.op, leaf.operand);
     }
@@ -114,6 +119,7 @@ class Narrowing {
       bounds_.texts = std::move(point_texts_);
     } else {
       bounds_.texts = {fmt::format("{}, {}", low_.empty() ? "[MinKey" : low_, high_.empty() ? "MaxKey]" : high_)};
+      if (!bounds_.also.empty()) bounds_.texts.emplace_back("[the regular expression itself]");
     }
     return std::move(bounds_);
   }
@@ -174,6 +180,16 @@ class Narrowing {
     }
   }
 
+  // Texts that begin so, and the regular expression itself where it stands as a value.
+  void texts_with(const std::string& prefix, const Value& regex) {
+    std::string first(1, bson::order_key_kind(Type::kString));
+    first += prefix;
+    narrow_low_ = narrow_high_ = true;
+    lower(after_prefix(first), fmt::format("\"{}...\")", shown(prefix)));
+    raise(std::move(first), fmt::format("[\"{}\"", shown(prefix)));
+    if (regex.type() == Type::kRegex) bounds_.also.push_back(bson::order_key(regex));
+  }
+
   void raise(std::string first, std::string text) {
     if (first <= bounds_.first) return;
     bounds_.first = std::move(first);
@@ -210,6 +226,7 @@ FieldBounds bounds_of_path(std::string_view path, const std::vector<PathConditio
 
 // `key` complemented: what was from `first` up to `end` is from complement(end) on.
 void turn_around(FieldBounds& bounds) {
+  for (std::string& point : bounds.also) complement(point);
   if (bounds.points) {
     for (std::string& point : *bounds.points) complement(point);
     std::sort(bounds.points->begin(), bounds.points->end());
@@ -279,6 +296,8 @@ std::vector<KeyRange> ranges_of(const Index& index, const std::vector<FieldBound
     } else if (!prefix.empty()) {
       out.end = after_prefix(prefix);
     }
+    if (range == nullptr) continue;
+    for (const std::string& point : range->also) ranges.push_back({prefix + point, after_prefix(prefix + point)});
   }
   return ranges;
 }

@@ -33,6 +33,7 @@ struct FieldBounds {
   std::optional<std::vector<std::string>> points;  // exactly these, sorted, each once
   std::string first;                               // else from here on; empty: from the beginning
   std::optional<std::string> end;                  // up to here (excluded); nullopt: to the end
+  std::vector<std::string> also;                   // and these points beside that stretch
   std::vector<std::string> texts;                  // "[1, 5)", where they are asked for
 
   bool bounded() const { return points || !first.empty() || end; }

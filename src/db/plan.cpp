@@ -11,19 +11,27 @@
 namespace distri::db {
 namespace {
 
+constexpr std::size_t kUnionBranchesMax = 100;
+
 struct Candidate {
   ScanPlan plan;
   std::uint64_t entries = 0;  // in its ranges; of more than were counted: all
 };
 
 // Does the index hold everything that the filter can match?
-bool holds_all(const Index& index, const Filter* filter) {
-  if (const Filter* partial = index.partial()) return filter != nullptr && implies(filter->root(), partial->root());
+bool holds_all(const Index& index, const FilterNode* filter) {
+  if (const Filter* partial = index.partial()) return filter != nullptr && implies(*filter, partial->root());
   if (!index.definition().sparse) return true;
   const auto& fields = index.definition().fields;
-  return filter != nullptr && std::any_of(fields.begin(), fields.end(), [&](const SortKey& field) {
-           return implies_existence(filter->root(), field.path);
-         });
+  return filter != nullptr && std::any_of(fields.begin(), fields.end(),
+                                          [&](const SortKey& field) { return implies_existence(*filter, field.path); });
+}
+
+// The $or that must hold: at the top and inside $and.
+void find_alternatives(const FilterNode& node, std::vector<const FilterNode*>& found) {
+  if (node.op == FilterOp::kOr) found.push_back(&node);
+  if (node.op != FilterOp::kAnd) return;
+  for (const FilterNode& child : node.children) find_alternatives(child, found);
 }
 
 // Entries in the ranges, counted up to `most`.
@@ -76,7 +84,9 @@ class Planner {
  public:
   Planner(const Collection& collection, const ReadShape& read)
       : collection_(collection), read_(read), sorted_(read.sort != nullptr && !read.sort->empty()) {
-    if (read.filter != nullptr) conditions_ = path_conditions(read.filter->root());
+    if (read.filter == nullptr) return;
+    root_ = &read.filter->root();
+    conditions_ = path_conditions(*root_);
   }
 
   Result<ScanPlan> choose() {
@@ -98,6 +108,7 @@ class Planner {
         best = std::move(candidate);
       }
     }
+    if (auto branches = best_union(best ? best->entries : third)) best = std::move(branches);
     if (ordered && takes_order(*ordered, best, third)) {
       best = std::move(ordered);
       best->entries = std::min(best->entries, read_.wanted);
@@ -123,7 +134,7 @@ class Planner {
     if (index == nullptr || !index->ready()) {
       return refuse(mongo::kBadValue, "hint: there is no index '{}', or it is not built yet", shown(read_.hint));
     }
-    if (!holds_all(*index, read_.filter)) {
+    if (!holds_all(*index, root_)) {
       return refuse(mongo::kBadValue, "hint: the index '{}' does not hold all documents that can match",
                     shown(read_.hint));
     }
@@ -131,13 +142,7 @@ class Planner {
   }
 
   ScanPlan plan_of(const Index& index) const {
-    ScanPlan plan;
-    plan.kind = ScanPlan::Kind::kIndex;
-    plan.index = &index;
-    plan.bounds = bounds_of(index, conditions_);
-    plan.ranges = ranges_of(index, plan.bounds, plan.fields_used);
-    std::sort(plan.ranges.begin(), plan.ranges.end(),
-              [](const KeyRange& a, const KeyRange& b) { return a.first < b.first; });
+    ScanPlan plan = bounded_by(index, conditions_);
     const auto is_point = [](const FieldBounds& bounds) { return bounds.single_point(); };
     if (sorted_) {
       plan.in_sort_order = find_sort_order(plan, *read_.sort);
@@ -148,8 +153,64 @@ class Planner {
     return plan;
   }
 
+  static ScanPlan bounded_by(const Index& index, const std::vector<PathCondition>& conditions) {
+    ScanPlan plan;
+    plan.kind = ScanPlan::Kind::kIndex;
+    plan.index = &index;
+    plan.bounds = bounds_of(index, conditions);
+    plan.ranges = ranges_of(index, plan.bounds, plan.fields_used);
+    std::sort(plan.ranges.begin(), plan.ranges.end(),
+              [](const KeyRange& a, const KeyRange& b) { return a.first < b.first; });
+    return plan;
+  }
+
+  // Of the $or that must hold the one whose branches have the fewest entries together, if fewer than `most`.
+  std::optional<Candidate> best_union(std::uint64_t most) const {
+    std::optional<Candidate> best;
+    std::vector<const FilterNode*> alternatives;
+    if (root_ != nullptr) find_alternatives(*root_, alternatives);
+    for (const FilterNode* each : alternatives) {
+      auto candidate = union_of(*each, best ? best->entries : std::min(most, limit_of(Candidate())));
+      if (candidate) best = std::move(candidate);
+    }
+    return best;
+  }
+
+  // nullopt: a branch has no bounds, or there are `most` entries or more.
+  std::optional<Candidate> union_of(const FilterNode& either, std::uint64_t most) const {
+    if (either.children.size() > kUnionBranchesMax) return std::nullopt;
+    Candidate all;
+    all.plan.kind = ScanPlan::Kind::kUnion;
+    for (const FilterNode& branch : either.children) {
+      std::optional<Candidate> best;
+      const std::vector<PathCondition> conditions = conditions_in(branch);
+      for (const auto& index : collection_.indexes()) {
+        if (!index->ready() || !(holds_all(*index, &branch) || holds_all(*index, root_))) continue;
+        Candidate candidate{bounded_by(*index, conditions)};
+        if (!candidate.plan.bounds[0].bounded()) continue;
+        candidate.entries = count_entries(candidate.plan, best ? best->entries : most);
+        if (!best || candidate.entries < best->entries) best = std::move(candidate);
+      }
+      if (!best || (all.entries += best->entries) >= most) return std::nullopt;
+      best->plan.conditions = conditions;
+      all.plan.branches.push_back(std::move(best->plan));
+    }
+    return all;
+  }
+
+  // Those of a branch, and those that must hold in any case.
+  std::vector<PathCondition> conditions_in(const FilterNode& branch) const {
+    std::vector<PathCondition> all = conditions_;
+    const std::size_t groups = all.empty() ? 0 : all.back().group + 1;
+    for (PathCondition& condition : path_conditions(branch)) {
+      condition.group += groups;
+      all.push_back(std::move(condition));
+    }
+    return all;
+  }
+
   std::optional<Candidate> candidate_of(const Index& index) const {
-    if (!index.ready() || !holds_all(index, read_.filter)) return std::nullopt;
+    if (!index.ready() || !holds_all(index, root_)) return std::nullopt;
     // The usual case that the index is of no use costs nothing more.
     const std::string& first = index.definition().fields[0].path;
     const bool named = std::any_of(conditions_.begin(), conditions_.end(),
@@ -190,6 +251,7 @@ class Planner {
   const Collection& collection_;
   const ReadShape& read_;
   bool sorted_;
+  const FilterNode* root_ = nullptr;  // nullptr: no filter
   std::vector<PathCondition> conditions_;
 };
 

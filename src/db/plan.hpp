@@ -12,7 +12,9 @@
 //   - for a sort, an index that has its order can be left after w documents: it is taken when its bounds are as good as
 //     any, or when about w * k_order / k entries are less than half of the k of the best other index, or, without such
 //     an index, when w <= n / 3;
-//   - a stretch of `_id`s ($gt and so on) that is shorter wins over an index.
+//   - a stretch of `_id`s ($gt and so on) that is shorter wins over an index;
+//   - an $or that must hold is read by the indexes of its branches when each has bounds, and all together have fewer
+//     entries than the best index otherwise.
 //
 // Partial and sparse indexes are used only when the filter implies that they hold all that can match.
 // Threads: none; a plan is valid until the collection changes. Errors: a hint that cannot be followed.
@@ -26,7 +28,7 @@
 namespace distri::db {
 
 struct ScanPlan {
-  enum class Kind : std::uint8_t { kCollection, kIds, kIdRange, kIndex };
+  enum class Kind : std::uint8_t { kCollection, kIds, kIdRange, kIndex, kUnion };
   Kind kind = Kind::kCollection;
 
   // Of kIndex:
@@ -38,6 +40,10 @@ struct ScanPlan {
   bool in_sort_order = false;   // or of the sort, equal ones in any order
   bool backward = false;        // read from the end
   std::size_t sort_fields = 0;  // in_sort_order: up to here the fields are single points or of the sort
+
+  // Of kUnion: a scan of an index for each branch of an $or. Documents may be in several.
+  std::vector<ScanPlan> branches;
+  std::vector<PathCondition> conditions;  // of a branch: what its bounds were made of
 };
 
 // What is to be read. `wanted`: how many documents in order make a page; kAll for all.

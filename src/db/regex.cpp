@@ -12,6 +12,7 @@
 namespace distri::db {
 
 struct Regex::Code {
+  std::string prefix;
   pcre2_code* code = nullptr;
   pcre2_match_context* limits = nullptr;
   // The scratch memory of the last search, so that the next one allocates nothing. Whoever searches takes it and puts
@@ -81,6 +82,7 @@ Result<Regex> Regex::compile(std::string_view where, std::string_view pattern, s
   if (code->limits == nullptr) return fail(distri::Code::kInternal, "{}: no memory for a regular expression", where);
   pcre2_set_match_limit(code->limits, kRegexStepsMax);
   pcre2_set_heap_limit(code->limits, kRegexMemoryKibMax);
+  code->prefix = literal_prefix(pattern, options);
   return Regex(std::move(code));
 }
 
@@ -88,6 +90,10 @@ Regex::Regex(std::unique_ptr<Code> code) : code_(std::move(code)) {}
 Regex::Regex(Regex&&) noexcept = default;
 Regex& Regex::operator=(Regex&&) noexcept = default;
 Regex::~Regex() = default;
+
+const std::string& Regex::prefix() const {
+  return code_->prefix;
+}
 
 namespace {
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +19,10 @@ inline constexpr std::size_t kRegexPatternBytesMax = 16'384;
 inline constexpr std::uint32_t kRegexStepsMax = 100'000;      // of the matcher, in one text
 inline constexpr std::uint32_t kRegexMemoryKibMax = 4 << 10;  // of the matcher, in one text
 
+// All texts that match begin with this; empty: nothing is known. For patterns that begin with ^ and go on with
+// characters that stand for themselves, without the options i, m and x and without alternatives.
+std::string literal_prefix(std::string_view pattern, std::string_view options);
+
 class Regex {
  public:
   // `options`: of i, m, s, x, u. `where` begins the message: "filter: '$regex' at 'a'".
@@ -26,6 +31,9 @@ class Regex {
   Regex(Regex&&) noexcept;
   Regex& operator=(Regex&&) noexcept;
   ~Regex();
+
+  // literal_prefix() of what it was compiled from.
+  const std::string& prefix() const;
 
   enum class Outcome : std::uint8_t { kNo, kYes, kLimit };
   // Precondition: `text` is UTF-8.

@@ -1,6 +1,7 @@
 #include "distri/db/scan.hpp"
 
 #include <algorithm>
+#include <span>
 #include <unordered_set>
 
 #include "distri/utils/check.hpp"
@@ -33,14 +34,27 @@ bool each_entry(const ScanPlan& plan, ScanCounts& counts, const Visit& visit) {
   return std::all_of(plan.ranges.begin(), plan.ranges.end(), one);
 }
 
+bool reads_index(const ScanPlan& plan) {
+  return plan.kind == ScanPlan::Kind::kIndex || plan.kind == ScanPlan::Kind::kUnion;
+}
+
+// The scans of one index that it consists of.
+std::span<const ScanPlan> branches_of(const ScanPlan& plan) {
+  if (plan.kind == ScanPlan::Kind::kUnion) return plan.branches;
+  return {&plan, 1};
+}
+
 // The documents that the plan's ranges and the unindexable list name, each once, in the order of `_id`.
 std::vector<std::string_view> gather(const ScanPlan& plan, const std::string* after, ScanCounts& counts) {
-  std::vector<std::string_view> ids(plan.index->unindexable().begin(), plan.index->unindexable().end());
-  each_entry(plan, counts, [&](const IndexEntry& entry) {
-    const std::string_view id = entry.id_key();
-    if (after == nullptr || id > *after) ids.push_back(id);
-    return true;
-  });
+  std::vector<std::string_view> ids;
+  for (const ScanPlan& branch : branches_of(plan)) {
+    ids.insert(ids.end(), branch.index->unindexable().begin(), branch.index->unindexable().end());
+    each_entry(branch, counts, [&](const IndexEntry& entry) {
+      const std::string_view id = entry.id_key();
+      if (after == nullptr || id > *after) ids.push_back(id);
+      return true;
+    });
+  }
   if (after != nullptr) std::erase_if(ids, [&](std::string_view id) { return id <= *after; });
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
@@ -89,11 +103,12 @@ Result<> scan_by_id(const Collection& collection, const Filter* filter, const Sc
     if (!matched) failed = fail(std::move(matched).error());
     return matched && (!*matched || take(key, record));
   };
-  if (plan.kind != ScanPlan::Kind::kIndex) {
+  if (!reads_index(plan)) {
     each_without_index(collection, filter, after, counts, visit);
     return failed;
   }
-  const bool each_once = !plan.index->multikey() && plan.index->unindexable().empty();
+  const bool each_once =
+      plan.kind == ScanPlan::Kind::kIndex && !plan.index->multikey() && plan.index->unindexable().empty();
   if (plan.in_id_order || (!ordered && each_once && after == nullptr)) {
     ScanPlan resumed = plan;
     if (after != nullptr) {
@@ -117,17 +132,21 @@ void scan_candidates(const Collection& collection, const Filter* filter, const S
     ++counts.documents;
     return take(key, record);
   };
-  if (plan.kind != ScanPlan::Kind::kIndex) return each_without_index(collection, filter, nullptr, counts, visit);
-  for (const std::string& id : plan.index->unindexable()) {
-    if (!visit(id, record_of(collection, id))) return;
-  }
+  if (!reads_index(plan)) return each_without_index(collection, filter, nullptr, counts, visit);
   std::unordered_set<std::string_view> seen;
-  const bool may_repeat = plan.index->multikey();
-  each_entry(plan, counts, [&](const IndexEntry& entry) {
-    const std::string_view id = entry.id_key();
-    if (may_repeat && !seen.insert(id).second) return true;
-    return visit(id, record_of(collection, id));
-  });
+  for (const ScanPlan& branch : branches_of(plan)) {
+    const bool may_repeat = plan.kind == ScanPlan::Kind::kUnion || branch.index->multikey();
+    for (const std::string& id : branch.index->unindexable()) {
+      if (may_repeat && !seen.insert(id).second) continue;
+      if (!visit(id, record_of(collection, id))) return;
+    }
+    const bool complete = each_entry(branch, counts, [&](const IndexEntry& entry) {
+      const std::string_view id = entry.id_key();
+      if (may_repeat && !seen.insert(id).second) return true;
+      return visit(id, record_of(collection, id));
+    });
+    if (!complete) return;
+  }
 }
 
 }  // namespace distri::db

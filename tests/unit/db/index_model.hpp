@@ -33,6 +33,7 @@ class IndexModel {
   std::uint64_t with_hint() const { return with_hint_; }  // a hint was followed
   std::uint64_t in_order() const { return in_order_; }    // without a sort stage
   std::uint64_t multikey() const { return multikey_; }
+  std::uint64_t unions() const { return unions_; }  // of indexes, for an $or
 
  private:
   std::uint64_t below(std::uint64_t bound) { return source_.below(bound); }
@@ -76,7 +77,8 @@ class IndexModel {
                                                R"({"$minKey":1})",
                                                R"({"$maxKey":1})",
                                                R"({"$timestamp":{"t":1,"i":2}})",
-                                               R"({"$regularExpression":{"pattern":"a","options":""}})"};
+                                               R"({"$regularExpression":{"pattern":"a","options":""}})",
+                                               R"({"$regularExpression":{"pattern":"^a","options":""}})"};
     // Small numbers often, so that documents share values.
     return below(2) == 0 ? std::to_string(below(4)) : one_of(kScalars);
   }
@@ -131,7 +133,12 @@ class IndexModel {
   }
 
   std::string comparison() {
-    switch (below(9)) {
+    static constexpr const char* kPatterns[] = {"^a", "^ab?", "^b", "^a|b", "^", "a", "^a[^b]", "^(a)", "^\\\\x61"};
+    switch (below(11)) {
+      case 9:
+        return "{\"$regex\":\"" + one_of(kPatterns) + "\"}";
+      case 10:
+        return "{\"$regularExpression\":{\"pattern\":\"" + one_of(kPatterns) + "\",\"options\":\"\"}}";
       case 0:
       case 1:
         return "{\"$eq\":" + value(1) + "}";
@@ -167,12 +174,23 @@ class IndexModel {
     }
   }
 
+  // Mostly one for which some index has bounds.
+  std::string bounded() {
+    if (indexed_.indexes().empty()) return condition(0);
+    const auto& index = indexed_.indexes()[below(indexed_.indexes().size())];
+    return "{\"" + index->definition().fields.front().path + "\":" + comparison() + "}";
+  }
+
   std::string filter() {
-    switch (below(4)) {
+    switch (below(6)) {
       case 0:
         return "{}";
       case 1:
         return condition(2);
+      case 4:
+        return "{\"$or\":[" + bounded() + "," + bounded() + "]}";
+      case 5:
+        return "{\"$or\":[" + bounded() + "," + condition(1) + "," + bounded() + "],\"$and\":[" + condition(0) + "]}";
       default:
         return "{\"$and\":[" + condition(1) + "," + condition(2) + "]}";
     }
@@ -254,6 +272,7 @@ class IndexModel {
     naive.hint = "$natural";
     if (const auto explained = db::explain(indexed_, query)) {
       const std::string text = bson::to_json(*explained);
+      unions_ += text.find("\"stage\":\"OR\"") != std::string::npos ? 1 : 0;
       by_index_ += hint.empty() && text.find("IXSCAN\",\"keyPattern") != std::string::npos ? 1 : 0;
       in_order_ +=
           text.find("IXSCAN\",\"keyPattern") != std::string::npos && text.find("SORT") == std::string::npos ? 1 : 0;
@@ -309,6 +328,7 @@ class IndexModel {
   std::uint64_t with_hint_ = 0;
   std::uint64_t in_order_ = 0;
   std::uint64_t multikey_ = 0;
+  std::uint64_t unions_ = 0;
 };
 
 }  // namespace distri::test

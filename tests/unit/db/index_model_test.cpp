@@ -14,6 +14,7 @@ TEST_CASE("a collection with indexes answers like one without, whatever is writt
   std::uint64_t with_hint = 0;
   std::uint64_t in_order = 0;
   std::uint64_t multikey = 0;
+  std::uint64_t unions = 0;
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     Random random(seed);
     test::IndexModel<Random> model(random);
@@ -26,13 +27,15 @@ TEST_CASE("a collection with indexes answers like one without, whatever is writt
     with_hint += model.with_hint();
     in_order += model.in_order();
     multikey += model.multikey();
+    unions += model.unions();
   }
   // The test has looked at what it is for.
   MESSAGE(questions, " questions, ", by_index, " by the planner's index, ", with_hint, " with a hint, ", in_order,
-          " in the order of an index, ", multikey, " with arrays");
+          " in the order of an index, ", multikey, " with arrays, ", unions, " by several indexes");
   CHECK(questions > 3000);
   CHECK(by_index > 100);
   CHECK(with_hint > 1000);
   CHECK(in_order > 100);
   CHECK(multikey > 100);
+  CHECK(unions > 30);
 }

@@ -206,4 +206,112 @@ TEST_CASE("sparse and partial indexes are used only for what they hold") {
         "BadValue (2): hint: there is no index 'none', or it is not built yet");
 }
 
+TEST_CASE("A regular expression that begins with ^ and plain characters bounds an index of texts") {
+  Collection collection = hundred();
+  put(collection, R"({"_id":200,"c":{"$regularExpression":{"pattern":"^x1","options":""}}})");
+  put(collection, R"({"_id":201,"c":["a","x15"]})");
+  put(collection, R"({"_id":202,"c":{"$symbol":"x16"}})");
+  create(collection, R"({"key":{"c":1}})");
+  Answer answer = ask(collection, R"({"c":{"$regex":"^x1"}})");
+  CHECK(answer.stages == "SORT FETCH IXSCAN c_1");
+  CHECK(answer.bounds == R"x({"c":["[\"x1\", \"x1...\")"]})x");
+  CHECK(answer.keys == 12);
+  answer = ask(collection, R"({"c":{"$regularExpression":{"pattern":"^x1","options":""}}})");
+  CHECK(answer.bounds == R"x({"c":["[\"x1\", \"x1...\")","[the regular expression itself]"]})x");
+  CHECK(answer.keys == 13);
+  CHECK(answer.ids.ends_with("200 201 202"));
+  CHECK(ask(collection, R"({"c":{"$regex":"^x1","$lt":"x12"}})").stages == "SORT FETCH IXSCAN c_1");
+  CHECK(ask(collection, R"({"c":{"$regex":"^x1","$options":"i"}})").stages == "COLLSCAN");
+  CHECK(ask(collection, R"({"c":{"$regex":"x1"}})").stages == "COLLSCAN");
+  CHECK(ask(collection, R"({"c":{"$not":{"$regex":"^x1"}}})").stages == "COLLSCAN");
+  create(collection, R"({"key":{"c":-1},"name":"down"})");
+  CHECK(ask(collection, R"({"c":{"$regularExpression":{"pattern":"^x1","options":""}}})", "{}", 0, "down").keys == 13);
+}
+
+TEST_CASE("How much of a regular expression bounds an index") {
+  struct Row {
+    const char* pattern;
+    const char* options;
+    const char* prefix;
+  };
+  Collection collection = hundred();
+  create(collection, R"({"key":{"c":1}})");
+  for (const Row& row : {
+           Row{"^abc", "", "abc"},
+           Row{"^abc", "su", "abc"},
+           Row{"^abc", "i", ""},
+           Row{"^abc", "m", ""},
+           Row{"^abc", "x", ""},
+           Row{"abc", "", ""},
+           Row{"^", "", ""},
+           Row{"", "", ""},
+           Row{"^abc|d", "", ""},
+           Row{"^abc*", "", "ab"},
+           Row{"^abc?d", "", "ab"},
+           Row{"^abc{0,1}", "", "ab"},
+           Row{"^abc+d", "", "abc"},
+           Row{"^a.c", "", "a"},
+           Row{"^a[bc]", "", "a"},
+           Row{"^(ab)c", "", ""},
+           Row{"^ab$", "", "ab"},
+           Row{"^a\\.b", "", "a.b"},
+           Row{"^a\\.*b", "", "a"},
+           Row{"^a\\d", "", "a"},
+           Row{"^a\\b", "", "a"},
+           Row{"^a b#c", "", "a b#c"},
+           Row{"^\xc3\xa4\xc3\xb6?", "", "\xc3\xa4"},
+           Row{"^\xc3\xa4*", "", ""},
+           Row{"\\Aab", "", ""},
+           Row{"(*UCP)^ab", "", ""},
+           Row{"^a^b", "", "a"},
+           Row{"^a\\Q.\\E", "", "a"},
+           Row{"^ab-c/d", "", "ab-c/d"},
+       }) {
+    std::string pattern;
+    for (const char* c = row.pattern; *c != 0; ++c) pattern += *c == '\\' ? "\\\\" : std::string(1, *c);
+    const Answer answer =
+        ask(collection, fmt::format(R"({{"c":{{"$regex":"{}","$options":"{}"}}}})", pattern, row.options));
+    if (*row.prefix == 0) {
+      CHECK_MESSAGE(answer.stages == "COLLSCAN", row.pattern);
+    } else {
+      CHECK_MESSAGE(answer.bounds == fmt::format(R"x({{"c":["[\"{0}\", \"{0}...\")"]}})x", row.prefix), row.pattern);
+    }
+  }
+}
+
+TEST_CASE("An $or is read by the indexes of its branches, each document once") {
+  Collection collection = hundred();
+  create(collection, R"({"key":{"a":1}})");
+  create(collection, R"({"key":{"c":1}})");
+  create(collection, R"({"key":{"b":1,"a":1}})");
+  Answer answer = ask(collection, R"({"$or":[{"a":{"$lt":3}},{"c":{"$gte":"x98"}},{"a":2}]})");
+  CHECK(answer.stages == "SORT FETCH OR");
+  CHECK(answer.ids == "0 1 2 98 99");
+  CHECK(answer.keys == 6);
+  CHECK(answer.documents == 5);
+  answer = ask(collection, R"({"$or":[{"a":{"$lt":3}},{"c":{"$gte":"x98"}}]})", R"({"c":-1})");
+  CHECK(answer.stages == "SORT FETCH OR");
+  CHECK(answer.ids == "99 98 2 1 0");
+  // With what must hold beside it.
+  answer = ask(collection, R"({"b":7,"$or":[{"a":{"$lt":30}},{"a":{"$gt":90}}]})");
+  CHECK(answer.stages == "SORT FETCH OR");
+  CHECK(answer.ids == "7 17 27 97");
+  CHECK(answer.keys == 4);
+  CHECK(ask(collection, R"({"$or":[{"a":1},{"c":{"$regex":"^x5"}}]})").stages == "SORT FETCH OR");
+  CHECK(ask(collection, R"({"$or":[{"a":1},{"none":2}]})").stages == "COLLSCAN");
+  CHECK(ask(collection, R"({"$or":[{"a":{"$gte":10}},{"c":"x01"}]})").stages == "COLLSCAN");
+  CHECK(ask(collection, R"({"$nor":[{"a":1},{"c":"x01"}]})").stages == "COLLSCAN");
+  CHECK(ask(collection, R"({"a":5,"$or":[{"a":1},{"a":{"$lt":50}}]})").stages == "FETCH IXSCAN a_1");
+}
+
+TEST_CASE("Partial and sparse indexes serve a branch that implies them") {
+  Collection collection = hundred();
+  create(collection, R"({"key":{"a":1},"partialFilterExpression":{"b":{"$lt":3}}})");
+  create(collection, R"({"key":{"c":1},"sparse":true})");
+  CHECK(ask(collection, R"({"$or":[{"a":1,"b":1},{"c":"x05"}]})").stages == "SORT FETCH OR");
+  CHECK(ask(collection, R"({"b":1,"$or":[{"a":1},{"c":"x05"}]})").stages == "SORT FETCH OR");
+  CHECK(ask(collection, R"({"$or":[{"a":1},{"c":"x05"}]})").stages == "COLLSCAN");
+  CHECK(ask(collection, R"({"$or":[{"a":1,"b":1},{"c":null}]})").stages == "COLLSCAN");
+}
+
 }  // namespace distri::db::test
