@@ -16,7 +16,7 @@ constexpr std::int64_t kCompleteMs = 60'000;
 constexpr std::int64_t kAloneMs = 3'000;
 // Documents or keys of one slice of building indexes, meant to take less than a millisecond.
 constexpr std::size_t kIndexSlice = 400;
-constexpr std::size_t kExpirySlice = 100;  // documents of a turn
+constexpr std::size_t kSweepSlice = 100;  // documents of a turn
 constexpr std::int64_t kIndexPauseMs = 1;
 
 unsigned worker_count(unsigned configured) {
@@ -184,7 +184,7 @@ void CloudNode::Impl::tick() {
   dispatcher->tick(clock.monotonic_ns());
   documents->set_memory(memory().total(), config.memory_bytes_max);
   if (replica->database().building_indexes() && !building_indexes) build_indexes();
-  if (!expiring) expire_documents();
+  if (!sweeping) sweep();
   tick_timer = loop.after(kTickMs, [this] { tick(); });
 }
 
@@ -194,9 +194,9 @@ void CloudNode::Impl::build_indexes() {
   if (building_indexes) index_timer = loop.after(kIndexPauseMs, [this] { build_indexes(); });
 }
 
-void CloudNode::Impl::expire_documents() {
-  expiring = state == State::kServing && replica->expire(kExpirySlice, clock.wall_ms());
-  if (expiring) expiry_timer = loop.after(kIndexPauseMs, [this] { expire_documents(); });
+void CloudNode::Impl::sweep() {
+  sweeping = state == State::kServing && replica->sweep(kSweepSlice, clock.wall_ms());
+  if (sweeping) sweep_timer = loop.after(kIndexPauseMs, [this] { sweep(); });
 }
 
 void CloudNode::Impl::become_ready_if_complete() {

@@ -1,4 +1,7 @@
 // CreateCollection, ModifyCollection, DropCollection, ListCollections, CollectionStats and DatabaseStats.
+#include <algorithm>
+#include <array>
+
 #include "distri/bson/compare.hpp"
 #include "distri/cloud/document_services.hpp"
 #include "distri/cloud/request_text.hpp"
@@ -13,7 +16,23 @@ namespace {
 using db::CollectionOptions;
 
 bool names_options(bson::View params) {
-  return params.find("validator") || params.find("validationLevel") || params.find("validationAction");
+  constexpr std::array<std::string_view, 8> kNames = {
+      "validator", "validationLevel", "validationAction", "capped", "size", "max", "cappedSize", "cappedMax"};
+  return std::any_of(kNames.begin(), kNames.end(),
+                     [&](std::string_view name) { return params.find(name).has_value(); });
+}
+
+// ModifyCollection calls them by other names than CreateCollection, as MongoDB does.
+Result<> change_cap(CollectionOptions& options, bson::View params) {
+  const auto size = params.find("cappedSize");
+  const auto max = params.find("cappedMax");
+  if (!size && !max) return {};
+  if (!options.cap)
+    return db::refuse(db::mongo::kInvalidOptions, "'cappedSize' and 'cappedMax': the collection is not capped");
+  bson::Builder given;
+  if (size) given.append_value("size", *size);
+  if (max) given.append_value("max", *max);
+  return db::change_options(options, std::move(given).finish());
 }
 
 Bytes options_key(std::string_view collection) {
@@ -75,8 +94,10 @@ Result<Bytes> DocumentServices::create_collection(const DocumentCall& call, bson
 Result<Bytes> DocumentServices::modify_collection(const DocumentCall& call, bson::View params) {
   const auto index = params.find("index");
   if (!names_options(params) && !index) {
-    return fail(Code::kInvalidArgument,
-                "ModifyCollection needs what to change: 'validator', 'validationLevel', 'validationAction' or 'index'");
+    return fail(
+        Code::kInvalidArgument,
+        "ModifyCollection needs what to change: 'validator', 'validationLevel', 'validationAction', 'cappedSize', "
+        "'cappedMax' or 'index'");
   }
   const db::Collection* collection = replica_.database().find(call.collection);
   if (collection == nullptr)
@@ -88,6 +109,7 @@ Result<Bytes> DocumentServices::modify_collection(const DocumentCall& call, bson
   CollectionOptions options = replica_.database().options(call.collection);
   const CollectionOptions before = options;
   DISTRI_TRY_VOID(db::change_options(options, params));
+  DISTRI_TRY_VOID(change_cap(options, params));
   // What can be refused comes first.
   bool modified = !(options == before);
   if (index) {
@@ -146,6 +168,10 @@ Result<Bytes> DocumentServices::collection_stats(const DocumentCall& call) {
   for (const auto& index : collection->indexes()) append_count(reply, index->definition().name, index->bytes());
   reply.end();
   append_count(reply, "totalSize", sizes.bytes + sizes.index_bytes);
+  const auto& cap = replica_.database().options(call.collection).cap;
+  reply.append_bool("capped", cap.has_value());
+  if (cap) append_count(reply, "maxSize", static_cast<std::uint64_t>(cap->bytes));
+  if (cap && cap->documents > 0) append_count(reply, "max", static_cast<std::uint64_t>(cap->documents));
   return render_document(std::move(reply).finish(), call.format);
 }
 

@@ -33,7 +33,7 @@ struct CloudNode::Impl {
   void end_of_turn();
   void tick();
   void build_indexes();
-  void expire_documents();
+  void sweep();
   void become_ready_if_complete();
   void begin_stop(const std::string& reason);
   void finish_stop_if_idle();
@@ -95,8 +95,8 @@ struct CloudNode::Impl {
   net::Timer tick_timer;
   net::Timer index_timer;
   bool building_indexes = false;  // index_timer runs
-  net::Timer expiry_timer;
-  bool expiring = false;  // expiry_timer runs
+  net::Timer sweep_timer;
+  bool sweeping = false;  // sweep_timer runs
   State state = State::kStarting;
   std::atomic<bool> stop_requested{false};
   std::int64_t started_ns = 0;

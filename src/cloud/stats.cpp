@@ -113,6 +113,7 @@ bson::Document CloudNode::Impl::stats() {
   append_number(out, "mended_ranges", counters.mended_ranges);
   append_number(out, "log_bytes", counters.log_bytes);
   append_number(out, "documents_expired", counters.documents_expired);
+  append_number(out, "documents_capped", counters.documents_capped);
   append_number(out, "tombstones", counters.tombstones);
   append_number(out, "tombstones_removed", counters.tombstones_removed);
   append_number(out, "tombstones_dropped", counters.tombstones_dropped);

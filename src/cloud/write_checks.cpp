@@ -23,7 +23,8 @@ Result<> check_indexes(const db::Collection& documents, std::string_view collect
 }  // namespace
 
 bool has_checks(const replication::Replica& replica, std::string_view collection) {
-  if (replica.database().options(collection).validator != nullptr) return true;
+  const db::CollectionOptions& options = replica.database().options(collection);
+  if (options.validator != nullptr || options.cap) return true;
   const db::Collection* documents = replica.database().find(collection);
   return documents != nullptr && !documents->indexes().empty();
 }

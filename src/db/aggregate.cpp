@@ -78,6 +78,7 @@ class CollectionSource final : public StageRun {
       return {};
     }
     FindQuery query;
+    query.sort = sort_in(*collection, {});
     query.filter = filter_;
     query.cursor = cursor_;
     query.page_documents_max = kPageDocumentsMax;

@@ -138,6 +138,7 @@ Collection::~Collection() = default;
 std::size_t Collection::memory_bytes() const {
   std::size_t bytes = record_memory_;
   for (const auto& index : indexes_) bytes += index->bytes();
+  if (insertion_order_) bytes += insertion_order_->bytes();
   return bytes;
 }
 
@@ -146,11 +147,16 @@ void Collection::put(std::string_view key, Record record, const Record* old) {
   record_memory_ += memory_of(key, record);
   if (old != nullptr) {
     for (const auto& index : indexes_) index->replace(key, old->document, record.document);
+    if (insertion_order_ && old->revision.stamp != record.revision.stamp) {
+      insertion_order_->remove(old->revision.stamp, key);
+      insertion_order_->add(record.revision.stamp, key);
+    }
     bytes_ -= old->document.bytes().size();
     record_memory_ -= memory_of(key, *old);
     records_.replace(*old, std::move(record));
   } else {
     for (const auto& index : indexes_) index->add(key, record.document);
+    if (insertion_order_) insertion_order_->add(record.revision.stamp, key);
     records_.insert(key, std::move(record));
   }
 }
@@ -159,6 +165,7 @@ bool Collection::erase(std::string_view key) {
   const auto at = records_.find(key);
   if (at == records_.end()) return false;
   for (const auto& index : indexes_) index->remove(key, at->second.document);
+  if (insertion_order_) insertion_order_->remove(at->second.revision.stamp, key);
   bytes_ -= at->second.document.bytes().size();
   record_memory_ -= memory_of(key, at->second);
   records_.erase(at);
@@ -208,7 +215,21 @@ bool Collection::building_indexes() const {
   return std::any_of(indexes_.begin(), indexes_.end(), [](const auto& index) { return !index->ready(); });
 }
 
+void Collection::keep_insertion_order(bool keep) {
+  if (keep == insertion_order_.has_value()) return;
+  if (!keep) return insertion_order_.reset();
+  insertion_order_.emplace();
+  for (const auto& [key, record] : records_) insertion_order_->add(record.revision.stamp, key);
+}
+
 std::optional<std::string> Collection::check_indexes() const {
+  if (insertion_order_) {
+    bool complete = insertion_order_->places().size() == records_.size();
+    for (const auto& [key, record] : records_) {
+      complete = complete && insertion_order_->places().contains(InsertionOrder::place_of(record.revision.stamp, key));
+    }
+    if (!complete) return "the order of insertion is not that of the documents";
+  }
   for (const auto& index : indexes_) {
     auto broken = index->check([this](const std::function<void(std::string_view, bson::View)>& see) {
       for (const auto& [key, record] : records_) see(key, record.document);

@@ -2,7 +2,8 @@
 //
 // Plain storage with ordered iteration; replication decides what is put and erased. Documents are kept in the order of
 // their `_id` (bson::compare order), which is also the order of an unsorted read, so that a paging cursor is simply the
-// last `_id` seen and stays valid whatever is written in between.
+// last `_id` seen and stays valid whatever is written in between. A capped collection keeps the order of insertion
+// beside it, and is read in that.
 //
 // Invariants: (1) every document has `_id` as its first field, and its key is order_key(_id). (2) bytes() is the sum of
 // the document sizes, memory_bytes() of what they take. (3) the indexes hold these documents (index.hpp): put() and
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "distri/bson/document.hpp"
+#include "distri/db/insertion_order.hpp"
 #include "distri/db/records.hpp"
 
 namespace distri::db {
@@ -73,12 +75,18 @@ class Collection {
   // Goes on building, for about `budget` documents or keys; returns what is left of it.
   std::size_t build_indexes(std::size_t budget);
   bool building_indexes() const;
-  // The first broken invariant of an index. Slow.
+  // ---- The order of insertion. It is made at once from the documents that are there.
+  void keep_insertion_order(bool keep);
+  // nullptr: it is not kept.
+  const InsertionOrder* insertion_order() const { return insertion_order_ ? &*insertion_order_ : nullptr; }
+
+  // The first broken invariant of an index, or of the order of insertion. Slow.
   std::optional<std::string> check_indexes() const;
 
  private:
   Records records_;
   std::vector<std::unique_ptr<Index>> indexes_;
+  std::optional<InsertionOrder> insertion_order_;
   std::size_t bytes_ = 0;
   std::size_t record_memory_ = 0;  // memory_bytes() without the indexes
 };

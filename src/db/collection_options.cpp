@@ -5,6 +5,7 @@
 
 #include "distri/db/collection.hpp"
 #include "distri/db/language_error.hpp"
+#include "distri/db/number.hpp"
 
 namespace distri::db {
 namespace {
@@ -21,6 +22,34 @@ Result<Level> read_level(const bson::Value& value) {
   return refuse(mongo::kBadValue, "'validationLevel' must be \"strict\", \"moderate\" or \"off\"");
 }
 
+Result<std::int64_t> read_bound(std::string_view name, const bson::Value& value, std::int64_t min, std::int64_t max) {
+  const auto number = value.is_number() ? truncate_to_int64(value) : std::nullopt;
+  if (number && *number >= min && *number <= max) return *number;
+  return refuse(value.is_number() ? mongo::kBadValue : mongo::kTypeMismatch, "'{}' must be a number from {} to {}",
+                name, min, max);
+}
+
+Result<> change_cap(std::optional<Cap>& cap, bson::View given) {
+  const auto capped = given.find("capped");
+  const auto size = given.find("size");
+  const auto max = given.find("max");
+  if (capped && capped->type() != bson::Type::kBool)
+    return refuse(mongo::kTypeMismatch, "'capped' must be true or false");
+  if (capped && !capped->as_bool()) cap.reset();
+  if (capped && capped->as_bool() && !cap) cap.emplace();
+  if (!cap && (size || max))
+    return refuse(mongo::kInvalidOptions, "'size' and 'max' belong to a capped collection; give 'capped': true, too");
+  if (size) {
+    DISTRI_TRY(cap->bytes, read_bound("size", *size, 1, kCappedBytesMax));
+  }
+  if (max) {
+    DISTRI_TRY(cap->documents, read_bound("max", *max, 0, kCappedDocumentsMax));
+  }
+  if (cap && cap->bytes == 0)
+    return refuse(mongo::kInvalidOptions, "a capped collection needs a 'size', in bytes of its documents");
+  return {};
+}
+
 Result<> check_action(const bson::Value& value) {
   if (value.type() == bson::Type::kString && value.as_string() == "error") return {};
   if (value.type() == bson::Type::kString && value.as_string() == "warn") {
@@ -34,7 +63,7 @@ Result<> check_action(const bson::Value& value) {
 }  // namespace
 
 bool CollectionOptions::operator==(const CollectionOptions& other) const {
-  if ((validator == nullptr) != (other.validator == nullptr) || level != other.level) {
+  if ((validator == nullptr) != (other.validator == nullptr) || level != other.level || cap != other.cap) {
     return false;
   }
   return validator == nullptr || validator->source().bytes() == other.validator->source().bytes();
@@ -56,6 +85,7 @@ Result<> change_options(CollectionOptions& options, bson::View given) {
     DISTRI_TRY(next.level, read_level(*level));
   }
   if (const auto action = given.find("validationAction")) DISTRI_TRY_VOID(check_action(*action));
+  DISTRI_TRY_VOID(change_cap(next.cap, given));
   options = std::move(next);
   return {};
 }
@@ -65,6 +95,9 @@ void append_options(bson::Builder& out, const CollectionOptions& options) {
   for (const auto& [name, level] : kLevels) {
     if (level == options.level) out.append_string("validationLevel", name);
   }
+  if (!options.cap) return;
+  out.append_bool("capped", true).append_int64("size", options.cap->bytes);
+  if (options.cap->documents > 0) out.append_int64("max", options.cap->documents);
 }
 
 bson::Document options_document(std::string_view collection, const CollectionOptions& options) {
@@ -84,6 +117,13 @@ Result<OptionsEntry> read_options(bson::View document) {
 }
 
 Result<> check_write(const CollectionOptions& options, const bson::Document* before, bson::View after) {
+  if (options.cap && before == nullptr && after.bytes().size() > static_cast<std::size_t>(options.cap->bytes)) {
+    return fail(
+        Code::kTooLarge,
+        "{}: object to insert exceeds cappedMaxSize: the document has {} bytes, and the capped collection holds "
+        "{}; make it larger (ModifyCollection, cappedSize)",
+        mongo_code(mongo::kBadValue), after.bytes().size(), options.cap->bytes);
+  }
   if (options.validator == nullptr || options.level == Level::kOff) return {};
   auto valid = options.validator->check(after);
   if (valid) return {};

@@ -1,10 +1,12 @@
 // collection_options.hpp: what a collection was told about its documents, as documents of `system.collections`:
-// {_id: "<collection>", validator: {...}, validationLevel: "strict"}.
+// {_id: "<collection>", validator: {...}, validationLevel: "strict", capped: true, size: 1048576, max: 1000}.
 //
 // Threads: a value; any. Errors: kInvalidArgument with the option's name.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,19 +16,31 @@ namespace distri::db {
 
 inline constexpr std::string_view kOptionsCollection = "system.collections";
 
+inline constexpr std::int64_t kCappedBytesMax = std::int64_t{1} << 50;
+inline constexpr std::int64_t kCappedDocumentsMax = 2'147'483'647;
+
+// Of a capped collection, of which the oldest documents go when it is over one of these.
+struct Cap {
+  std::int64_t bytes = 0;      // of its documents; 1 to kCappedBytesMax
+  std::int64_t documents = 0;  // 0: any number
+  bool operator==(const Cap&) const = default;
+};
+
 struct CollectionOptions {
   // Which writes are checked: all; all but updates of documents that are not valid as they are; none.
   enum class Level { kStrict, kModerate, kOff };
 
   std::shared_ptr<const Validator> validator;  // nullptr: every document is fine
   Level level = Level::kStrict;
+  std::optional<Cap> cap;  // nullopt: not capped
 
   bool operator==(const CollectionOptions& other) const;
   // Nothing but what every collection has anyway.
   bool plain() const { return *this == CollectionOptions{}; }
 };
 
-// Takes over the options that `given` names, from {validator, validationLevel}; an empty validator stands for none.
+// Takes over the options that `given` names, from {validator, validationLevel, capped, size, max}; an empty validator
+// stands for none; `size` and `max` belong to capped collections, and a capped one needs a `size`.
 // What else it names is not looked at, but for a validationAction, which can only be "error".
 Result<> change_options(CollectionOptions& options, bson::View given);
 // The options by their names, with defaults.

@@ -26,6 +26,7 @@ std::size_t Database::bytes() const {
 Collection& Database::open_for_writing(std::string_view name) {
   if (Collection* existing = find_for_writing(name)) return *existing;
   Collection& made = collections_[std::string(name)];
+  made.keep_insertion_order(options(name).cap.has_value());
   if (const Collection* catalog = find(kIndexCollection)) {
     auto at = catalog->records().lower_bound(catalog_key_begin(name));
     for (; at != catalog->records().end() && is_catalog_entry_of(name, at->second.document); ++at) {
@@ -41,9 +42,13 @@ bool Database::erase(std::string_view name) {
   if (name == kIndexCollection) {
     for (const auto& [key, record] : at->second.records()) undefine(record);
   }
-  if (name == kOptionsCollection) options_.clear();
+  const bool options_go = name == kOptionsCollection;
   last_asked_ = nullptr;
   collections_.erase(at);
+  if (options_go) {
+    options_.clear();
+    for (auto& [each, collection] : collections_) collection.keep_insertion_order(false);
+  }
   return true;
 }
 
@@ -110,14 +115,23 @@ const CollectionOptions& Database::options(std::string_view collection) const {
 
 // The collection's name is the `_id`, which does not change.
 void Database::set_options(const Record& entry) {
-  forget_options(entry);
+  const auto id = entry.document.view().find("_id");
+  if (id && id->type() == bson::Type::kString) options_.erase(id->as_string());
   auto read = read_options(entry.document);
   if (read && !read->options.plain()) options_[read->collection] = std::move(read->options);
+  if (id && id->type() == bson::Type::kString) follow_options(id->as_string());
+}
+
+void Database::follow_options(std::string_view collection) {
+  if (Collection* found = find_for_writing(collection))
+    found->keep_insertion_order(options(collection).cap.has_value());
 }
 
 void Database::forget_options(const Record& entry) {
   const auto id = entry.document.view().find("_id");
-  if (id && id->type() == bson::Type::kString) options_.erase(id->as_string());
+  if (!id || id->type() != bson::Type::kString) return;
+  options_.erase(id->as_string());
+  follow_options(id->as_string());
 }
 
 void Database::build_indexes(std::size_t budget) {
@@ -150,6 +164,8 @@ std::optional<std::string> Database::check_indexes() const {
   }
   for (const auto& [name, collection] : collections_) {
     defined -= collection.indexes().size();
+    if ((collection.insertion_order() != nullptr) != options(name).cap.has_value())
+      return fmt::format("collection '{}': it keeps the order of insertion, or does not, against its options", name);
     if (auto broken = collection.check_indexes()) return fmt::format("collection '{}': {}", name, *broken);
   }
   if (defined != 0) return "a collection has an index that nobody defined";

@@ -7,7 +7,8 @@
 // send one) is stored and means nothing.
 //
 // Invariant: a collection has an index of a name exactly when `system.indexes` has a sound definition of it, and
-// options exactly when `system.collections` has sound ones. Threads: none. Errors: none.
+// options exactly when `system.collections` has sound ones; it keeps the order of insertion exactly when it is capped.
+// Threads: none. Errors: none.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -45,6 +46,9 @@ class Database {
 
   // What the collection was told, whether it is there or not.
   const CollectionOptions& options(std::string_view collection) const;
+  // Those that are not plain, by collection.
+  using Options = absl::btree_map<std::string, CollectionOptions, std::less<>>;
+  const Options& options() const { return options_; }
 
   // The only ways by which documents change. put() opens the collection; erase_document() leaves an empty one.
   void put(std::string_view collection, std::string_view key, Record record);
@@ -69,10 +73,11 @@ class Database {
   void undefine(const Record& definition);
   void set_options(const Record& entry);
   void forget_options(const Record& entry);
+  void follow_options(std::string_view collection);
 
   mutable Collections collections_;                        // find() hands out what only writers change
   mutable Collections::value_type* last_asked_ = nullptr;  // the next question is nearly always for the same one
-  absl::btree_map<std::string, CollectionOptions, std::less<>> options_;  // those that are not plain
+  Options options_;
   Expiring expiring_;
   bool building_ = false;
 };

@@ -36,8 +36,14 @@ void append_index_scan(bson::Builder& out, const std::vector<PathCondition>& con
 
 // Documents have to be put in order.
 bool must_sort(const FindQuery& query, const ScanPlan& plan) {
-  if (!query.sort.empty()) return !plan.in_sort_order;
+  const bool walked =
+      plan.kind == ScanPlan::Kind::kCollection && !query.sort.empty() && query.sort.front().path == kNaturalOrder;
+  if (!query.sort.empty()) return !plan.in_sort_order && !walked;
   return (plan.kind == ScanPlan::Kind::kIndex && !plan.in_id_order) || plan.kind == ScanPlan::Kind::kUnion;
+}
+
+bool backward(const FindQuery& query) {
+  return !query.sort.empty() && query.sort.front().descending;
 }
 
 void append_access(bson::Builder& out, const FindQuery& query, const ScanPlan& plan, const ScanCounts& counts) {
@@ -71,7 +77,8 @@ void append_access(bson::Builder& out, const FindQuery& query, const ScanPlan& p
       out.append_string("stage", "CLUSTERED_IXSCAN").append_string("direction", "forward");
       break;
     case ScanPlan::Kind::kCollection:
-      out.append_string("stage", "COLLSCAN").append_string("direction", "forward");
+      out.append_string("stage", "COLLSCAN");
+      out.append_string("direction", !must_sort(query, plan) && backward(query) ? "backward" : "forward");
       break;
   }
   out.append_int64("docsExamined", documents);
@@ -79,7 +86,9 @@ void append_access(bson::Builder& out, const FindQuery& query, const ScanPlan& p
 
 }  // namespace
 
-Result<bson::Document> explain(const Collection& collection, const FindQuery& query) {
+Result<bson::Document> explain(const Collection& collection, const FindQuery& asked) {
+  FindQuery query = asked;
+  query.sort = sort_in(collection, asked.sort);
   ScanPlan plan;
   ScanCounts counts;
   DISTRI_TRY(const FindPage page, find_with_plan(collection, query, plan, counts));

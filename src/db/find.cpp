@@ -1,9 +1,12 @@
 #include "distri/db/find.hpp"
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 #include <limits>
 
 #include "distri/db/cursor.hpp"
+#include "distri/db/index_key.hpp"
 #include "distri/db/scan.hpp"
 #include "distri/db/sort.hpp"
 
@@ -100,8 +103,68 @@ Result<FindPage> find_in_natural_order(const Collection& collection, const FindQ
   return std::move(page).finish();
 }
 
-// Keeps the k first documents of the sort order, k being what a page can use. When the candidates come in that order, it
-// stops at the first that sorts behind all it keeps.
+bool in_insertion_order(const FindQuery& query) {
+  return query.sort.size() == 1 && query.sort.front().path == kNaturalOrder;
+}
+
+// Where a document is in the order of insertion, or in its reverse.
+void append_insertion_position(Bytes& out, const Record& record, std::string_view id_key, bool descending) {
+  std::string stamp = InsertionOrder::place_of(record.revision.stamp, {});
+  if (descending) complement(stamp);
+  out.append(stamp).append(id_key);
+}
+
+// Walks through the order of insertion itself.
+class InsertionWalk {
+ public:
+  InsertionWalk(const Collection& collection, const FindQuery& query, const Start& start, ScanCounts& counts)
+      : collection_(collection), query_(query), page_(query, start), counts_(counts) {}
+
+  Result<FindPage> run(const Start& start) && {
+    const auto& places = collection_.insertion_order()->places();
+    if (!query_.sort.front().descending) {
+      auto at = start.resumed ? places.upper_bound(start.after) : places.begin();
+      while (at != places.end() && take(*at)) ++at;
+    } else {
+      std::string place = start.after.substr(0, InsertionOrder::kStampBytes);
+      complement(place);
+      place += std::string_view(start.after).substr(place.size());
+      auto at = start.resumed ? places.lower_bound(place) : places.end();
+      while (at != places.begin() && take(*std::prev(at))) --at;
+    }
+    DISTRI_TRY_VOID(failed_);
+    return std::move(page_).finish();
+  }
+
+ private:
+  bool take(std::string_view place) {
+    ++counts_.documents;
+    const std::string_view id_key = InsertionOrder::id_key_of(place);
+    const Record& record = *collection_.find(id_key);
+    if (query_.filter != nullptr) {
+      const auto matched = query_.filter->check(record.document);
+      if (!matched) failed_ = fail(matched.error());
+      if (!matched || !*matched) return matched.has_value();
+    }
+    // The page looks at the position of the last document that it took until it takes the next.
+    Bytes& position = positions_[taken_ % positions_.size()];
+    position.clear();
+    append_insertion_position(position, record, id_key, query_.sort.front().descending);
+    ++taken_;
+    return page_.take(record, position);
+  }
+
+  const Collection& collection_;
+  const FindQuery& query_;
+  PageWriter page_;
+  ScanCounts& counts_;
+  std::array<Bytes, 2> positions_;
+  std::size_t taken_ = 0;
+  Result<> failed_;
+};
+
+// Keeps the k first documents of the sort order, k being what a page can use. When the candidates come in that order,
+// it stops at the first that sorts behind all it keeps.
 class TopDocuments {
  public:
   struct Candidate {
@@ -111,12 +174,22 @@ class TopDocuments {
   };
 
   TopDocuments(const FindQuery& query, const Start& start, bool in_order)
-      : query_(query), start_(start), order_(query.sort), wanted_(wanted_for(query, start)), in_order_(in_order) {}
+      : query_(query),
+        start_(start),
+        order_(query.sort),
+        natural_(in_insertion_order(query)),
+        wanted_(wanted_for(query, start)),
+        in_order_(in_order) {}
 
   // false: no later one can be better, or a condition failed.
   bool take(std::string_view id_key, const Record& record) {
     position_.clear();
-    const std::size_t sort_size = order_.append_position(position_, record.document, id_key);
+    std::size_t sort_size = InsertionOrder::kStampBytes;
+    if (natural_) {
+      append_insertion_position(position_, record, id_key, query_.sort.front().descending);
+    } else {
+      sort_size = order_.append_position(position_, record.document, id_key);
+    }
     const bool full = heap_.size() >= wanted_;
     if (full && in_order_) {
       const std::string_view worst = heap_.front().position;
@@ -159,6 +232,7 @@ class TopDocuments {
   const FindQuery& query_;
   const Start& start_;
   SortOrder order_;
+  bool natural_;
   std::uint64_t wanted_;
   bool in_order_;
   std::vector<Candidate> heap_;  // the largest in front once it holds `wanted_`
@@ -183,13 +257,25 @@ Result<FindPage> find_with_plan(const Collection& collection, const FindQuery& q
   const ReadShape read{query.filter, &query.sort, wanted_for(query, start), true, query.hint};
   DISTRI_TRY(plan, plan_scan(collection, read));
   if (query.sort.empty()) return find_in_natural_order(collection, query, start, plan, counts);
+  if (in_insertion_order(query) && plan.kind == ScanPlan::Kind::kCollection)
+    return InsertionWalk(collection, query, start, counts).run(start);
   return find_sorted(collection, query, start, plan, counts);
+}
+
+std::vector<SortKey> sort_in(const Collection& collection, const std::vector<SortKey>& sort) {
+  const bool named = sort.size() == 1 && sort.front().path == kNaturalOrder;
+  if (!named && !sort.empty()) return sort;
+  const bool descending = named && sort.front().descending;
+  if (collection.insertion_order() != nullptr) return {{std::string(kNaturalOrder), descending}};
+  return descending ? std::vector<SortKey>{{"_id", true}} : std::vector<SortKey>();
 }
 
 Result<FindPage> find(const Collection& collection, const FindQuery& query) {
   ScanPlan plan;
   ScanCounts counts;
-  return find_with_plan(collection, query, plan, counts);
+  FindQuery there = query;
+  there.sort = sort_in(collection, query.sort);
+  return find_with_plan(collection, there, plan, counts);
 }
 
 Result<std::uint64_t> count_matching(const Collection& collection, const Filter* filter) {
@@ -200,11 +286,10 @@ Result<std::uint64_t> count_matching(const Collection& collection, const Filter*
   DISTRI_TRY(const ScanPlan plan, plan_scan(collection, read));
   std::uint64_t matching = 0;
   ScanCounts counts;
-  DISTRI_TRY_VOID(
-      scan_by_id(collection, filter, plan, nullptr, false, counts, [&](std::string_view, const Record&) {
-        ++matching;
-        return true;
-      }));
+  DISTRI_TRY_VOID(scan_by_id(collection, filter, plan, nullptr, false, counts, [&](std::string_view, const Record&) {
+    ++matching;
+    return true;
+  }));
   return matching;
 }
 

@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "distri/db/collection.hpp"
@@ -23,6 +24,7 @@ namespace distri::db {
 // numeric part of a path is an array index. Threads: none; the owner of the collection serialises calls.
 
 inline constexpr std::size_t kSortKeysMax = 32;
+inline constexpr std::string_view kNaturalOrder = "$natural";
 inline constexpr std::size_t kCursorPositionBytesMax = 16u << 10;
 
 struct SortKey {
@@ -31,12 +33,13 @@ struct SortKey {
 };
 
 // {"age": -1, "name": 1} -> keys. kInvalidArgument for other values than 1 and -1, a path named twice, or more than
-// kSortKeysMax keys.
+// kSortKeysMax keys. {"$natural": 1 or -1} stands alone: the order of an unsorted read (of insertion in a capped
+// collection, else of `_id`), or its reverse.
 Result<std::vector<SortKey>> parse_sort(bson::View sort);
 
 struct FindQuery {
   const Filter* filter = nullptr;  // nullptr: all
-  std::vector<SortKey> sort;       // empty: by _id
+  std::vector<SortKey> sort;       // empty: in natural order
   std::uint64_t skip = 0;          // first page only
   std::uint64_t limit = 0;         // over all pages; 0: none
   std::string cursor;              // empty: first page

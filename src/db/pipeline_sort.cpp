@@ -138,6 +138,8 @@ Result<> parse_sort_stage(const StageSource& source, StageList& out) {
   }
   const bson::Document fields = std::move(joined).finish();
   if (fields.view().empty()) return refuse(15976, "there must be at least one sort key");
+  if (fields.view().find(kNaturalOrder))
+    return refuse(mongo::kBadValue, "'$natural' is the order of reads, not of documents in a pipeline");
   auto keys = parse_sort(fields);
   if (!keys) return refuse(mongo::kBadValue, "{}", keys.error().message);
   out.push_back(std::make_unique<SortStage>(*std::move(keys)));

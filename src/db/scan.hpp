@@ -30,7 +30,11 @@ Result<> scan_by_id(const Collection& collection, const Filter* filter, const Sc
 void scan_candidates(const Collection& collection, const Filter* filter, const ScanPlan& plan, ScanCounts& counts,
                      const TakeRecord& take);
 
-// find() that tells how (find.cpp).
+// The sort that a query has there: with "$natural" only where the collection keeps the order of insertion, else by
+// `_id`; empty: ascending by `_id`.
+std::vector<SortKey> sort_in(const Collection& collection, const std::vector<SortKey>& sort);
+
+// find() that tells how (find.cpp). Precondition: the query's sort is that of sort_in().
 Result<FindPage> find_with_plan(const Collection& collection, const FindQuery& query, ScanPlan& plan,
                                 ScanCounts& counts);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "distri/bson/compare.hpp"
+#include "distri/db/language_error.hpp"
 
 namespace distri::db {
 namespace {
@@ -64,6 +65,12 @@ Result<std::vector<SortKey>> parse_sort(View sort) {
     constexpr std::size_t kShownMax = 100;
     const std::string_view name = element.key.substr(0, kShownMax);
     if (keys.size() == kSortKeysMax) return fail(Code::kInvalidArgument, "sort: more than {} keys", kSortKeysMax);
+    if (element.key == kNaturalOrder) {
+      const auto direction = element.value.to_int64();
+      if ((direction != 1 && direction != -1) || sort.count() != 1)
+        return refuse(mongo::kBadValue, "sort: '$natural' must be 1 or -1, and stand alone");
+      return std::vector<SortKey>{{std::string(kNaturalOrder), direction == -1}};
+    }
     if (element.key.starts_with('$'))
       return fail(Code::kInvalidArgument, "sort: the path '{}' must not begin with '$'", name);
     DISTRI_TRY_VOID(check_path("sort", element.key));

@@ -216,6 +216,7 @@ struct ReplicaCounters {
   std::uint64_t infos_sent = 0;
   std::uint64_t heartbeats_sent = 0;
   std::uint64_t documents_expired = 0;  // removed by this node, in this life
+  std::uint64_t documents_capped = 0;   // the same, of capped collections
 };
 
 class Replica {
@@ -332,11 +333,11 @@ class Replica {
   void tick(std::int64_t now_ms);
   // Goes on building indexes, for about `budget` documents or keys. True: there is more to do, on another turn.
   bool build_indexes(std::size_t budget);
-  // Removes documents that have expired (db/expiry.hpp) by ordinary deletes, looking at no more than about `budget`
-  // keys of indexes. True: there is more to do, on another turn. Of connected nodes only the one with the smallest id
-  // does it.
-  bool expire(std::size_t budget, std::int64_t now_ms);
-  // The clock by which documents expire, in milliseconds since 1970: no single node's (replica_expiry.cpp). nullopt:
+  // Removes documents that have expired (db/expiry.hpp) and the oldest of capped collections that are over their
+  // limits, by ordinary deletes: about `budget` of them. True: there is more to do, on another turn. Of connected nodes
+  // only the one with the smallest id does it.
+  bool sweep(std::size_t budget, std::int64_t now_ms);
+  // The clock by which documents expire, in milliseconds since 1970: no single node's (replica_sweep.cpp). nullopt:
   // too few clocks are known, and nothing expires.
   std::optional<std::int64_t> expiry_clock_ms() const;
   std::vector<Outgoing> take_outgoing();

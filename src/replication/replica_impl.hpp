@@ -10,7 +10,7 @@
 //   replica_folds.cpp    actors that write no more
 //   replica_requests.cpp which requests have been executed, here or elsewhere
 //   replica_sessions.cpp what callers may be shown, and which of what they have seen is gone
-//   replica_expiry.cpp   documents whose time is over, and the clock that says so
+//   replica_sweep.cpp    documents that have expired, by which clock; the oldest of capped collections
 //   replica_durable.cpp  commits for a journal, loading, who holds what durably
 //   change_feed.cpp      the log, read as changes
 #pragma once
@@ -94,6 +94,7 @@ struct Replica::Impl {
                         std::int64_t now_ms);
   Result<> update_document(const db::Record& record, std::string_view collection, BytesView key, bson::View set,
                            const std::vector<std::string>& unset, std::int64_t now_ms);
+  Result<> remove_document(const db::Record& record, std::string_view collection, BytesView key, std::int64_t now_ms);
   void seal();
 
   // ---- replica_conflicts.cpp
@@ -149,10 +150,14 @@ struct Replica::Impl {
   Result<> on_range_digests(const NodeId& from, BytesView payload);
   Result<> on_range_states(const NodeId& from, BytesView payload);
 
-  // ---- replica_expiry.cpp
+  // ---- replica_sweep.cpp
   void heard_clock(const NodeId& from, std::int64_t wall_ms);
   std::optional<std::int64_t> expiry_clock_ms() const;
-  bool removes_expired() const;
+  bool sweeps() const;
+  bool remove_expired(std::size_t& budget, std::int64_t now_ms);
+  bool trim_all(std::size_t& budget, std::int64_t now_ms);
+  bool trim(std::string_view collection, std::size_t& budget, std::int64_t now_ms);
+  Stamp newest_inserted(std::string_view collection) const;
 
   // ---- replica_folds.cpp
   void apply_fold(const Op& op, const Dot& dot);

@@ -10,6 +10,9 @@ namespace {
 // Kept free in a batch for its head, whose vector may grow.
 constexpr std::size_t kBatchHeadBytesMax = 4u << 20;
 
+// Documents that an insert into a capped collection may push out; what is left goes with the next ones or is swept.
+constexpr std::size_t kTrimmedMax = 100;
+
 bson::Document without_id(bson::View fields) {
   bson::Builder builder(fields.bytes().size());
   for (const bson::Element& element : fields) {
@@ -104,7 +107,24 @@ Result<> Replica::Impl::put_document(std::string_view collection, Bytes key, bso
   op.collection = collection;
   op.key = std::move(key);
   op.document = std::move(document);
-  DISTRI_TRY(op.stamp, next_stamp(store.floor_of(collection, op.key, record), now_ms));
+  const Stamp floor = std::max(store.floor_of(collection, op.key, record), newest_inserted(collection));
+  DISTRI_TRY(op.stamp, next_stamp(floor, now_ms));
+  DISTRI_TRY_VOID(write(std::move(op)));
+  std::size_t budget = kTrimmedMax;
+  trim(collection, budget, now_ms);
+  return {};
+}
+
+Result<> Replica::Impl::remove_document(const db::Record& record, std::string_view collection, BytesView key,
+                                        std::int64_t now_ms) {
+  Op op;
+  op.kind = OpKind::kDelete;
+  op.collection = collection;
+  op.key = key;
+  bson::Builder id_only;
+  id_only.append_element(*record.document.view().begin());
+  op.document = std::move(id_only).finish();
+  DISTRI_TRY(op.stamp, next_stamp(store.floor_of(collection, key, &record), now_ms));
   return write(std::move(op));
 }
 
@@ -176,15 +196,7 @@ Result<bool> Replica::remove(std::string_view collection, BytesView key, std::in
   DISTRI_TRY_VOID(db::check_stored_collection_name(collection));
   const db::Record* record = impl_->store.find(collection, key);
   if (record == nullptr) return false;
-  Op op;
-  op.kind = OpKind::kDelete;
-  op.collection = collection;
-  op.key = key;
-  bson::Builder id_only;
-  id_only.append_element(*record->document.view().begin());
-  op.document = std::move(id_only).finish();
-  DISTRI_TRY(op.stamp, impl_->next_stamp(impl_->store.floor_of(collection, key, record), now_ms));
-  DISTRI_TRY_VOID(impl_->write(std::move(op)));
+  DISTRI_TRY_VOID(impl_->remove_document(*record, collection, key, now_ms));
   return true;
 }
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "distri/bson/compare.hpp"
 #include "distri/bson/json.hpp"
+#include "distri/db/collection_options.hpp"
 #include "distri/db/index_catalog.hpp"
 
 namespace distri::sim {
@@ -142,6 +144,14 @@ std::optional<std::string> History::check_stamp(const Write& write) const {
   return wrong;
 }
 
+// It ever was.
+bool History::is_capped(const std::string& collection) const {
+  const bson::Document id = db::options_document(collection, {});
+  const auto& told = of(std::string(db::kOptionsCollection), bson::order_key(id.view().begin()->value));
+  return std::any_of(told.begin(), told.end(),
+                     [](const Write* write) { return write->op.document.view().find("capped").has_value(); });
+}
+
 // A reading beyond what the writer's own clock allows stands only above what it replaces: no clock was dragged along.
 std::optional<std::string> History::check_clock(const Write& write, std::uint64_t clock_max) const {
   if (write.op.key.empty() || write.op.kind == OpKind::kResolve || write.op.stamp.hlc <= clock_max) return std::nullopt;
@@ -149,6 +159,15 @@ std::optional<std::string> History::check_clock(const Write& write, std::uint64_
   if (end != ends_.end() && end->second > clock_max) return std::nullopt;
   for (const Write* other : of(write.op.collection, write.op.key)) {
     if (other->op.stamp.hlc > clock_max) return std::nullopt;
+  }
+  // What is inserted into a capped collection comes behind all that its writer knew there.
+  if (write.op.kind == OpKind::kInsert && is_capped(write.op.collection)) {
+    for (auto at = by_place_.lower_bound({write.op.collection, {}});
+         at != by_place_.end() && at->first.first == write.op.collection; ++at) {
+      for (const Write* other : at->second) {
+        if (other->op.stamp.hlc > clock_max && write.saw(other->dot)) return std::nullopt;
+      }
+    }
   }
   return fmt::format("write {} is stamped far beyond its writer's clock, although nothing that it replaces is",
                      to_string(write.dot));

@@ -62,6 +62,7 @@ class History {
   // A vector that covers a fold need not name the actor that was folded: here it does.
   void unfold(VersionVector& before) const;
   std::optional<std::string> check_stamp(const Write& write) const;
+  bool is_capped(const std::string& collection) const;
   std::optional<std::string> check_clock(const Write& write, std::uint64_t clock_max) const;
 
   std::vector<std::unique_ptr<Write>> writes_;

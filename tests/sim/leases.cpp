@@ -1,7 +1,7 @@
 // Documents that expire: what writes them, and what judges the nodes that remove them.
 //
 // Leases are documents of the collection "leases" with a date; nobody deletes them, so whatever goes there has expired.
-// The judge knows true time and how far each node's clock was ever ahead of it, and nothing of replica_expiry.cpp.
+// The judge knows true time and how far each node's clock was ever ahead of it, and nothing of replica_sweep.cpp.
 #include <algorithm>
 
 #include "distri/bson/compare.hpp"
@@ -71,7 +71,7 @@ void World::expire(std::size_t i) {
     for (const auto& [key, record] : replica.database().find(kLeases)->records())
       before.emplace_back(key, record.document);
   }
-  replica.expire(kExpirySlice, wall(machines_[i]));
+  replica.sweep(kSweepSlice, wall(machines_[i]));
   const db::Collection* after = replica.database().find(kLeases);
   for (const auto& [key, document] : before) {
     if (after == nullptr || after->find(key) == nullptr) judge_expired(i, *lease_index(replica), document);

@@ -85,6 +85,7 @@ const std::map<std::string, Scenario::Handler, std::less<>>& Scenario::commands(
       {"dismiss", &Scenario::settle_conflict},
       {"create", &Scenario::simple_write},
       {"index", &Scenario::simple_write},
+      {"options", &Scenario::simple_write},
       {"drop", &Scenario::simple_write},
       {"write", &Scenario::awaited_write},
       {"expect", &Scenario::expect},

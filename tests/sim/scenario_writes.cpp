@@ -59,6 +59,13 @@ Result<World::Write> Scenario::parse_write(const std::string& command, Words& wo
     const bson::Document definition = db::catalog_document(collection, index);
     return [=](Replica& r, Millis now) { return r.replace(db::kIndexCollection, definition, now); };
   }
+  if (command == "options") {
+    DISTRI_TRY(const bson::Document given, words.json("the options"));
+    db::CollectionOptions options;
+    DISTRI_TRY_VOID(db::change_options(options, given));
+    const bson::Document definition = db::options_document(collection, options);
+    return [=](Replica& r, Millis now) { return r.replace(db::kOptionsCollection, definition, now); };
+  }
   DISTRI_TRY(const bson::Document id, words.id());
   const Bytes key = key_of(id);
   if (command == "delete") {

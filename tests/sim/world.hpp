@@ -100,7 +100,7 @@ class World {
   static constexpr Millis kEpochMs = 1'700'000'000'000;  // where the simulated wall clocks start
   static constexpr Millis kTickMs = 50;
   static constexpr std::size_t kIndexSlice = 20;  // documents or keys, so that building takes many ticks
-  static constexpr std::size_t kExpirySlice = 5;
+  static constexpr std::size_t kSweepSlice = 5;
 
   World(const WorldOptions& options, const FaultSet& faults, Random& random, EventLog& log);
 

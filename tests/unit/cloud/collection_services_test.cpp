@@ -138,7 +138,8 @@ TEST_CASE("Options that mean nothing are refused and change nothing") {
            {R"({"validationAction":"warn"})", R"(NotImplemented (238): 'validationAction': "warn" is not supported)"},
            {R"({"validationAction":7})", R"(BadValue (2): 'validationAction' must be "error")"},
            {R"({"validator":{"$or":[{"$expr":{"$gt":["$t","$$NOW"]}}]}})", "BadValue (2): validator: $$NOW cannot be"},
-           {R"({"capped":true})", "CreateCollection has no parameter 'capped'"}}) {
+           {R"({"capped":true})", "InvalidOptions (72): a capped collection needs a 'size'"},
+           {R"({"autoIndexId":true})", "CreateCollection has no parameter 'autoIndexId'"}}) {
     const Error error = f.bad("CreateCollection", params);
     CHECK(error.code == Code::kInvalidArgument);
     CHECK_MESSAGE(error.message.starts_with(expected), error.message);
@@ -147,7 +148,8 @@ TEST_CASE("Options that mean nothing are refused and change nothing") {
   CHECK(f.bad("ModifyCollection", kAdults).message == "NamespaceNotFound (26): there is no collection 'c'");
   f.good("CreateCollection", "");
   CHECK(f.bad("ModifyCollection", "").message ==
-        "ModifyCollection needs what to change: 'validator', 'validationLevel', 'validationAction' or 'index'");
+        "ModifyCollection needs what to change: 'validator', 'validationLevel', 'validationAction', 'cappedSize', "
+        "'cappedMax' or 'index'");
   CHECK(f.call_on("system.collections", "AddDocument", "", "{}").error().code == Code::kInvalidArgument);
 }
 
@@ -164,6 +166,7 @@ TEST_CASE("CollectionStats and DatabaseStats count documents, bytes and indexes,
   const std::uint64_t index_bytes = stats["indexSizes"]["age_1"];
   CHECK(index_bytes > 0);
   CHECK(stats == json{{"ns", "c"},
+                      {"capped", false},
                       {"count", 2},
                       {"size", 53},
                       {"avgObjSize", 26},
@@ -213,4 +216,52 @@ TEST_CASE("Over the memory limit, what would make documents more is refused; rea
   CHECK(f.good("DropCollection", "")["dropped"] == true);
   f.services.set_memory(1000, 1000);
   f.good("AddDocument", "", R"({"_id":2})");
+}
+
+TEST_CASE("A capped collection keeps the newest, is read in the order of insertion, and tells its limits") {
+  Fixture f;
+  CHECK(f.bad("CreateCollection", R"({"capped":true})").message ==
+        "InvalidOptions (72): a capped collection needs a 'size', in bytes of its documents");
+  f.good("CreateCollection", R"({"capped":true,"size":4096,"max":3})");
+  CHECK(f.good("CreateCollection", R"({"capped":true,"size":4096,"max":3})")["created"] == false);
+  CHECK(f.bad("CreateCollection", R"({"capped":true,"size":4096})").code == Code::kAlreadyExists);
+  CHECK(f.options() == json{{"validationLevel", "strict"}, {"capped", true}, {"size", 4096}, {"max", 3}});
+  for (const int id : {7, 3, 9, 5}) f.good("AddDocument", "", fmt::format(R"({{"_id":{}}})", id));
+  const auto ids = [&](std::string_view params) {
+    std::string text;
+    const json read = f.good("ReadCollection", params);
+    for (const json& each : read["documents"]) text += each["_id"].dump() + " ";
+    return text;
+  };
+  CHECK(ids("") == "3 9 5 ");
+  CHECK(ids(R"({"sort":{"$natural":-1}})") == "5 9 3 ");
+  CHECK(ids(R"({"filter":{"_id":{"$gt":3}},"sort":[{"$natural":1}]})") == "9 5 ");
+  CHECK(f.good("Aggregate", R"({"pipeline":[{"$match":{}}]})")["documents"][0]["_id"] == 3);
+  CHECK(f.bad("Aggregate", R"({"pipeline":[{"$sort":{"$natural":1}}]})").message.find("'$natural' is the order") !=
+        std::string::npos);
+  f.good("UpdateDocument", "", fmt::format(R"({{"_id":3,"text":"{}"}})", std::string(300, 'x')));  // may grow
+  CHECK(ids("") == "3 9 5 ");
+  f.good("DeleteDocument", R"({"filter":{"_id":9}})");
+  CHECK(ids("") == "3 5 ");
+  const Error error = f.bad("AddDocument", "", fmt::format(R"({{"text":"{}"}})", std::string(5'000, 'x')));
+  CHECK(error.code == Code::kTooLarge);
+  CHECK(error.message.starts_with("BadValue (2): object to insert exceeds cappedMaxSize: the document has 50"));
+  json stats = f.good("CollectionStats", "");
+  CHECK(stats["capped"] == true);
+  CHECK(stats["maxSize"] == 4096);
+  CHECK(stats["max"] == 3);
+  CHECK(f.good("ModifyCollection", R"({"cappedMax":1})")["modified"] == true);
+  CHECK(f.good("ModifyCollection", R"({"cappedSize":8192})")["modified"] == true);
+  CHECK(f.good("CollectionStats", "")["maxSize"] == 8192);
+  CHECK_FALSE(f.replica.sweep(100, f.clock.wall_ms()));
+  CHECK(ids("") == "5 ");
+  CHECK(f.good("ModifyCollection", R"({"cappedMax":0})")["modified"] == true);
+  CHECK_FALSE(f.good("CollectionStats", "").contains("max"));
+  f.good("DropCollection", "");
+  f.good("AddDocument", "", R"({"_id":2})");
+  f.good("AddDocument", "", R"({"_id":1})");
+  CHECK(ids("") == "1 2 ");
+  CHECK(f.good("CollectionStats", "")["capped"] == false);
+  CHECK(f.bad("ModifyCollection", R"({"cappedSize":5})").message ==
+        "InvalidOptions (72): 'cappedSize' and 'cappedMax': the collection is not capped");
 }

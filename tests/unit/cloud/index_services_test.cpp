@@ -253,7 +253,7 @@ TEST_CASE("What has expired by such an index goes from reads and counts when the
   f.good("AddDocument", "", R"({"_id":1,"at":{"$date":"2001-01-01T00:00:00Z"}})");
   f.good("AddDocument", "", R"({"_id":2,"at":"2001-01-01T00:00:00Z"})");
   const std::int64_t now_ms = f.clock.wall_ms();
-  for (int minute = 0; minute < 3; ++minute) f.replica.expire(100, now_ms + minute * 60'000);
+  for (int minute = 0; minute < 3; ++minute) f.replica.sweep(100, now_ms + minute * 60'000);
   CHECK(f.good("Count", "")["count"] == 1);
   CHECK(f.replica.counters().documents_expired == 1);
 }

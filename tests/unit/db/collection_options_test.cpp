@@ -65,7 +65,8 @@ TEST_CASE("A collection has the options that system.collections tells, as long a
 
 TEST_CASE("Options come back from the document that they make") {
   for (const char* text : {R"({"validator":{"a":{"$gt":1},"$or":[{"b":1},{"c":2}]}})", R"({"validationLevel":"off"})",
-                           R"({"validator":{"$jsonSchema":{"required":["a"]}},"validationLevel":"moderate"})"}) {
+                           R"({"validator":{"$jsonSchema":{"required":["a"]}},"validationLevel":"moderate"})",
+                           R"({"capped":true,"size":1000})", R"({"capped":true,"size":1,"max":7})"}) {
     db::CollectionOptions options;
     REQUIRE(db::change_options(options, json(text)));
     const auto again = db::read_options(db::options_document("c", options));
@@ -82,4 +83,29 @@ TEST_CASE("A change that is refused leaves the options as they were") {
   const db::CollectionOptions before = options;
   CHECK_FALSE(db::change_options(options, json(R"({"validator":{"b":1},"validationLevel":"x"})")));
   CHECK(options == before);
+}
+
+TEST_CASE("A capped collection needs a size, and only it has one") {
+  struct Row {
+    const char* options;
+    const char* message;
+  };
+  for (const Row& row : {
+           Row{R"({"capped":true})",
+               "InvalidOptions (72): a capped collection needs a 'size', in bytes of its documents"},
+           Row{R"({"capped":true,"max":5})", "InvalidOptions (72): a capped collection needs a 'size'"},
+           Row{R"({"size":5})",
+               "InvalidOptions (72): 'size' and 'max' belong to a capped collection; give 'capped': true"},
+           Row{R"({"capped":false,"max":5})", "InvalidOptions (72): 'size' and 'max' belong to a capped collection"},
+           Row{R"({"capped":1,"size":5})", "TypeMismatch (14): 'capped' must be true or false"},
+           Row{R"({"capped":true,"size":0})", "BadValue (2): 'size' must be a number from 1 to 1125899906842624"},
+           Row{R"({"capped":true,"size":"1k"})", "TypeMismatch (14): 'size' must be a number from 1 to"},
+           Row{R"({"capped":true,"size":5,"max":-1})", "BadValue (2): 'max' must be a number from 0 to 2147483647"},
+       }) {
+    db::CollectionOptions options;
+    const auto changed = db::change_options(options, json(row.options));
+    REQUIRE_FALSE(changed.has_value());
+    CHECK_MESSAGE(changed.error().message.starts_with(row.message), changed.error().message);
+    CHECK(options.plain());
+  }
 }

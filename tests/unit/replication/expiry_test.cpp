@@ -37,7 +37,7 @@ struct Clocks : Mesh {
       now += 500;
       for (std::size_t i = 0; i < replicas.size(); ++i) {
         replicas[i]->tick(wall(i));
-        while (replicas[i]->expire(10, wall(i))) {
+        while (replicas[i]->sweep(10, wall(i))) {
         }
       }
       carry();
@@ -86,10 +86,10 @@ TEST_CASE("one call removes no more than its budget, and says that there is more
   mesh[0].tick(mesh.now - 1);
   mesh[0].tick(mesh.now);
   mesh.now += 61'000;
-  CHECK(mesh[0].expire(10, mesh.now));
+  CHECK(mesh[0].sweep(10, mesh.now));
   CHECK(mesh.documents(0) == 15);
-  CHECK(mesh[0].expire(10, mesh.now));
-  CHECK_FALSE(mesh[0].expire(10, mesh.now));
+  CHECK(mesh[0].sweep(10, mesh.now));
+  CHECK_FALSE(mesh[0].sweep(10, mesh.now));
   CHECK(mesh.documents(0) == 0);
   mesh.carry();
   CHECK_FALSE(mesh[0].check_invariants());

@@ -1,4 +1,4 @@
-// Documents that have expired, and by which clock.
+// What nodes remove by themselves: documents that have expired, by which clock, and the oldest of capped collections.
 //
 // A wall clock that is wrong must not destroy data (DESIGN, promise 4), so no node believes its own: the time is the
 // lower median of its own clock and of what other nodes last said of theirs (UpdateInfo and heartbeats). Of three or
@@ -10,7 +10,11 @@
 //
 // Whoever has not heard of a majority of the configured members in this life removes nothing. A node that knows of
 // nobody has only its own clock, and waits a minute before it trusts that.
+//
+// Of a capped collection the oldest documents go when it is over its limits: with each insert, at the node that takes
+// it, and, for what comes together in a merge, when the node that sweeps gets there.
 #include <algorithm>
+#include <utility>
 
 #include "distri/db/expiry.hpp"
 #include "distri/replication/replica_impl.hpp"
@@ -20,6 +24,12 @@ namespace distri::replication {
 namespace {
 
 constexpr Elapsed kAloneMs = 60'000;
+
+bool exceeds(const db::Collection& documents, const db::Cap& cap) {
+  if (documents.size() <= 1) return false;  // the newest stays, however large it is
+  return documents.bytes() > static_cast<std::size_t>(cap.bytes) ||
+         (cap.documents > 0 && documents.size() > static_cast<std::size_t>(cap.documents));
+}
 
 }  // namespace
 
@@ -53,7 +63,7 @@ std::optional<std::int64_t> Replica::Impl::expiry_clock_ms() const {
 }
 
 // One of those that hear each other is enough, and several do no harm: deletes of one document merge into one.
-bool Replica::Impl::removes_expired() const {
+bool Replica::Impl::sweeps() const {
   if (refusing() || staging()) return false;
   return std::none_of(connected.begin(), connected.end(),
                       [this](const auto& peer) { return peer.first < config.node && !peer.second.leaving; });
@@ -63,12 +73,17 @@ std::optional<std::int64_t> Replica::expiry_clock_ms() const {
   return impl_->expiry_clock_ms();
 }
 
-bool Replica::expire(std::size_t budget, std::int64_t now_ms) {
+bool Replica::sweep(std::size_t budget, std::int64_t now_ms) {
   Impl& impl = *impl_;
   impl.pass_time(now_ms);
-  const db::Database& database = impl.store.database();
-  if (database.expiring().empty() || !impl.removes_expired()) return false;
-  const auto clock_ms = impl.expiry_clock_ms();
+  if (!impl.sweeps()) return false;
+  return impl.remove_expired(budget, now_ms) || impl.trim_all(budget, now_ms);
+}
+
+// True: the budget is spent.
+bool Replica::Impl::remove_expired(std::size_t& budget, std::int64_t now_ms) {
+  const db::Database& database = store.database();
+  const auto clock_ms = database.expiring().empty() ? std::nullopt : expiry_clock_ms();
   if (!clock_ms) return false;
   // Asked anew for each document: with its last one a collection may go.
   const auto index_of = [&database](const std::pair<std::string, std::string>& place) -> const db::Index* {
@@ -81,15 +96,49 @@ bool Replica::expire(std::size_t budget, std::int64_t now_ms) {
     if (index == nullptr) continue;
     for (const std::string& key : db::expired_documents(*index, *clock_ms, budget)) {
       --budget;
-      const db::Record* record = impl.store.find(collection, key);
+      const db::Record* record = store.find(collection, key);
       index = index_of(place);
       if (record == nullptr || index == nullptr || !db::is_expired(*index, record->document, *clock_ms)) continue;
-      if (!remove(collection, key, now_ms)) return false;  // the journal takes nothing
-      ++impl.counters.documents_expired;
+      if (!remove_document(*record, collection, key, now_ms)) return true;  // the journal takes nothing
+      ++counters.documents_expired;
     }
     if (budget == 0) return true;
   }
   return false;
+}
+
+bool Replica::Impl::trim_all(std::size_t& budget, std::int64_t now_ms) {
+  for (const auto& [collection, options] : store.database().options()) {
+    if (options.cap && !trim(collection, budget, now_ms)) return true;
+  }
+  return false;
+}
+
+// Removes the oldest documents of a capped collection that is over its limits. False: there are more.
+bool Replica::Impl::trim(std::string_view collection, std::size_t& budget, std::int64_t now_ms) {
+  const RequestId request = std::exchange(current_request, {});  // a caller is not told of these
+  bool done = false;
+  for (;;) {
+    const db::Collection* documents = store.database().find(collection);
+    const auto& cap = store.database().options(collection).cap;
+    done = documents == nullptr || !cap || !exceeds(*documents, *cap);
+    if (done || budget == 0) break;
+    --budget;
+    const std::string key(db::InsertionOrder::id_key_of(*documents->insertion_order()->places().begin()));
+    if (!remove_document(*documents->find(key), collection, key, now_ms)) break;
+    ++counters.documents_capped;
+  }
+  current_request = request;
+  return done;
+}
+
+// What an insert into a capped collection must exceed, so that the order of stamps is that of insertion as its writer
+// knows it, whatever the clocks say.
+Stamp Replica::Impl::newest_inserted(std::string_view collection) const {
+  const db::Collection* documents = store.database().find(collection);
+  if (documents == nullptr || documents->insertion_order() == nullptr || documents->size() == 0) return {};
+  const std::string_view key = db::InsertionOrder::id_key_of(*documents->insertion_order()->places().rbegin());
+  return documents->find(key)->revision.stamp;
 }
 
 }  // namespace distri::replication
