@@ -80,7 +80,7 @@ bool Replica::sweep(std::size_t budget, std::int64_t now_ms) {
   return impl.remove_expired(budget, now_ms) || impl.trim_all(budget, now_ms);
 }
 
-// True: the budget is spent.
+// True: the budget is spent. What cannot be removed (nothing lies above its stamp) is passed over.
 bool Replica::Impl::remove_expired(std::size_t& budget, std::int64_t now_ms) {
   const db::Database& database = store.database();
   const auto clock_ms = database.expiring().empty() ? std::nullopt : expiry_clock_ms();
@@ -90,6 +90,7 @@ bool Replica::Impl::remove_expired(std::size_t& budget, std::int64_t now_ms) {
     const db::Collection* documents = database.find(place.first);
     return documents == nullptr ? nullptr : documents->index(place.second);
   };
+  bool removed = false;
   for (const auto& place : database.expiring()) {
     const std::string& collection = place.first;
     const db::Index* index = index_of(place);
@@ -99,10 +100,11 @@ bool Replica::Impl::remove_expired(std::size_t& budget, std::int64_t now_ms) {
       const db::Record* record = store.find(collection, key);
       index = index_of(place);
       if (record == nullptr || index == nullptr || !db::is_expired(*index, record->document, *clock_ms)) continue;
-      if (!remove_document(*record, collection, key, now_ms)) return true;  // the journal takes nothing
+      if (!remove_document(*record, collection, key, now_ms)) continue;
+      removed = true;
       ++counters.documents_expired;
     }
-    if (budget == 0) return true;
+    if (budget == 0) return removed;
   }
   return false;
 }
@@ -114,7 +116,8 @@ bool Replica::Impl::trim_all(std::size_t& budget, std::int64_t now_ms) {
   return false;
 }
 
-// Removes the oldest documents of a capped collection that is over its limits. False: there are more.
+// Removes the oldest documents of a capped collection that is over its limits. False: there are more. One that cannot
+// be removed ends it.
 bool Replica::Impl::trim(std::string_view collection, std::size_t& budget, std::int64_t now_ms) {
   const RequestId request = std::exchange(current_request, {});  // a caller is not told of these
   bool done = false;
@@ -125,7 +128,8 @@ bool Replica::Impl::trim(std::string_view collection, std::size_t& budget, std::
     if (done || budget == 0) break;
     --budget;
     const std::string key(db::InsertionOrder::id_key_of(*documents->insertion_order()->places().begin()));
-    if (!remove_document(*documents->find(key), collection, key, now_ms)) break;
+    done = !remove_document(*documents->find(key), collection, key, now_ms);
+    if (done) break;
     ++counters.documents_capped;
   }
   current_request = request;

@@ -193,6 +193,35 @@ TEST_CASE("one machine that comes back under new names has no more voices than o
   CHECK(mesh.documents(0) == 1);
 }
 
+TEST_CASE("a document that nothing can replace, stamped at the end of time, holds up no others") {
+  Clocks mesh(1);
+  mesh.add(0, 2, 0);
+  Batch batch;
+  batch.actor = actor_id(9);
+  batch.first_counter = 1;
+  Op op;
+  op.kind = OpKind::kInsert;
+  op.collection = "c";
+  bson::Builder document;
+  document.append_int32("_id", 1).append_date("at", -1);
+  op.document = std::move(document).finish();
+  op.key = key_of(op.document);
+  op.stamp = {~std::uint64_t{0}, batch.actor};
+  batch.ops.push_back(op);
+  Bytes bytes;
+  wire::Writer out(bytes);
+  encode(out, batch);
+  mesh[0].peer_connected(node_id(2), mesh.now);
+  REQUIRE(mesh[0].receive(node_id(2), MessageKind::kBatch, bytes, mesh.now));
+  mesh[0].peer_disconnected(node_id(2));
+  mesh.add(0, 3, 0);
+  REQUIRE(mesh.documents(0) == 3);
+  mesh.live(70'000);
+  CHECK(mesh.documents(0) == 1);
+  CHECK_FALSE(mesh[0].sweep(1, mesh.now));
+  CHECK(mesh[0].counters().documents_expired == 2);
+}
+
 TEST_CASE("both sides of a partition remove what has expired, and agree afterwards without conflicts") {
   Clocks mesh(3);
   mesh.connect_all();
