@@ -1,29 +1,15 @@
 #include "distri/db/collection_options.hpp"
 
-#include <doctest/doctest.h>
-
-#include "distri/bson/compare.hpp"
-#include "distri/bson/json.hpp"
 #include "distri/db/database.hpp"
+#include "index_support.hpp"
 
 using namespace distri;
+using namespace distri::db::test;
 
 namespace {
 
-bson::Document json(std::string_view text) {
-  auto document = bson::from_json(text);
-  REQUIRE_MESSAGE(document.has_value(), text);
-  return *std::move(document);
-}
-
-Bytes key_of(bson::View document) {
-  return bson::order_key(*document.find("_id"));
-}
-
-void put(db::Database& database, std::string_view text) {
-  bson::Document document = json(text);
-  const Bytes key = key_of(document);
-  database.put(db::kOptionsCollection, key, {std::move(document), {}});
+void put_options(db::Database& database, std::string_view text) {
+  put(database, db::kOptionsCollection, text);
 }
 
 std::string shown(const db::CollectionOptions& options) {
@@ -37,23 +23,23 @@ std::string shown(const db::CollectionOptions& options) {
 TEST_CASE("A collection has the options that system.collections tells, as long as it does") {
   db::Database database;
   CHECK(database.options("c").plain());
-  put(database, R"({"_id":"c","validator":{"a":1},"validationLevel":"moderate"})");
+  put_options(database, R"({"_id":"c","validator":{"a":1},"validationLevel":"moderate"})");
   CHECK(shown(database.options("c")) == R"({"validator":{"a":1},"validationLevel":"moderate"})");
   CHECK(database.options("d").plain());
   CHECK(database.find("c") == nullptr);
-  put(database, R"({"_id":"c","validator":{"a":2}})");
+  put_options(database, R"({"_id":"c","validator":{"a":2}})");
   CHECK(shown(database.options("c")) == R"({"validator":{"a":2},"validationLevel":"strict"})");
   CHECK(database.check_indexes() == std::nullopt);
   // What is no definition is kept and means nothing.
   for (const char* text : {R"({"_id":"c","validator":{"a":{"$foo":1}}})", R"({"_id":"c","validationLevel":7})",
                            R"({"_id":"system.indexes","validator":{"a":1}})", R"({"_id":7,"validator":{"a":1}})"}) {
-    put(database, text);
+    put_options(database, text);
     CHECK(database.options("c").plain());
     CHECK(database.options("system.indexes").plain());
     CHECK(database.check_indexes() == std::nullopt);
   }
-  put(database, R"({"_id":"c","validator":{"a":2}})");
-  put(database, R"({"_id":"d","validationLevel":"off"})");
+  put_options(database, R"({"_id":"c","validator":{"a":2}})");
+  put_options(database, R"({"_id":"d","validationLevel":"off"})");
   CHECK(database.erase_document(db::kOptionsCollection, key_of(json(R"({"_id":"c"})"))));
   CHECK(database.options("c").plain());
   CHECK_FALSE(database.options("d").plain());

@@ -1,30 +1,12 @@
-#include <doctest/doctest.h>
-
-#include "distri/bson/compare.hpp"
-#include "distri/bson/json.hpp"
-#include "distri/db/database.hpp"
-#include "distri/db/index.hpp"
 #include "distri/db/index_catalog.hpp"
 
+#include "distri/db/database.hpp"
+#include "index_support.hpp"
+
 using namespace distri;
+using namespace distri::db::test;
 
 namespace {
-
-bson::Document json(std::string_view text) {
-  auto document = bson::from_json(text);
-  REQUIRE_MESSAGE(document.has_value(), text);
-  return *std::move(document);
-}
-
-Bytes key_of(bson::View document) {
-  return bson::order_key(*document.find("_id"));
-}
-
-void put(db::Database& database, std::string_view collection, std::string_view text) {
-  bson::Document document = json(text);
-  const Bytes key = key_of(document);
-  database.put(collection, key, {std::move(document), {}});
-}
 
 void erase(db::Database& database, std::string_view collection, std::string_view id) {
   database.erase_document(collection, key_of(json(fmt::format(R"({{"_id":{}}})", id))));

@@ -5,6 +5,7 @@
 
 #include "distri/bson/compare.hpp"
 #include "distri/bson/json.hpp"
+#include "distri/db/database.hpp"
 #include "distri/db/explain.hpp"
 #include "distri/db/index.hpp"
 
@@ -24,6 +25,12 @@ inline void put(db::Collection& collection, std::string_view text) {
   bson::Document document = json(text);
   const Bytes key = key_of(document);
   collection.put(key, {std::move(document), {}});
+}
+
+inline void put(db::Database& database, std::string_view collection, std::string_view text) {
+  bson::Document document = json(text);
+  const Bytes key = key_of(document);
+  database.put(collection, key, {std::move(document), {}});
 }
 
 inline void create(db::Collection& collection, std::string_view text) {
