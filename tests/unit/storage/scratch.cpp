@@ -5,7 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <cstring>
 
 #include "distri/utils/random.hpp"
 
@@ -72,7 +74,12 @@ Bytes numbered_key(unsigned n) {
 std::vector<storage::Change> numbered_batch(unsigned n, std::size_t value_bytes) {
   Bytes value = fmt::format("{}:", n);
   Random random(n);  // bytes that do not compress
-  for (std::size_t i = 0; i < value_bytes; ++i) value.push_back(static_cast<char>(random.next()));
+  const std::size_t head = value.size();
+  value.resize(head + value_bytes);
+  for (std::size_t i = 0; i < value_bytes; i += 8) {
+    const std::uint64_t eight = random.next();
+    std::memcpy(value.data() + head + i, &eight, std::min<std::size_t>(8, value_bytes - i));
+  }
   std::vector<storage::Change> batch;
   batch.emplace_back(numbered_key(2 * n), value);
   batch.emplace_back(numbered_key(2 * n + 1), value);
