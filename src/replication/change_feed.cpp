@@ -229,16 +229,18 @@ ChangeFeed::Hidden ChangeFeed::hidden_from(const VersionVector& start, const Op&
     return hidden;
   }
   const Stamp generation = is_update(op) ? op.target : op.stamp;
-  if (generation <= stamps.dropped.stamp) {
-    hidden.all = by(stamps.dropped.dot);
+  const bool dropped = generation <= stamps.dropped.stamp;
+  if (dropped && by(stamps.dropped.dot)) {
+    hidden.all = true;
     return hidden;
   }
+  // The reader may not have seen the drop, but a document or a delete from behind it.
   if (op.kind == OpKind::kCreateCollection) return hidden;
   const db::Record* record = store.find(op.collection, op.key);
   if (record == nullptr) {
     const auto dead = store.tombstone(op.collection, op.key);
-    // Deleted by a write that everybody has seen, perhaps the reader too.
-    hidden.all = dead ? dead->dot != dot && by(dead->dot) : op.kind != OpKind::kDelete;
+    // Without a tombstone: deleted by a write that everybody has seen, perhaps the reader too, or by the drop.
+    hidden.all = dead ? dead->dot != dot && by(dead->dot) : !dropped && op.kind != OpKind::kDelete;
     return hidden;
   }
   const db::Revision& revision = record->revision;

@@ -327,6 +327,29 @@ TEST_CASE("what lost to a write that was seen elsewhere does not turn the reader
   }
 }
 
+TEST_CASE("what a drop ended, which the reader has not seen, does not turn back a newer document, which it has") {
+  // Of node 0 an insert, of node 1 a drop, of node 2 another document of that _id.
+  Mesh mesh(3);
+  mesh.connect_all();
+  REQUIRE(mesh[0].create_collection("c", mesh.now));
+  mesh.settle();
+  Watch watch;
+  REQUIRE(watch.begin(mesh[2]));
+  for (const auto& [a, b] : {std::pair(0, 1), std::pair(0, 2), std::pair(1, 2)}) mesh.disconnect(a, b);
+  REQUIRE(mesh[0].insert("c", doc(1, {{"x", 1}}), mesh.now));
+  REQUIRE(mesh[1].drop_collection("c", mesh.now + 1'000));
+  REQUIRE(mesh[2].insert("c", doc(1, {{"x", 2}}), mesh.now + 2'000));
+  for (int i = 0; i < 3; ++i) mesh[i].end_turn(mesh.now + 2'000);
+  CHECK(watch.read() == R"(insert c {"_id":1} {"_id":1,"x":2})");
+  mesh.connect_all();
+  mesh.pass(5'000);
+  mesh.check_equal();
+  REQUIRE(watch.move_to(mesh[0]));
+  const std::string shown = watch.read();
+  CHECK_MESSAGE(shown.find("insert") == std::string::npos, shown);
+  CHECK_MESSAGE(shown.find("drop c partly") != std::string::npos, shown);
+}
+
 TEST_CASE("what lost to a write from the middle of a batch does not turn the reader back either") {
   Mesh mesh(2);
   mesh.connect_all();
