@@ -7,7 +7,7 @@
 namespace distri::cloud {
 namespace {
 
-// Of a slice: well under a millisecond, unless a single document takes longer.
+// Of a slice. A run may overdraw it by what it does in one piece: a page of the documents that it reads, a document.
 constexpr std::uint64_t kSliceSteps = 10'000;
 // Reads that take turns. Those behind them hold no more than their first slice has gathered.
 constexpr std::size_t kReadingsAtOnce = 8;

@@ -1,0 +1,171 @@
+// The change feed of a reader that goes from node to node: what it has seen elsewhere, and what had lost to that.
+#include "feed_support.hpp"
+
+namespace distri::replication::test {
+namespace {
+
+ChangeFeed::Query one_at_a_time() {
+  ChangeFeed::Query query;
+  query.events_max = 1;
+  return query;
+}
+
+}  // namespace
+
+TEST_CASE("a token goes on at another node: nothing twice, nothing left out") {
+  Mesh mesh(2);
+  mesh.connect_all();
+  Watch watch;
+  REQUIRE(watch.begin(mesh[0]));
+  REQUIRE(mesh[0].insert("c", doc(1), mesh.now));
+  mesh.settle();
+  CHECK(watch.read() == R"(create c; insert c {"_id":1} {"_id":1})");
+  REQUIRE(mesh[0].insert("c", doc(2), mesh.now));
+  REQUIRE(mesh[1].insert("c", doc(3), mesh.now));
+  mesh.settle();
+  REQUIRE(watch.move_to(mesh[1]));
+  CHECK(watch.read() == R"(insert c {"_id":3} {"_id":3}; insert c {"_id":2} {"_id":2})");
+  REQUIRE(watch.move_to(mesh[0]));
+  CHECK(watch.read().empty());
+}
+
+TEST_CASE("a node that lacks what the token names is not ready for it") {
+  Mesh mesh(2);
+  Watch watch;
+  REQUIRE(watch.begin(mesh[0]));
+  REQUIRE(mesh[0].insert("c", doc(1), mesh.now));
+  mesh[0].end_turn(mesh.now);
+  CHECK(!watch.read().empty());
+  const auto token = decode_resume_token(watch.token());
+  REQUIRE(token.has_value());
+  CHECK(!ChangeFeed(mesh[1]).ready(*token));
+  mesh.connect_all();
+  mesh.pass(2'000);
+  CHECK(ChangeFeed(mesh[1]).ready(*token));
+}
+
+TEST_CASE("what lost to a write that was seen elsewhere does not turn the reader back") {
+  // Node 0 writes x=1, node 1 later x=2, neither knowing of the other.
+  Mesh mesh(2);
+  mesh.connect_all();
+  REQUIRE(mesh[0].insert("c", doc(1, {{"x", 0}, {"y", 0}}), mesh.now));
+  mesh.settle();
+  Watch at_zero;
+  Watch at_one;
+  REQUIRE(at_zero.begin(mesh[0]));
+  REQUIRE(at_one.begin(mesh[1]));
+  mesh.disconnect(0, 1);
+  REQUIRE(mesh[0].update("c", key_of(doc(1)), fields_only({{"x", 1}, {"y", 1}}), {}, mesh.now));
+  REQUIRE(mesh[1].update("c", key_of(doc(1)), fields_only({{"x", 2}}), {}, mesh.now + 1'000));
+  mesh[0].end_turn(mesh.now);
+  mesh[1].end_turn(mesh.now + 1'000);
+  CHECK(at_one.read() == R"(update c {"_id":1} {"updatedFields":{"x":2},"removedFields":[]})");
+  mesh.connect(0, 1);
+  mesh.pass(2'000);
+
+  SUBCASE("on the node where it came later it lost in part, and is a conflict") {
+    CHECK(at_one.read() == R"(update c {"_id":1} {"updatedFields":{"y":1},"removedFields":[]}; )"
+                           R"(conflict c {"_id":1} fields)");
+  }
+  SUBCASE("where it came earlier, the reader that has seen the winner is shown the same") {
+    REQUIRE(at_one.move_to(mesh[0]));
+    CHECK(at_one.read() == R"(update c {"_id":1} {"updatedFields":{"y":1},"removedFields":[]}; )"
+                           R"(conflict c {"_id":1} fields)");
+  }
+  SUBCASE("the reader that has seen neither is shown both, in the order of the node") {
+    CHECK(at_zero.read() == R"(update c {"_id":1} {"updatedFields":{"x":1,"y":1},"removedFields":[]}; )"
+                            R"(update c {"_id":1} {"updatedFields":{"x":2},"removedFields":[]}; )"
+                            R"(conflict c {"_id":1} fields)");
+  }
+}
+
+TEST_CASE("what a drop ended, which the reader has not seen, does not turn back a newer document, which it has") {
+  // Of node 0 an insert, of node 1 a drop, of node 2 another document of that _id.
+  Mesh mesh(3);
+  mesh.connect_all();
+  REQUIRE(mesh[0].create_collection("c", mesh.now));
+  mesh.settle();
+  Watch watch;
+  REQUIRE(watch.begin(mesh[2]));
+  for (const auto& [a, b] : {std::pair(0, 1), std::pair(0, 2), std::pair(1, 2)}) mesh.disconnect(a, b);
+  REQUIRE(mesh[0].insert("c", doc(1, {{"x", 1}}), mesh.now));
+  REQUIRE(mesh[1].drop_collection("c", mesh.now + 1'000));
+  REQUIRE(mesh[2].insert("c", doc(1, {{"x", 2}}), mesh.now + 2'000));
+  for (int i = 0; i < 3; ++i) mesh[i].end_turn(mesh.now + 2'000);
+  CHECK(watch.read() == R"(insert c {"_id":1} {"_id":1,"x":2})");
+  mesh.connect_all();
+  mesh.pass(5'000);
+  mesh.check_equal();
+  REQUIRE(watch.move_to(mesh[0]));
+  const std::string shown = watch.read();
+  CHECK_MESSAGE(shown.find("insert") == std::string::npos, shown);
+  CHECK_MESSAGE(shown.find("drop c partly") != std::string::npos, shown);
+}
+
+TEST_CASE("what lost to a write from the middle of a batch does not turn the reader back either") {
+  Mesh mesh(2);
+  mesh.connect_all();
+  REQUIRE(mesh[0].insert("c", doc(1, {{"x", 0}}), mesh.now));
+  mesh.settle();
+  Watch watch(one_at_a_time);
+  REQUIRE(watch.begin(mesh[0]));
+  mesh.disconnect(0, 1);
+  REQUIRE(mesh[1].update("c", key_of(doc(1)), fields_only({{"x", 1}}), {}, mesh.now));
+  REQUIRE(mesh[0].replace("c", doc(1, {{"x", 2}}), mesh.now + 1'000));
+  REQUIRE(mesh[0].insert("c", doc(2), mesh.now + 1'000));
+  mesh[1].end_turn(mesh.now);
+  mesh[0].end_turn(mesh.now + 1'000);
+  CHECK(watch.read_page() == R"(replace c {"_id":1} {"_id":1,"x":2})");
+  mesh.connect(0, 1);
+  mesh.pass(2'000);
+  REQUIRE(watch.move_to(mesh[1]));
+  CHECK(watch.read() == R"(conflict c {"_id":1} fields; insert c {"_id":2} {"_id":2})");
+}
+
+TEST_CASE("the reader that has seen the loser hears of the conflict from the node where the winner came first") {
+  Mesh mesh(2);
+  mesh.connect_all();
+  REQUIRE(mesh[0].insert("c", doc(1, {{"x", 0}}), mesh.now));
+  mesh.settle();
+  Watch watch;
+  REQUIRE(watch.begin(mesh[0]));
+  mesh.disconnect(0, 1);
+  REQUIRE(mesh[0].update("c", key_of(doc(1)), fields_only({{"x", 1}}), {}, mesh.now));
+  REQUIRE(mesh[1].replace("c", doc(1, {{"x", 2}}), mesh.now + 1'000));
+  mesh[0].end_turn(mesh.now);
+  mesh[1].end_turn(mesh.now + 1'000);
+  CHECK(watch.read() == R"(update c {"_id":1} {"updatedFields":{"x":1},"removedFields":[]})");
+  mesh.connect(0, 1);
+  mesh.pass(2'000);
+  REQUIRE(watch.move_to(mesh[1]));
+  CHECK(watch.read() == R"(replace c {"_id":1} {"_id":1,"x":2}; conflict c {"_id":1} fields)");
+}
+
+TEST_CASE("a delete that found nothing where it is read still ends what the reader has seen elsewhere") {
+  Mesh mesh(3);
+  mesh.connect_all();
+  REQUIRE(mesh[0].insert("c", doc(1), mesh.now));
+  mesh.settle();
+  mesh.disconnect(0, 2);
+  mesh.disconnect(1, 2);
+  Watch watch;
+  REQUIRE(watch.begin(mesh[0]));
+  // Node 1 deletes, node 0 replaces later, node 2 deletes last; none knows of the others. Node 1 hears of node 2 first.
+  const auto to_one = [](const Outgoing& message) { return message.to == Mesh::id(1); };
+  REQUIRE(mesh[0].replace("c", doc(1, {{"x", 1}}), mesh.now + 1'000));
+  mesh.settle(to_one);
+  REQUIRE(mesh[1].remove("c", key_of(doc(1)), mesh.now));
+  mesh.settle(to_one);
+  REQUIRE(mesh[2].remove("c", key_of(doc(1)), mesh.now + 2'000));
+  CHECK(watch.read() == R"(replace c {"_id":1} {"_id":1,"x":1}; conflict c {"_id":1} delete)");
+  mesh.disconnect(0, 1);
+  mesh.connect(1, 2);
+  mesh.pass(2'000);
+  mesh.connect(0, 1);
+  mesh.pass(3'000);
+  mesh.check_equal();
+  REQUIRE(watch.move_to(mesh[1]));
+  CHECK(watch.read() == R"(delete c {"_id":1}; conflict c {"_id":1} document)");
+}
+
+}  // namespace distri::replication::test
