@@ -5,7 +5,8 @@
 //   c  name                    head of a collection: its stamps, number of documents and digest
 //   d  u8 length, name, key    state of one document or tombstone
 //   f  actor                   a folded actor: counters and the ops that folded it
-//   h                          head: format, version vector, floor and first position of the log
+//   h                          head: format, version vector, floor and positions of the log, counts of the other
+//                              records, and what the change feed cannot tell (Replica::Impl::feed_floor)
 //   l  u64 position (big end)  one entry of the op log
 //   x  u8 length, name, id     a conflict
 //

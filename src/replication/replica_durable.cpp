@@ -9,9 +9,10 @@ namespace distri::replication {
 
 namespace {
 
-constexpr std::uint8_t kFormat = 2;
-// Without the effects of the log's entries.
-constexpr std::uint8_t kFirstFormat = 1;
+constexpr std::uint8_t kFormat = 3;
+// Earlier ones: without what the change feed cannot tell; and without the effects of the log's entries.
+constexpr std::uint8_t kFormatWithoutFeed = 2;
+constexpr std::uint8_t kFormatWithoutEffects = 1;
 constexpr std::size_t kDotBytes = 24;
 
 Bytes log_key(std::uint64_t position) {
@@ -79,6 +80,8 @@ std::optional<Commit> Replica::take_commit() {
   impl.store.take_conflict_changes(commit.changes);
   impl.journal_log(commit.changes);
   impl.journal_folds(commit.changes);
+  // What the log has dropped it cannot tell anyway.
+  if (impl.log.floor().covers(impl.feed_floor)) impl.feed_floor = {};
   Bytes head;
   wire::Writer out(head);
   out.u8(kFormat);
@@ -89,6 +92,7 @@ std::optional<Commit> Replica::take_commit() {
   out.u64(impl.store.collections_known());
   out.u64(impl.store.tombstones());
   out.u64(impl.folds->size());
+  impl.feed_floor.encode(out);
   const Bytes key(1, kHeadRecord);
   commit.changes.emplace_back(key, sealed(key, std::move(head)));
   impl.committed_vector = impl.vector;
@@ -246,9 +250,9 @@ Result<> Replica::Impl::load_record(BytesView key, BytesView value, LoadReport& 
 Result<> Replica::Impl::load_head(BytesView body, LoadReport& report) {
   wire::Reader in(body);
   loaded_format = in.u8();
-  if (loaded_format != kFormat && loaded_format != kFirstFormat) {
-    return fail(Code::kDataLoss, "the journal has format {}, this version reads {} and {}", loaded_format, kFirstFormat,
-                kFormat);
+  if (loaded_format < kFormatWithoutEffects || loaded_format > kFormat) {
+    return fail(Code::kDataLoss, "the journal has format {}, this version reads {} to {}", loaded_format,
+                kFormatWithoutEffects, kFormat);
   }
   DISTRI_TRY(vector, VersionVector::decode(in));
   DISTRI_TRY(VersionVector floor, VersionVector::decode(in));
@@ -259,6 +263,9 @@ Result<> Replica::Impl::load_head(BytesView body, LoadReport& report) {
   report.collections = in.u64();
   report.tombstones = in.u64();
   report.folds = in.u64();
+  if (loaded_format > kFormatWithoutFeed) {
+    DISTRI_TRY(feed_floor, VersionVector::decode(in));
+  }
   if (!in.ok() || !in.at_end() || !vector.covers(floor) || journaled_first > journaled_end) {
     return fail(Code::kDataLoss, "the journal's head is damaged");
   }
@@ -273,14 +280,14 @@ Result<> Replica::Impl::load_log_entry(BytesView key, BytesView body) {
   entry.actor = in.id<ActorId>();
   entry.first_counter = in.u64();
   entry.last_counter = in.u64();
-  if (loaded_format != kFirstFormat) entry.effects = in.bytes32();
+  if (loaded_format > kFormatWithoutEffects) entry.effects = in.bytes32();
   if (!in.ok() || key.size() != 9 || log_position(key) != log.end_position() ||
       !vector.covers(Dot{entry.actor, entry.last_counter})) {
     return fail(Code::kDataLoss, "the journal's log is damaged at position {}", log.end_position());
   }
   entry.batch = std::make_shared<const Bytes>(in.rest());
   loaded_log.advance(entry.actor, entry.last_counter);
-  if (entry.effects.empty()) feed_floor = loaded_log;
+  if (entry.effects.empty()) feed_floor.merge(loaded_log);
   log.append(std::move(entry));
   return {};
 }

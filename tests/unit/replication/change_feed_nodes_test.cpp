@@ -1,5 +1,6 @@
 // The change feed of a reader that goes from node to node: what it has seen elsewhere, and what had lost to that.
 #include "feed_support.hpp"
+#include "journal_support.hpp"
 
 namespace distri::replication::test {
 namespace {
@@ -166,6 +167,47 @@ TEST_CASE("a delete that found nothing where it is read still ends what the read
   mesh.check_equal();
   REQUIRE(watch.move_to(mesh[1]));
   CHECK(watch.read() == R"(delete c {"_id":1}; conflict c {"_id":1} document)");
+}
+
+TEST_CASE("a node that took over states remembers after a restart which changes it cannot tell") {
+  // Node 1 replaces the document without knowing of node 0's later replacement, then takes over node 0's states.
+  Mesh mesh(2, [] {
+    ReplicaConfig base;
+    base.log_bytes_max = 4'000;
+    return base;
+  }());
+  ReplicaConfig config = mesh.config;
+  config.node = Mesh::id(1);
+  config.journal = true;
+  Disk disk;
+  mesh.replicas[1] = std::make_unique<Replica>(config);
+  mesh.connect_all();
+  REQUIRE(mesh[0].insert("c", doc(1), mesh.now));
+  mesh.settle();
+  disk.save(mesh[1], mesh.now);
+  mesh.disconnect(0, 1);
+  REQUIRE(mesh[1].replace("c", doc(1, {{"own", 1}}), mesh.now));
+  disk.save(mesh[1], mesh.now);
+  mesh.now += 1'000;
+  REQUIRE(mesh[0].replace("c", doc(1, {{"later", 1}}), mesh.now));
+  for (std::int32_t i = 100; i < 200; ++i) {
+    REQUIRE(mesh[0].insert("c", doc(i), mesh.now));
+    mesh[0].end_turn(mesh.now);
+  }
+  Watch watch;
+  REQUIRE(watch.begin(mesh[0]));
+  const std::string token = watch.token();
+  mesh.connect(0, 1);
+  mesh.pass(3'000);
+  REQUIRE(mesh[1].counters().state_syncs == 1);
+  mesh.check_equal();
+  disk.save(mesh[1], mesh.now);
+  CHECK(Watch().begin(mesh[1], token).error().message.starts_with(kHistoryLost));
+  config.incarnation = 2;
+  Replica again(config);
+  REQUIRE(again.load(disk.source(), mesh.now));
+  // It would show its own replacement, which had lost to one that the reader has seen.
+  CHECK(Watch().begin(again, token).error().message.starts_with(kHistoryLost));
 }
 
 }  // namespace distri::replication::test

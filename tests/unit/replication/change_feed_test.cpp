@@ -1,9 +1,8 @@
 // The change feed: every kind of change as an event, filters, tokens, and what happens when history is gone.
-#include <map>
-
 #include "distri/replication/journal_record.hpp"
 #include "distri/replication/op_log.hpp"
 #include "feed_support.hpp"
+#include "journal_support.hpp"
 
 namespace distri::replication::test {
 namespace {
@@ -22,43 +21,26 @@ bson::Document json(std::string_view text) {
   return std::move(*document);
 }
 
-// A journal as a map.
-struct Disk {
-  std::map<Bytes, Bytes> records;
-
-  void save(Replica& replica) {
-    replica.end_turn(kNow);
-    const auto commit = replica.take_commit();
-    REQUIRE(commit.has_value());
-    for (const auto& [key, value] : commit->changes) {
-      if (value) {
-        records[key] = *value;
-      } else {
-        records.erase(key);
-      }
+// Of the version that kept no effects in its log.
+void turn_to_first_format(Disk& disk) {
+  for (auto& [key, value] : disk.records) {
+    Bytes body(*unsealed(key, value));
+    if (key.front() == kHeadRecord) {
+      body.front() = 1;
+      Bytes nothing;
+      wire::Writer out(nothing);
+      VersionVector().encode(out);
+      body.resize(body.size() - nothing.size());
     }
-    replica.committed(commit->number, kNow);
-  }
-  RecordSource source() const {
-    return [this](const RecordVisitor& visit) -> Result<> {
-      for (const auto& [key, value] : records) DISTRI_TRY_VOID(visit(key, value));
-      return {};
-    };
-  }
-  void turn_to_first_format() {
-    for (auto& [key, value] : records) {
-      Bytes body(*unsealed(key, value));
-      if (key.front() == kHeadRecord) body.front() = 1;
-      if (key.front() == kLogRecord) {
-        constexpr std::size_t kHeadBytes = ActorId::kSize + 16;
-        wire::Reader in(BytesView(body).substr(kHeadBytes));
-        const std::size_t effects = in.bytes32().size();
-        body.erase(kHeadBytes, 4 + effects);
-      }
-      value = sealed(key, std::move(body));
+    if (key.front() == kLogRecord) {
+      constexpr std::size_t kHeadBytes = ActorId::kSize + 16;
+      wire::Reader in(BytesView(body).substr(kHeadBytes));
+      const std::size_t effects = in.bytes32().size();
+      body.erase(kHeadBytes, 4 + effects);
     }
+    value = sealed(key, std::move(body));
   }
-};
+}
 
 ChangeFeed::Query on_c() {
   ChangeFeed::Query query;
@@ -395,12 +377,12 @@ TEST_CASE("a token still holds after a restart from the journal") {
     Watch watch;
     REQUIRE(watch.begin(replica));
     REQUIRE(replica.insert("c", doc(1), kNow));
-    disk.save(replica);
+    disk.save(replica, kNow);
     CHECK(watch.events()->size() == 2);
     token = watch.token();
     REQUIRE(replica.replace("c", doc(1, {{"a", 1}}), kNow));
     REQUIRE(replica.remove("c", key_of(doc(1)), kNow));
-    disk.save(replica);
+    disk.save(replica, kNow);
     CHECK(watch.events()->size() == 2);
     last = watch.token();
   }
@@ -413,13 +395,13 @@ TEST_CASE("a token still holds after a restart from the journal") {
     CHECK(watch.read() == R"(replace c {"_id":1} {"_id":1,"a":1}; delete c {"_id":1})");
   }
   SUBCASE("of the format that does not say what writes did: only what comes is told") {
-    disk.turn_to_first_format();
+    turn_to_first_format(disk);
     REQUIRE(again.load(disk.source(), kNow));
     CHECK(Watch().begin(again, token).error().message.starts_with(kHistoryLost));
     Watch watch;
     REQUIRE(watch.begin(again, last));
     REQUIRE(again.insert("c", doc(2), kNow));
-    disk.save(again);
+    disk.save(again, kNow);
     CHECK(watch.read() == R"(insert c {"_id":2} {"_id":2})");
   }
 }

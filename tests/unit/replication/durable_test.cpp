@@ -1,31 +1,8 @@
-#include <map>
-
 #include "distri/replication/op_log.hpp"
-#include "support.hpp"
+#include "journal_support.hpp"
 
 namespace distri::replication::test {
 namespace {
-
-// A journal as a map.
-struct Disk {
-  std::map<Bytes, Bytes> records;
-
-  void write(const Commit& commit) {
-    for (const auto& [key, value] : commit.changes) {
-      if (value) {
-        records[key] = *value;
-      } else {
-        records.erase(key);
-      }
-    }
-  }
-  RecordSource source() const {
-    return [this](const RecordVisitor& visit) -> Result<> {
-      for (const auto& [key, value] : records) DISTRI_TRY_VOID(visit(key, value));
-      return {};
-    };
-  }
-};
 
 ReplicaConfig journaling(std::uint64_t incarnation = 1) {
   ReplicaConfig config;
@@ -35,30 +12,22 @@ ReplicaConfig journaling(std::uint64_t incarnation = 1) {
   return config;
 }
 
-void save(Replica& replica, Disk& disk, std::int64_t now) {
-  replica.end_turn(now);
-  if (const auto commit = replica.take_commit()) {
-    disk.write(*commit);
-    replica.committed(commit->number, now);
-  }
-}
-
 constexpr std::int64_t kNow = 1'700'000'000'000;
 
 // Documents, updates, deletes, a created and a dropped collection.
 void write_some(Replica& replica, Disk& disk) {
   for (std::int32_t i = 0; i < 20; ++i) {
     REQUIRE(replica.insert("c", doc(i, {{"v", i}}), kNow));
-    if (i % 3 == 0) save(replica, disk, kNow);
+    if (i % 3 == 0) disk.save(replica, kNow);
   }
   for (std::int32_t i = 0; i < 20; i += 4) REQUIRE(replica.remove("c", key_of(doc(i)), kNow));
   REQUIRE(replica.upsert_fields("c", doc(3, {{"w", 7}}), kNow));
-  save(replica, disk, kNow);
+  disk.save(replica, kNow);
   REQUIRE(replica.create_collection("empty", kNow));
   REQUIRE(replica.insert("gone", doc(1), kNow));
-  save(replica, disk, kNow);
+  disk.save(replica, kNow);
   REQUIRE(replica.drop_collection("gone", kNow));
-  save(replica, disk, kNow);
+  disk.save(replica, kNow);
 }
 
 }  // namespace
@@ -109,7 +78,7 @@ TEST_CASE("every prefix of the commits is a state that was, and what is lost com
     REQUIRE(mesh[0].replace("c", doc(i % 5, {{"v", i}}), mesh.now));
     REQUIRE(mesh[1].replace("d", doc(i % 5, {{"v", i}}), mesh.now));
     mesh.settle();
-    save(mesh[0], disk, mesh.now);
+    disk.save(mesh[0], mesh.now);
     prefixes.push_back(disk);
   }
   std::uint64_t incarnation = 1;
@@ -171,7 +140,7 @@ TEST_CASE("the journal forgets the log's entries that the budget drops") {
   Replica replica(config);
   for (std::int32_t i = 0; i < 100; ++i) {
     REQUIRE(replica.insert("c", doc(i), kNow));
-    save(replica, disk, kNow);
+    disk.save(replica, kNow);
   }
   const auto entries = std::count_if(disk.records.begin(), disk.records.end(),
                                      [](const auto& record) { return record.first.front() == 'l'; });
@@ -180,7 +149,7 @@ TEST_CASE("the journal forgets the log's entries that the budget drops") {
   smaller.log_bytes_max = 1'000;
   Replica again(smaller);
   REQUIRE(again.load(disk.source(), kNow));
-  save(again, disk, kNow);
+  disk.save(again, kNow);
   Replica third(journaling(3));
   CHECK(third.load(disk.source(), kNow).has_value());
 }
