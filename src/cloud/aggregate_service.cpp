@@ -1,11 +1,11 @@
 // Aggregate: a page of the results of a pipeline, or, for $out and $merge, writing all of them.
 #include <algorithm>
 
-#include "distri/bson/json.hpp"
 #include "distri/cloud/aggregate_cursor.hpp"
 #include "distri/cloud/document_services.hpp"
 #include "distri/cloud/reading.hpp"
 #include "distri/cloud/request_text.hpp"
+#include "distri/cloud/result_page.hpp"
 #include "distri/cloud/service_params.hpp"
 #include "distri/db/aggregate.hpp"
 
@@ -50,46 +50,6 @@ Result<bson::Document> pipeline_of(const DocumentCall& call, bson::View params) 
   return std::move(stages).finish();
 }
 
-// The results in the caller's format, while they come.
-class ResultPage {
- public:
-  explicit ResultPage(wire::Format format) : json_(format == wire::Format::kJson) {
-    json_ ? void(text_ = "{\"documents\":[") : void(builder_.begin_array("documents"));
-  }
-
-  void append(bson::View document) {
-    if (json_) {
-      if (count_ > 0) text_.push_back(',');
-      bson::append_json(text_, document);
-    } else {
-      builder_.append_object(std::to_string(count_), document);
-    }
-    ++count_;
-    bytes_ += document.bytes().size();
-  }
-
-  std::size_t count() const { return count_; }
-  std::size_t bytes() const { return bytes_; }
-
-  Bytes finish(const std::string& cursor) && {
-    if (!json_) {
-      builder_.end();
-      if (!cursor.empty()) builder_.append_string("cursor", cursor);
-      return std::move(builder_).finish().release();
-    }
-    text_.push_back(']');
-    if (!cursor.empty()) text_ += ",\"cursor\":\"" + cursor + "\"";  // URL-safe text: needs no escapes
-    return std::move(text_) + "}";
-  }
-
- private:
-  bool json_;
-  std::string text_;
-  bson::Builder builder_;
-  std::size_t count_ = 0;
-  std::size_t bytes_ = 0;
-};
-
 class AggregateReading final : public Reading {
  public:
   AggregateReading(const replication::Replica& replica, std::unique_ptr<const DocumentServices::AggregateRequest> asked,
@@ -121,8 +81,8 @@ class AggregateReading final : public Reading {
     return std::move(page_).finish(encode_aggregate_cursor(next));
   }
 
-  std::uint64_t commit_shown() const override {
-    return asked_->pipeline->lookups().empty() ? replica_.undurable(asked_->collection) : replica_.undurable();
+  Shown shown() const override {
+    return {asked_->pipeline->lookups().empty() ? replica_.undurable(asked_->collection) : replica_.undurable()};
   }
   std::size_t bytes() const override { return page_.bytes() + run_.memory_bytes(); }
 
@@ -199,26 +159,24 @@ Result<std::unique_ptr<DocumentServices::AggregateRequest>> DocumentServices::pa
   return asked;
 }
 
-std::unique_ptr<Reading> DocumentServices::reading_of(std::unique_ptr<AggregateRequest> asked) const {
+Result<std::unique_ptr<Reading>> DocumentServices::begin_aggregate(const DocumentCall& call, bson::View params) const {
+  DISTRI_TRY(std::unique_ptr<AggregateRequest> asked, parse_aggregate(call, params));
+  // By its escapes alone it might have been a write.
+  if (asked->pipeline->write()) return fail(Code::kInternal, "Aggregate: a write was taken for a read");
   const std::uint64_t hash = read_hash(asked->collection, asked->pipeline->lookups());
   return std::make_unique<AggregateReading>(replica_, std::move(asked), hash);
 }
 
-Result<std::unique_ptr<Reading>> DocumentServices::begin_aggregate(const DocumentCall& call, bson::View params) const {
-  DISTRI_TRY(std::unique_ptr<AggregateRequest> asked, parse_aggregate(call, params));
-  return reading_of(std::move(asked));
-}
-
+// Named like one that writes, it need not be one.
 Result<Bytes> DocumentServices::aggregate(const DocumentCall& call, bson::View params) {
   DISTRI_TRY(std::unique_ptr<AggregateRequest> asked, parse_aggregate(call, params));
   if (asked->pipeline->write()) return write_results(call, *asked);
-  const auto reading = reading_of(std::move(asked));
+  DISTRI_TRY(const auto reading, begin_aggregate(call, params));
   DISTRI_TRY(Bytes reply, to_the_end(*reading));
   return reply;
 }
 
 Result<Bytes> DocumentServices::write_results(const DocumentCall& call, const AggregateRequest& asked) {
-  if (!writes_results(call)) return fail(Code::kInternal, "Aggregate: a write was taken for a read");
   if (!asked.pipeline->lookups().empty()) commit_shown_ = replica_.undurable();
   Random random(asked.at.seed);
   db::PipelineRun run(*asked.pipeline, asked.collection, random, kWritingStepsMax);

@@ -100,23 +100,27 @@ void Dispatcher::answer(Arrival& arrival, RequestMetrics& metrics, const Result<
   by_deadline_.emplace(rest->deadline_ns, rest);
 }
 
-bool Dispatcher::refused_for_load(Arrival& arrival, RequestMetrics& metrics) {
+std::optional<Error> Dispatcher::overload(std::size_t connection_bytes) const {
   if (buffered_bytes_ > parts_.config.buffered_bytes_max) {
-    ++metrics.busy;
-    refuse(arrival,
-           Error{Code::kBusy,
+    return Error{Code::kBusy,
                  fmt::format("the node holds {} bytes of unfinished requests; the limit buffered_bytes_max is {}",
-                             buffered_bytes_, parts_.config.buffered_bytes_max)});
-    return true;
+                             buffered_bytes_, parts_.config.buffered_bytes_max)};
   }
-  if (arrival.connection.unsent_reply_bytes() > ServerConnection::kUnsentReplyBytesMax) {
-    ++metrics.busy;
-    refuse(arrival,
-           Error{Code::kBusy, fmt::format("this connection has {} bytes of replies that were not read; read them first",
-                                          arrival.connection.unsent_reply_bytes())});
-    return true;
+  if (connection_bytes > ServerConnection::kUnsentReplyBytesMax) {
+    return Error{Code::kBusy,
+                 fmt::format("this connection has {} bytes of replies that were not read, or are in the making; read "
+                             "them first",
+                             connection_bytes)};
   }
-  return false;
+  return std::nullopt;
+}
+
+bool Dispatcher::refused_for_load(Arrival& arrival, RequestMetrics& metrics) {
+  const auto busy = overload(arrival.connection.unsent_reply_bytes() + arrival.connection.reading_bytes());
+  if (!busy) return false;
+  ++metrics.busy;
+  refuse(arrival, *busy);
+  return true;
 }
 
 std::shared_ptr<Request> Dispatcher::open(Arrival& arrival, Request::Kind kind, RequestMetrics& metrics) {

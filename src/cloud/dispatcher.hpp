@@ -104,6 +104,8 @@ class Dispatcher {
 
   void refuse(Arrival& arrival, const Error& error);
   void answer(Arrival& arrival, RequestMetrics& metrics, const Result<Bytes>& result);
+  // Why nothing more can be done now for a connection for which so much is held.
+  std::optional<Error> overload(std::size_t connection_bytes) const;
   bool refused_for_load(Arrival& arrival, RequestMetrics& metrics);
   void begin_document(Arrival& arrival, DocumentService service);
   void begin_registered(Arrival& arrival, RegisteredService& service);
@@ -119,8 +121,7 @@ class Dispatcher {
   Result<> run_write(const DocumentCall& call, const RequestId& id, Outcome& outcome);
   Result<> repeat_elsewhere(const DocumentCall& call, const RequestId& id,
                             const replication::Replica::AppliedRequest& applied, Outcome& outcome);
-  // What was read shows changes up to this commit.
-  void wait_for_shown(Outcome& outcome, std::uint64_t commit, bool by_id) const;
+  void wait_for_shown(Outcome& outcome, const Shown& shown) const;
   // Enough members hold the outcome's write, this node durably among them. Of a read: what it shows is durable here.
   bool settled(std::uint64_t counter, std::uint32_t needed) const;
   bool settled(const Outcome& outcome) const;
@@ -134,6 +135,7 @@ class Dispatcher {
   void run_slice(Outcome& outcome);
   void start_reading(const std::shared_ptr<Request>& request, std::unique_ptr<Reading> reading);
   void go_on_reading();
+  void set_reading_bytes(Request& request, std::size_t bytes);
 
   // ---- Watchers (dispatcher_watches.cpp).
   Result<Watch> admit_watch(const ServerConnection& connection, std::string_view target, const wire::RequestHead& head);

@@ -3,11 +3,12 @@
 #include <utility>
 
 #include "distri/cloud/dispatcher.hpp"
+#include "distri/cloud/server_connection.hpp"
 
 namespace distri::cloud {
 namespace {
 
-// Of a slice. A run may overdraw it by what it does in one piece: a page of the documents that it reads, a document.
+// Of a slice. A run may overdraw it by what it does in one piece.
 constexpr std::uint64_t kSliceSteps = 10'000;
 // Reads that take turns. Those behind them hold no more than their first slice has gathered.
 constexpr std::size_t kReadingsAtOnce = 8;
@@ -16,13 +17,17 @@ constexpr std::size_t kReadingsAtOnce = 8;
 
 // The first slice at once: for most it is the last.
 void Dispatcher::run_reading(const DocumentCall& call, Outcome& outcome) {
-  auto reading = parts_.documents.begin(call);
-  if (!reading) {
-    outcome.result = fail(std::move(reading).error());
+  auto begun = parts_.documents.begin(call);
+  if (!begun) {
+    outcome.result = fail(std::move(begun).error());
     return;
   }
-  outcome.reading = *std::move(reading);
-  run_slice(outcome);
+  if (begun->reading) {
+    outcome.reading = std::move(begun->reading);
+    return run_slice(outcome);
+  }
+  outcome.result = std::move(begun->reply);
+  wait_for_shown(outcome, begun->shown);
 }
 
 void Dispatcher::run_slice(Outcome& outcome) {
@@ -30,23 +35,28 @@ void Dispatcher::run_slice(Outcome& outcome) {
   std::uint64_t budget = kSliceSteps;
   auto reply = outcome.reading->step(budget);
   if (reply && !*reply) return;
-  const std::uint64_t commit = outcome.reading->commit_shown();
+  const Shown shown = outcome.reading->shown();
   outcome.reading.reset();
   if (!reply) {
     outcome.result = fail(std::move(reply).error());
     return;
   }
   outcome.result = **std::move(reply);
-  wait_for_shown(outcome, commit, false);
+  wait_for_shown(outcome, shown);
 }
 
 void Dispatcher::start_reading(const std::shared_ptr<Request>& request, std::unique_ptr<Reading> reading) {
   request->stage = Request::Stage::kRunning;
   request->reading = std::move(reading);
-  charge(*request, request->reading->bytes());
-  request->reading_bytes = request->reading->bytes();
+  set_reading_bytes(*request, request->reading->bytes());
   readings_.push_back(request);
   parts_.loop.post([] {});
+}
+
+void Dispatcher::set_reading_bytes(Request& request, std::size_t bytes) {
+  buffered_bytes_ = buffered_bytes_ - request.reading_bytes + bytes;
+  request.charged_bytes = request.charged_bytes - request.reading_bytes + bytes;
+  request.connection->set_reading_bytes(request, bytes);
 }
 
 // One slice of one of them, and another turn soon: what has come meanwhile is served between.
@@ -54,13 +64,16 @@ void Dispatcher::go_on_reading() {
   std::erase_if(readings_, [](const auto& request) { return request->stage != Request::Stage::kRunning; });
   if (readings_.empty()) return;
   const auto request = readings_[readings_next_++ % std::min(readings_.size(), kReadingsAtOnce)];
+  parts_.loop.post([] {});
+  // Its reply would pile up, too.
+  if (const auto busy = overload(request->connection->unsent_reply_bytes())) {
+    request->reading.reset();
+    return finish(request, fail(*busy));
+  }
   Outcome outcome;
   outcome.reading = std::move(request->reading);
   run_slice(outcome);
-  const std::size_t bytes = outcome.reading ? outcome.reading->bytes() : 0;
-  buffered_bytes_ = buffered_bytes_ - request->reading_bytes + bytes;
-  request->charged_bytes = request->charged_bytes - request->reading_bytes + bytes;
-  request->reading_bytes = bytes;
+  set_reading_bytes(*request, outcome.reading ? outcome.reading->bytes() : 0);
   if (outcome.reading) {
     request->reading = std::move(outcome.reading);
   } else if (settled(outcome)) {
@@ -68,7 +81,6 @@ void Dispatcher::go_on_reading() {
   } else {
     hold(request, std::move(outcome));
   }
-  parts_.loop.post([] {});
 }
 
 }  // namespace distri::cloud

@@ -13,7 +13,7 @@ Dispatcher::Outcome Dispatcher::run_document(const DocumentCall& call, const Req
     run_reading(call, outcome);
   } else if (!is_write(call)) {
     outcome.result = parts_.documents.execute(call);
-    if (outcome.result) wait_for_shown(outcome, parts_.documents.commit_shown(), parts_.documents.shown_by_id());
+    if (outcome.result) wait_for_shown(outcome, {parts_.documents.commit_shown()});
   } else if (auto result = run_write(call, id, outcome); !result) {
     outcome.result = fail(std::move(result).error());
   }
@@ -35,14 +35,14 @@ Error not_durable(const Error& refusal) {
 
 // A caller is not shown what a crash would take back: its session would read backwards. While the disk takes nothing,
 // reads go on; then only who asks for just such a document is told why not.
-void Dispatcher::wait_for_shown(Outcome& outcome, std::uint64_t commit, bool by_id) const {
-  if (commit <= parts_.replica.durable_commit()) return;
-  outcome.by_id = by_id;
+void Dispatcher::wait_for_shown(Outcome& outcome, const Shown& shown) const {
+  if (shown.commit <= parts_.replica.durable_commit()) return;
+  outcome.by_id = shown.by_id;
   if (const Error* refusal = parts_.replica.refusal()) {
     if (outcome.by_id) outcome.result = fail(not_durable(*refusal));
     return;
   }
-  outcome.written = commit;
+  outcome.written = shown.commit;
   outcome.concern.needed = kForCommit;
 }
 

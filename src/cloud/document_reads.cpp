@@ -1,12 +1,11 @@
 // The document services that only read.
 #include <algorithm>
-#include <array>
-#include <charconv>
 
 #include "distri/bson/compare.hpp"
 #include "distri/bson/json.hpp"
 #include "distri/cloud/document_services.hpp"
 #include "distri/cloud/request_text.hpp"
+#include "distri/cloud/result_page.hpp"
 #include "distri/cloud/service_params.hpp"
 #include "distri/db/distinct.hpp"
 #include "distri/db/explain.hpp"
@@ -35,54 +34,6 @@ Result<db::ProjectionContext> projection_context(Wanted& wanted, bson::View docu
   if (path.empty() || !wanted.filter) return context;
   DISTRI_TRY(context.matched_index, db::positional_match(wanted.filter_source, *wanted.filter, document, path));
   return context;
-}
-
-// {"documents": [...], "cursor": "..."} straight from the stored bytes.
-Result<Bytes> render_json_page(const db::FindPage& page, Wanted& wanted) {
-  std::string out = "{\"documents\":[";
-  for (std::size_t i = 0; i < page.records.size(); ++i) {
-    if (i > 0) out.push_back(',');
-    const bson::View document = page.records[i]->document.view();
-    if (!wanted.projection) {
-      bson::append_json(out, document);
-      continue;
-    }
-    DISTRI_TRY(const auto context, projection_context(wanted, document));
-    DISTRI_TRY(const bson::Document projected, wanted.projection->apply(document, context));
-    bson::append_json(out, projected.view());
-  }
-  out.push_back(']');
-  if (!page.cursor.empty()) out += ",\"cursor\":\"" + page.cursor + "\"";  // URL-safe text: needs no escapes
-  out.push_back('}');
-  return out;
-}
-
-Result<Bytes> render_bson_page(const db::FindPage& page, Wanted& wanted) {
-  std::size_t size = 64 + page.cursor.size();
-  for (const auto* record : page.records) size += record->document.bytes().size() + 8;
-  bson::Builder reply(size);
-  reply.begin_array("documents");
-  std::array<char, 24> digits{};
-  for (std::size_t i = 0; i < page.records.size(); ++i) {
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), i).ptr;
-    const std::string_view key(digits.data(), static_cast<std::size_t>(end - digits.data()));
-    const bson::View document = page.records[i]->document.view();
-    if (!wanted.projection) {
-      reply.append_object(key, document);
-      continue;
-    }
-    DISTRI_TRY(const auto context, projection_context(wanted, document));
-    reply.begin_object(key);
-    DISTRI_TRY_VOID(wanted.projection->append(document, reply, context));
-    reply.end();
-  }
-  reply.end();
-  if (!page.cursor.empty()) reply.append_string("cursor", page.cursor);
-  return std::move(reply).finish().bytes();
-}
-
-Result<Bytes> render_page(const db::FindPage& page, Wanted& wanted, wire::Format format) {
-  return format == wire::Format::kJson ? render_json_page(page, wanted) : render_bson_page(page, wanted);
 }
 
 // `query` refers to `wanted` and `params`.
@@ -117,6 +68,149 @@ Result<> parse_query(bson::View params, std::int64_t now_ms, db::FindQuery& quer
   return {};
 }
 
+class FindReading final : public Reading {
+ public:
+  static Result<std::unique_ptr<Reading>> make(const replication::Replica& replica, const DocumentCall& call,
+                                               bson::Document params, std::int64_t now_ms, std::size_t page_bytes_max) {
+    auto reading = std::make_unique<FindReading>(replica, call, std::move(params));
+    db::FindQuery query;
+    DISTRI_TRY_VOID(parse_query(reading->params_, now_ms, query, reading->wanted_));
+    query.page_bytes_max = page_bytes_max;
+    reading->run_.emplace(std::move(query));
+    return reading;
+  }
+
+  FindReading(const replication::Replica& replica, const DocumentCall& call, bson::Document params)
+      : replica_(replica), collection_(call.collection), params_(std::move(params)), page_(call.format) {}
+
+  Result<std::optional<Bytes>> step(std::uint64_t& budget) override {
+    DISTRI_TRY(const bool complete, run_->step(replica_.database().find(collection_), budget,
+                                               [this](const db::Record& record) { return show(record); }));
+    if (!complete) return std::nullopt;
+    return std::move(page_).finish(run_->cursor());
+  }
+
+  // A reader of single documents waits for those only, be they there or not.
+  Shown shown() const override {
+    const auto* keys = wanted_.filter && wanted_.filter->id_keys() ? &*wanted_.filter->id_keys() : nullptr;
+    if (keys == nullptr) return {replica_.undurable(collection_)};
+    Shown shown{0, true};
+    for (const std::string& key : *keys) shown.commit = std::max(shown.commit, replica_.undurable(collection_, key));
+    return shown;
+  }
+
+  std::size_t bytes() const override { return page_.bytes() + run_->bytes(); }
+
+ private:
+  Result<> show(const db::Record& record) {
+    if (!wanted_.projection) {
+      page_.append(record.document);
+      return {};
+    }
+    DISTRI_TRY(const auto context, projection_context(wanted_, record.document));
+    DISTRI_TRY(const bson::Document projected, wanted_.projection->apply(record.document, context));
+    page_.append(projected);
+    return {};
+  }
+
+  const replication::Replica& replica_;
+  std::string collection_;
+  bson::Document params_;
+  Wanted wanted_;
+  std::optional<db::FindRun> run_;
+  ResultPage page_;
+};
+
+class ExplainReading final : public Reading {
+ public:
+  static Result<std::unique_ptr<Reading>> make(const replication::Replica& replica, const DocumentCall& call,
+                                               bson::Document params, std::int64_t now_ms, std::size_t page_bytes_max) {
+    auto reading = std::make_unique<ExplainReading>(replica, call, std::move(params));
+    db::FindQuery query;
+    DISTRI_TRY_VOID(parse_query(reading->params_, now_ms, query, reading->wanted_));
+    query.page_bytes_max = page_bytes_max;
+    reading->run_.emplace(std::move(query));
+    return reading;
+  }
+
+  ExplainReading(const replication::Replica& replica, const DocumentCall& call, bson::Document params)
+      : replica_(replica), collection_(call.collection), format_(call.format), params_(std::move(params)) {}
+
+  Result<std::optional<Bytes>> step(std::uint64_t& budget) override {
+    DISTRI_TRY(const bool complete, run_->step(replica_.database().find(collection_), budget));
+    if (!complete) return std::nullopt;
+    return render_document(run_->result(), format_);
+  }
+  Shown shown() const override { return {replica_.undurable(collection_)}; }
+  std::size_t bytes() const override { return run_->bytes(); }
+
+ private:
+  const replication::Replica& replica_;
+  std::string collection_;
+  wire::Format format_;
+  bson::Document params_;
+  Wanted wanted_;
+  std::optional<db::ExplainRun> run_;
+};
+
+class CountReading final : public Reading {
+ public:
+  CountReading(const replication::Replica& replica, const DocumentCall& call, std::optional<db::Filter> filter)
+      : replica_(replica),
+        collection_(call.collection),
+        format_(call.format),
+        filter_(std::move(filter)),
+        run_(filter_ ? &*filter_ : nullptr) {}
+
+  Result<std::optional<Bytes>> step(std::uint64_t& budget) override {
+    DISTRI_TRY(const bool complete, run_.step(replica_.database().find(collection_), budget));
+    if (!complete) return std::nullopt;
+    return single_field_reply("count", run_.count(), format_);
+  }
+  Shown shown() const override { return {replica_.undurable(collection_)}; }
+  std::size_t bytes() const override { return sizeof *this; }
+
+ private:
+  const replication::Replica& replica_;
+  std::string collection_;
+  wire::Format format_;
+  std::optional<db::Filter> filter_;
+  db::CountRun run_;
+};
+
+class DistinctReading final : public Reading {
+ public:
+  static Result<std::unique_ptr<Reading>> make(const replication::Replica& replica, const DocumentCall& call,
+                                               std::string_view field, std::optional<db::Filter> filter) {
+    auto reading = std::make_unique<DistinctReading>(replica, call, std::move(filter));
+    DISTRI_TRY(reading->run_, db::DistinctRun::make(field, reading->filter_ ? &*reading->filter_ : nullptr));
+    return reading;
+  }
+
+  DistinctReading(const replication::Replica& replica, const DocumentCall& call, std::optional<db::Filter> filter)
+      : replica_(replica), collection_(call.collection), format_(call.format), filter_(std::move(filter)) {}
+
+  Result<std::optional<Bytes>> step(std::uint64_t& budget) override {
+    DISTRI_TRY(const bool complete, run_->step(replica_.database().find(collection_), budget));
+    if (!complete) return std::nullopt;
+    bson::Builder reply;
+    reply.begin_array("values");
+    std::size_t i = 0;
+    for (const bson::Value& value : run_->values()) reply.append_value(std::to_string(i++), value);
+    reply.end();
+    return render_document(std::move(reply).finish(), format_);
+  }
+  Shown shown() const override { return {replica_.undurable(collection_)}; }
+  std::size_t bytes() const override { return run_->bytes(); }
+
+ private:
+  const replication::Replica& replica_;
+  std::string collection_;
+  wire::Format format_;
+  std::optional<db::Filter> filter_;
+  std::optional<db::DistinctRun> run_;
+};
+
 // The id in {"filter": {"_id": id}}, which is what most reads ask for, if it is of a type that only equals itself.
 std::optional<bson::Value> only_id(bson::View params) {
   auto param = params.begin();
@@ -135,76 +229,40 @@ std::optional<bson::Value> only_id(bson::View params) {
 
 }  // namespace
 
-Result<Bytes> DocumentServices::read(const DocumentCall& call, bson::View params) {
+Result<DocumentServices::Begun> DocumentServices::begin_read(const DocumentCall& call, bson::Document params) const {
   if (const auto id = only_id(params)) return read_one(call, *id);
-  db::FindQuery query;
-  Wanted wanted;
-  DISTRI_TRY_VOID(parse_query(params, clock_.wall_ms(), query, wanted));
-  query.page_bytes_max = reply_page_bytes_max_;
-  const auto* collection = replica_.database().find(call.collection);
-  if (collection == nullptr) return render_page({}, wanted, call.format);
-  DISTRI_TRY(const auto page, db::find(*collection, query));
-  if (wanted.filter) show_ids(call.collection, *wanted.filter);
-  return render_page(page, wanted, call.format);
+  Begun begun;
+  DISTRI_TRY(begun.reading,
+             FindReading::make(replica_, call, std::move(params), clock_.wall_ms(), reply_page_bytes_max_));
+  return begun;
 }
 
-// What read() gives for that filter, without compiling it.
-Result<Bytes> DocumentServices::read_one(const DocumentCall& call, const bson::Value& id) {
+// What a FindReading gives for that filter, without compiling it.
+DocumentServices::Begun DocumentServices::read_one(const DocumentCall& call, const bson::Value& id) const {
   const Bytes key = bson::order_key(id);
-  shown_by_id_ = true;
-  commit_shown_ = replica_.undurable(call.collection, key);
-  db::FindPage page;
   const auto* collection = replica_.database().find(call.collection);
   const db::Record* record = collection == nullptr ? nullptr : collection->find(key);
-  if (record != nullptr) page.records.push_back(record);
-  Wanted wanted;
-  return render_page(page, wanted, call.format);
+  ResultPage page(call.format);
+  if (record != nullptr) page.append(record->document);
+  return {nullptr, std::move(page).finish({}), {replica_.undurable(call.collection, key), true}};
 }
 
-// A reader of single documents waits for those only, be they there or not.
-void DocumentServices::show_ids(std::string_view collection, const db::Filter& filter) {
-  const auto& keys = filter.id_keys();
-  if (!keys) return;
-  shown_by_id_ = true;
-  commit_shown_ = 0;
-  for (const std::string& key : *keys) commit_shown_ = std::max(commit_shown_, replica_.undurable(collection, key));
+Result<std::unique_ptr<Reading>> DocumentServices::begin_explain(const DocumentCall& call,
+                                                                 bson::Document params) const {
+  return ExplainReading::make(replica_, call, std::move(params), clock_.wall_ms(), reply_page_bytes_max_);
 }
 
-Result<Bytes> DocumentServices::explain(const DocumentCall& call, bson::View params) {
-  db::FindQuery query;
-  Wanted wanted;
-  DISTRI_TRY_VOID(parse_query(params, clock_.wall_ms(), query, wanted));
-  query.page_bytes_max = reply_page_bytes_max_;
-  static const db::Collection kNone;
-  const auto* collection = replica_.database().find(call.collection);
-  DISTRI_TRY(bson::Document explained, db::explain(collection == nullptr ? kNone : *collection, query));
-  return render_document(std::move(explained), call.format);
+Result<std::unique_ptr<Reading>> DocumentServices::begin_count(const DocumentCall& call, bson::View params) const {
+  DISTRI_TRY(auto filter, filter_param(params, clock_.wall_ms()));
+  return std::make_unique<CountReading>(replica_, call, std::move(filter));
 }
 
-Result<Bytes> DocumentServices::count(const DocumentCall& call, bson::View params) {
-  DISTRI_TRY(const auto filter, filter_param(params, clock_.wall_ms()));
-  const auto* collection = replica_.database().find(call.collection);
-  std::uint64_t n = 0;
-  if (collection != nullptr) {
-    DISTRI_TRY(n, db::count_matching(*collection, filter ? &*filter : nullptr));
-  }
-  return single_field_reply("count", n, call.format);
-}
-
-Result<Bytes> DocumentServices::distinct(const DocumentCall& call, bson::View params) {
+Result<std::unique_ptr<Reading>> DocumentServices::begin_distinct(const DocumentCall& call, bson::View params) const {
   const auto field = params.find("field");
   if (!field || field->type() != bson::Type::kString)
     return fail(Code::kInvalidArgument, "parameter 'field' must be the path of a field, as a string");
-  DISTRI_TRY(const auto filter, filter_param(params, clock_.wall_ms()));
-  static const db::Collection kNone;
-  const auto* collection = replica_.database().find(call.collection);
-  DISTRI_TRY(const auto values, db::distinct(collection == nullptr ? kNone : *collection, field->as_string(),
-                                             filter ? &*filter : nullptr));
-  bson::Builder reply;
-  reply.begin_array("values");
-  for (std::size_t i = 0; i < values.size(); ++i) reply.append_value(std::to_string(i), values[i]);
-  reply.end();
-  return render_document(std::move(reply).finish(), call.format);
+  DISTRI_TRY(auto filter, filter_param(params, clock_.wall_ms()));
+  return DistinctReading::make(replica_, call, field->as_string(), std::move(filter));
 }
 
 }  // namespace distri::cloud

@@ -145,7 +145,17 @@ Result<> DocumentServices::check_memory(const DocumentCall& call, bson::View par
 }
 
 bool DocumentServices::may_be_long(const DocumentCall& call) {
-  return call.service == DocumentService::kAggregate && !is_write(call);
+  switch (call.service) {
+    case DocumentService::kReadCollection:
+    case DocumentService::kCount:
+    case DocumentService::kDistinct:
+    case DocumentService::kExplain:
+      return true;
+    case DocumentService::kAggregate:
+      return !is_write(call);
+    default:
+      return false;
+  }
 }
 
 Result<bson::Document> DocumentServices::admit(const DocumentCall& call) const {
@@ -157,15 +167,39 @@ Result<bson::Document> DocumentServices::admit(const DocumentCall& call) const {
   return params;
 }
 
-Result<std::unique_ptr<Reading>> DocumentServices::begin(const DocumentCall& call) {
-  DISTRI_TRY(const bson::Document params, admit(call));
-  return begin_aggregate(call, params);
+Result<DocumentServices::Begun> DocumentServices::begin(const DocumentCall& call) {
+  DISTRI_TRY(bson::Document params, admit(call));
+  Begun begun;
+  switch (call.service) {
+    case DocumentService::kReadCollection:
+      return begin_read(call, std::move(params));
+    case DocumentService::kCount: {
+      DISTRI_TRY(begun.reading, begin_count(call, params));
+      return begun;
+    }
+    case DocumentService::kDistinct: {
+      DISTRI_TRY(begun.reading, begin_distinct(call, params));
+      return begun;
+    }
+    case DocumentService::kExplain: {
+      DISTRI_TRY(begun.reading, begin_explain(call, std::move(params)));
+      return begun;
+    }
+    default: {
+      DISTRI_TRY(begun.reading, begin_aggregate(call, params));
+      return begun;
+    }
+  }
 }
 
 Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
+  if (may_be_long(call)) {
+    DISTRI_TRY(Begun begun, begin(call));
+    if (begun.reading) return to_the_end(*begun.reading);
+    return std::move(begun.reply);
+  }
   DISTRI_TRY(const bson::Document params, admit(call));
   commit_shown_ = replica_.undurable(call.collection);
-  shown_by_id_ = false;
   switch (call.service) {
     case DocumentService::kCreateCollection:
       return create_collection(call, params);
@@ -185,16 +219,10 @@ Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
       return update(call, params);
     case DocumentService::kDeleteDocument:
       return remove(call, params);
-    case DocumentService::kReadCollection:
-      return read(call, params);
-    case DocumentService::kCount:
-      return count(call, params);
     case DocumentService::kConflicts:
       return conflicts(call, params);
     case DocumentService::kFindAndModify:
       return find_and_modify(call, params);
-    case DocumentService::kDistinct:
-      return distinct(call, params);
     case DocumentService::kBulkWrite:
       return bulk_write(call, params);
     case DocumentService::kCreateIndex:
@@ -203,10 +231,10 @@ Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
       return drop_index(call, params);
     case DocumentService::kListIndexes:
       return list_indexes(call);
-    case DocumentService::kExplain:
-      return explain(call, params);
     case DocumentService::kAggregate:
       return aggregate(call, params);
+    default:
+      break;
   }
   return fail(Code::kInternal, "document service {} is not wired", entry_of(call.service).name);
 }

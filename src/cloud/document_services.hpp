@@ -12,6 +12,7 @@
 
 #include "distri/bson/object_id.hpp"
 #include "distri/cloud/document_updates.hpp"
+#include "distri/cloud/reading.hpp"
 #include "distri/replication/replica.hpp"
 #include "distri/utils/clock.hpp"
 #include "distri/utils/random.hpp"
@@ -64,8 +65,6 @@ bool writes_results(const DocumentCall& call);
 // sets by `_id`. Filters may find other documents then, and an operator such as $inc or $push adds up.
 bool is_repeatable(const DocumentCall& call);
 
-class Reading;
-
 class DocumentServices {
  public:
   struct AggregateRequest;
@@ -82,12 +81,15 @@ class DocumentServices {
   Result<Bytes> execute(const DocumentCall& call);
   // The call may be a long read, which need not be carried out at once: begin() it.
   static bool may_be_long(const DocumentCall& call);
-  Result<std::unique_ptr<Reading>> begin(const DocumentCall& call);
-  // Of the last execute() of a service that reads: the commit that must be durable before its reply may be given, so
-  // that no crash takes back what the caller was shown; 0: none.
+  struct Begun {
+    std::unique_ptr<Reading> reading;  // nullptr: it was short, and this is
+    Bytes reply;
+    Shown shown;
+  };
+  Result<Begun> begin(const DocumentCall& call);
+  // Of the last execute() of a service that is not long: the commit that must be durable before its reply may be given;
+  // 0: none.
   std::uint64_t commit_shown() const { return commit_shown_; }
-  // That read was of single documents, by `_id`: others are not concerned.
-  bool shown_by_id() const { return shown_by_id_; }
   // The reply to a write that was executed before, perhaps by another node. kIndeterminate: it is not known any more.
   Result<Bytes> repeat(const DocumentCall& call, const replication::Replica::AppliedRequest& applied) const;
   // A conflict as Conflicts lists it.
@@ -116,12 +118,11 @@ class DocumentServices {
   // bulk_write.cpp
   Result<Bytes> bulk_write(const DocumentCall& call, bson::View params);
   // document_reads.cpp
-  Result<Bytes> read(const DocumentCall& call, bson::View params);
-  Result<Bytes> read_one(const DocumentCall& call, const bson::Value& id);
-  Result<Bytes> count(const DocumentCall& call, bson::View params);
-  Result<Bytes> distinct(const DocumentCall& call, bson::View params);
-  Result<Bytes> explain(const DocumentCall& call, bson::View params);
-  void show_ids(std::string_view collection, const db::Filter& filter);
+  Result<Begun> begin_read(const DocumentCall& call, bson::Document params) const;
+  Begun read_one(const DocumentCall& call, const bson::Value& id) const;
+  Result<std::unique_ptr<Reading>> begin_count(const DocumentCall& call, bson::View params) const;
+  Result<std::unique_ptr<Reading>> begin_distinct(const DocumentCall& call, bson::View params) const;
+  Result<std::unique_ptr<Reading>> begin_explain(const DocumentCall& call, bson::Document params) const;
   // index_services.cpp
   Result<Bytes> create_index(const DocumentCall& call, bson::View params);
   Result<Bytes> drop_index(const DocumentCall& call, bson::View params);
@@ -131,7 +132,6 @@ class DocumentServices {
   Result<> forget_indexes(std::string_view collection);
   // aggregate_service.cpp
   Result<std::unique_ptr<AggregateRequest>> parse_aggregate(const DocumentCall& call, bson::View params) const;
-  std::unique_ptr<Reading> reading_of(std::unique_ptr<AggregateRequest> asked) const;
   Result<std::unique_ptr<Reading>> begin_aggregate(const DocumentCall& call, bson::View params) const;
   Result<Bytes> aggregate(const DocumentCall& call, bson::View params);
   Result<Bytes> write_results(const DocumentCall& call, const AggregateRequest& asked);
@@ -148,7 +148,6 @@ class DocumentServices {
   std::size_t memory_used_ = 0;
   std::size_t memory_limit_ = 0;
   std::uint64_t commit_shown_ = 0;
-  bool shown_by_id_ = false;
 };
 
 }  // namespace distri::cloud

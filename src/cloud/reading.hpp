@@ -12,6 +12,13 @@
 
 namespace distri::cloud {
 
+// What a reply shows.
+struct Shown {
+  std::uint64_t commit =
+      0;               // that must be durable before the reply may be given, so that no crash takes it back; 0: none
+  bool by_id = false;  // only documents that were asked for by `_id`: others are not concerned
+};
+
 class Reading {
  public:
   virtual ~Reading() = default;
@@ -20,8 +27,8 @@ class Reading {
   // nullopt: the budget is used up and there is more to do. Else the reply's body. Not to be called after that, or
   // after an error.
   virtual Result<std::optional<Bytes>> step(std::uint64_t& budget) = 0;
-  // As DocumentServices::commit_shown(), when it is done.
-  virtual std::uint64_t commit_shown() const = 0;
+  // When it is done.
+  virtual Shown shown() const = 0;
   // What it holds.
   virtual std::size_t bytes() const = 0;
 };

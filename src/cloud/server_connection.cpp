@@ -27,10 +27,16 @@ void ServerConnection::add(const std::shared_ptr<Request>& request) {
 
 void ServerConnection::remove(Request& request) {
   unsent_reply_bytes_ -= request.reply.size() - request.reply_offset;
+  set_reading_bytes(request, 0);
   request.reply.clear();
   request.reply_offset = 0;
   request.connection = nullptr;
   requests_.erase(request.stream);
+}
+
+void ServerConnection::set_reading_bytes(Request& request, std::size_t bytes) {
+  reading_bytes_ = reading_bytes_ - request.reading_bytes + bytes;
+  request.reading_bytes = bytes;
 }
 
 std::shared_ptr<Request> ServerConnection::reply(std::uint32_t stream, std::shared_ptr<Request> request,

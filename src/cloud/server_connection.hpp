@@ -29,6 +29,8 @@ class ServerConnection final : public net::ConnectionHandler {
   net::Connection& connection() { return *connection_; }
   bool from_node() const { return from_node_; }
   std::size_t unsent_reply_bytes() const { return unsent_reply_bytes_; }
+  // Of replies that long reads are making.
+  std::size_t reading_bytes() const { return reading_bytes_; }
   std::size_t requests_in_flight() const { return requests_.size(); }
 
   // ---- For the dispatcher.
@@ -40,6 +42,8 @@ class ServerConnection final : public net::ConnectionHandler {
   // allow stays in request->reply. Returns the bytes sent. With request->reply_complete the last byte ends the stream.
   std::size_t send_more(Request& request, BytesView more);
   void add(const std::shared_ptr<Request>& request);
+  // What a long read of this connection holds now: request.reading_bytes.
+  void set_reading_bytes(Request& request, std::size_t bytes);
   // Forgets the request; the stream is over.
   void remove(Request& request);
 
@@ -59,6 +63,7 @@ class ServerConnection final : public net::ConnectionHandler {
   std::function<void(ServerConnection*)> closed_;
   absl::flat_hash_map<std::uint32_t, std::shared_ptr<Request>> requests_;
   std::size_t unsent_reply_bytes_ = 0;
+  std::size_t reading_bytes_ = 0;
   NodeId node_;
   bool from_node_ = false;
 };

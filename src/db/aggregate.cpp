@@ -3,7 +3,6 @@
 #include "distri/db/expression_state.hpp"
 #include "distri/db/find.hpp"
 #include "distri/db/pipeline_stage.hpp"
-#include "distri/db/scan.hpp"
 
 namespace distri::db {
 namespace {
@@ -36,18 +35,19 @@ class BufferSource final : public StageRun {
   std::size_t at_ = 0;
 };
 
-// Copies a page at a time, as the collection may change before the next document is asked for.
+// Copies documents as it comes to them, as the collection may change before the next one is asked for.
 class CollectionSource final : public StageRun {
  public:
   // `filter` is what the collection is read with, and of what it gives `check` must match, too.
   CollectionSource(const StageParts& parts, std::string_view collection, const Filter* filter, const Filter* check,
                    std::optional<Filter> owned)
-      : StageRun(parts),
-        collection_(collection),
-        owned_(std::move(owned)),
-        filter_(owned_ ? &*owned_ : filter),
-        check_(check),
-        charge_(parts.context) {}
+      : StageRun(parts), collection_(collection), owned_(std::move(owned)), check_(check), charge_(parts.context) {
+    constexpr std::size_t kPageDocumentsMax = 256;
+    constexpr std::size_t kPageBytesMax = 256u << 10;
+    query_.filter = owned_ ? &*owned_ : filter;
+    query_.page_documents_max = kPageDocumentsMax;
+    query_.page_bytes_max = kPageBytesMax;
+  }
 
  private:
   Result<Pull> pull() override {
@@ -67,45 +67,34 @@ class CollectionSource final : public StageRun {
     }
   }
 
+  // A page, or as much of one as the turn allows.
   Result<> load() {
-    constexpr std::size_t kPageDocumentsMax = 256;
-    constexpr std::size_t kPageBytesMax = 256u << 10;
     page_.clear();
     at_ = 0;
-    const Collection* collection = context_.database->find(collection_);
-    if (collection == nullptr) {
-      complete_ = true;
-      return {};
-    }
-    FindQuery query;
-    query.sort = sort_in(*collection, {});
-    query.filter = filter_;
-    query.cursor = cursor_;
-    query.page_documents_max = kPageDocumentsMax;
-    query.page_bytes_max = kPageBytesMax;
-    ScanPlan plan;
-    ScanCounts counts;
-    DISTRI_TRY(FindPage page, find_with_plan(*collection, query, plan, counts));
-    // A filter looks at documents that are not seen here.
-    constexpr std::uint64_t kLooksPerStep = 8;
-    DISTRI_TRY_VOID(context_.spend(1 + (counts.documents + counts.keys) / kLooksPerStep));
-    cursor_ = std::move(page.cursor);
-    complete_ = cursor_.empty();
-    std::size_t bytes = 0;
-    for (const Record* record : page.records) bytes += record->document.bytes().size();
-    DISTRI_TRY_VOID(charge_.set(bytes));
-    page_.reserve(bytes);
-    for (const Record* record : page.records) page_ += record->document.bytes();
+    if (!page_run_) page_run_.emplace(query_);
+    std::uint64_t left = context_.turn_steps_left;
+    const std::uint64_t before = left;
+    DISTRI_TRY(const bool page_complete,
+               page_run_->step(context_.database->find(collection_), left, [this](const Record& record) -> Result<> {
+                 page_ += record.document.bytes();
+                 return {};
+               }));
+    DISTRI_TRY_VOID(context_.spend(1 + before - left));
+    DISTRI_TRY_VOID(charge_.set(page_.capacity() + page_run_->bytes()));
+    if (!page_complete) return {};
+    query_.cursor = page_run_->cursor();
+    complete_ = query_.cursor.empty();
+    page_run_.reset();
     return {};
   }
 
   std::string_view collection_;
   std::optional<Filter> owned_;
-  const Filter* filter_;
+  FindQuery query_;
+  std::optional<FindRun> page_run_;
   const Filter* check_;
   Bytes page_;
   std::size_t at_ = 0;
-  std::string cursor_;
   bool complete_ = false;
   MemoryCharge charge_;
 };

@@ -180,7 +180,7 @@ const Index* Collection::index(std::string_view name) const {
 
 Index& Collection::create_index(IndexDefinition definition) {
   DISTRI_CHECK(index(definition.name) == nullptr);
-  return *indexes_.emplace_back(std::make_unique<Index>(std::move(definition), records_.empty()));
+  return *indexes_.emplace_back(std::make_shared<Index>(std::move(definition), records_.empty()));
 }
 
 bool Collection::drop_index(std::string_view name) {

@@ -63,8 +63,9 @@ class Collection {
   // that is the same on every node.
   std::size_t memory_bytes() const;
 
-  // ---- Indexes, in the order of their creation. They stay where they are.
-  const std::vector<std::unique_ptr<Index>>& indexes() const { return indexes_; }
+  // ---- Indexes, in the order of their creation. They stay where they are. Shared with nobody; who remembers one from
+  // turn to turn learns by a weak pointer that it has gone.
+  const std::vector<std::shared_ptr<Index>>& indexes() const { return indexes_; }
   // nullptr: none of that name.
   const Index* index(std::string_view name) const;
   // Precondition: none has that name. It is to be built, unless there are no documents.
@@ -85,7 +86,7 @@ class Collection {
 
  private:
   Records records_;
-  std::vector<std::unique_ptr<Index>> indexes_;
+  std::vector<std::shared_ptr<Index>> indexes_;
   std::optional<InsertionOrder> insertion_order_;
   std::size_t bytes_ = 0;
   std::size_t record_memory_ = 0;  // memory_bytes() without the indexes

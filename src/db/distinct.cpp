@@ -6,8 +6,8 @@
 #include <span>
 
 #include "distri/bson/compare.hpp"
-#include "distri/db/find.hpp"
 #include "distri/db/language_error.hpp"
+#include "distri/db/scan.hpp"
 
 namespace distri::db {
 namespace {
@@ -16,12 +16,27 @@ using bson::Element;
 using bson::Type;
 using bson::Value;
 using bson::View;
-using Parts = std::span<const std::string_view>;
+using Parts = std::span<const std::string>;
 
 constexpr std::size_t kPathPartsMax = 100;
 
+// A value of its own: documents may go before the run ends.
+struct Kept {
+  explicit Kept(const Value& value) : type(value.type()), raw(value.raw()) {}
+  Value value() const { return {type, raw}; }
+
+  Type type;
+  Bytes raw;
+};
+
 struct Less {
-  bool operator()(const Value& a, const Value& b) const { return bson::compare(a, b) < 0; }
+  using is_transparent = void;
+  static Value value(const Kept& kept) { return kept.value(); }
+  static Value value(const Value& value) { return value; }
+  template <class A, class B>
+  bool operator()(const A& a, const B& b) const {
+    return bson::compare(value(a), value(b)) < 0;
+  }
 };
 
 // The index that a part of a path means, as the keys of arrays are written.
@@ -50,7 +65,13 @@ class Gatherer {
     return {};
   }
 
-  std::vector<Value> values() const { return {values_.begin(), values_.end()}; }
+  std::vector<Value> values() const {
+    std::vector<Value> all;
+    all.reserve(values_.size());
+    for (const Kept& kept : values_) all.push_back(kept.value());
+    return all;
+  }
+  std::size_t bytes() const { return bytes_ + values_.size() * sizeof(Kept); }
 
  private:
   Result<> take(const Value& value) {
@@ -61,7 +82,8 @@ class Gatherer {
 
   Result<> add(const Value& value) {
     constexpr std::size_t kHeadBytes = 8;  // type and key in the reply's array
-    if (!values_.insert(value).second) return {};
+    if (values_.contains(value)) return {};
+    values_.emplace(value);
     bytes_ += value.raw().size() + kHeadBytes;
     if (bytes_ <= bytes_max_) return {};
     return fail(Code::kTooLarge,
@@ -70,16 +92,16 @@ class Gatherer {
                 bytes_max_);
   }
 
-  absl::btree_set<Value, Less> values_;
+  absl::btree_set<Kept, Less> values_;
   std::size_t bytes_ = 0;
   std::size_t bytes_max_;
 };
 
-Result<std::vector<std::string_view>> parts_of(std::string_view path) {
-  std::vector<std::string_view> parts;
+Result<std::vector<std::string>> parts_of(std::string_view path) {
+  std::vector<std::string> parts;
   for (std::string_view rest = path;;) {
     const std::size_t dot = rest.find('.');
-    parts.push_back(rest.substr(0, dot));
+    parts.emplace_back(rest.substr(0, dot));
     if (parts.back().empty()) return refuse(mongo::kBadValue, "distinct: the path '{}' has an empty part", shown(path));
     if (parts.size() > kPathPartsMax)
       return refuse(mongo::kBadValue, "distinct: the path '{}' has more than {} parts", shown(path), kPathPartsMax);
@@ -92,17 +114,48 @@ Result<std::vector<std::string_view>> parts_of(std::string_view path) {
 
 }  // namespace
 
-Result<std::vector<Value>> distinct(const Collection& collection, std::string_view path, const Filter* filter,
-                                    std::size_t bytes_max) {
-  DISTRI_TRY(const auto parts, parts_of(path));
-  Gatherer gatherer(bytes_max);
-  Result<> gathered;
-  DISTRI_TRY_VOID(for_each_match(collection, filter, [&](std::string_view, const Record& record) {
-    gathered = gatherer.gather(Value(Type::kObject, record.document.bytes()), parts);
-    return gathered.has_value();
-  }));
-  DISTRI_TRY_VOID(gathered);
-  return gatherer.values();
+class DistinctRun::Impl {
+ public:
+  Impl(std::vector<std::string> parts, const Filter* filter, std::size_t bytes_max)
+      : parts_(std::move(parts)), scan_({filter, nullptr, ReadShape::kAll, true, {}}), gatherer_(bytes_max) {}
+
+  Result<bool> step(const Collection* collection, std::uint64_t& budget) {
+    if (collection == nullptr) return true;
+    Result<> gathered;
+    DISTRI_TRY(const auto end, scan_.run(*collection, budget, [&](std::string_view, const Record& record) {
+      gathered = gatherer_.gather(Value(Type::kObject, record.document.bytes()), parts_);
+      return gathered.has_value();
+    }));
+    DISTRI_TRY_VOID(gathered);
+    return end != Scan::End::kPaused;
+  }
+  std::vector<Value> values() const { return gatherer_.values(); }
+  std::size_t bytes() const { return gatherer_.bytes() + scan_.bytes(); }
+
+ private:
+  std::vector<std::string> parts_;
+  MatchScan scan_;
+  Gatherer gatherer_;
+};
+
+DistinctRun::DistinctRun(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+DistinctRun::DistinctRun(DistinctRun&&) noexcept = default;
+DistinctRun& DistinctRun::operator=(DistinctRun&&) noexcept = default;
+DistinctRun::~DistinctRun() = default;
+
+Result<DistinctRun> DistinctRun::make(std::string_view path, const Filter* filter, std::size_t bytes_max) {
+  DISTRI_TRY(auto parts, parts_of(path));
+  return DistinctRun(std::make_unique<Impl>(std::move(parts), filter, bytes_max));
+}
+
+Result<bool> DistinctRun::step(const Collection* collection, std::uint64_t& budget) {
+  return impl_->step(collection, budget);
+}
+std::vector<Value> DistinctRun::values() const {
+  return impl_->values();
+}
+std::size_t DistinctRun::bytes() const {
+  return impl_->bytes();
 }
 
 }  // namespace distri::db

@@ -1,5 +1,7 @@
 #include "distri/db/explain.hpp"
 
+#include <limits>
+
 #include "distri/db/scan.hpp"
 
 namespace distri::db {
@@ -86,12 +88,19 @@ void append_access(bson::Builder& out, const FindQuery& query, const ScanPlan& p
 
 }  // namespace
 
-Result<bson::Document> explain(const Collection& collection, const FindQuery& asked) {
-  FindQuery query = asked;
-  query.sort = sort_in(collection, asked.sort);
-  ScanPlan plan;
-  ScanCounts counts;
-  DISTRI_TRY(const FindPage page, find_with_plan(collection, query, plan, counts));
+ExplainRun::ExplainRun(FindQuery query) : run_(std::move(query)) {}
+
+Result<bool> ExplainRun::step(const Collection* collection, std::uint64_t& budget) {
+  return run_.step(collection, budget, [this](const Record&) -> Result<> {
+    ++returned_;
+    return {};
+  });
+}
+
+bson::Document ExplainRun::result() const {
+  const FindQuery& query = run_.query();
+  const ScanPlan& plan = run_.plan();
+  const ScanCounts& counts = run_.counts();
   bson::Builder out;
   out.begin_object("queryPlanner").begin_object("winningPlan");
   if (must_sort(query, plan)) {
@@ -107,11 +116,18 @@ Result<bson::Document> explain(const Collection& collection, const FindQuery& as
   out.end().begin_array("rejectedPlans").end().end();
   out.begin_object("executionStats");
   out.append_bool("executionSuccess", true);
-  out.append_int64("nReturned", static_cast<std::int64_t>(page.records.size()));
+  out.append_int64("nReturned", static_cast<std::int64_t>(returned_));
   out.append_int64("totalKeysExamined", static_cast<std::int64_t>(counts.keys));
   out.append_int64("totalDocsExamined", static_cast<std::int64_t>(counts.documents));
   out.end();
   return std::move(out).finish();
+}
+
+Result<bson::Document> explain(const Collection& collection, const FindQuery& query) {
+  ExplainRun run(query);
+  auto budget = std::numeric_limits<std::uint64_t>::max();
+  DISTRI_TRY_VOID(run.step(&collection, budget));
+  return run.result();
 }
 
 }  // namespace distri::db

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -61,15 +62,65 @@ struct FindPage {
 // cursor says remains.
 Result<FindPage> find(const Collection& collection, const FindQuery& query);
 
-// Documents that match; nullptr: all. Errors: as of Filter::check().
+struct ScanPlan;
+struct ScanCounts;
+
+// A page in slices, between which the collection may change. Every document that matches all the while and is not
+// touched is shown once, in its place. One that is changed meanwhile is shown as it is when the run comes to it; when
+// the change moves it in the order of the read, it may be shown twice, or be left out.
+class FindRun {
+ public:
+  // Shows a document: valid during the call. An error ends the run.
+  using Take = std::function<Result<>(const Record& record)>;
+
+  // The query's filter must outlive the run.
+  explicit FindRun(FindQuery query);
+  FindRun(FindRun&&) noexcept;
+  FindRun& operator=(FindRun&&) noexcept;
+  ~FindRun();
+
+  // Goes on, and lessens `budget` by the steps that it takes: one for each key and document looked at, and for every 64
+  // bytes of a document; the last may overdraw it. True: the page is complete. Documents come to `take` one by one, or,
+  // when they must be sorted, all together at the end. nullptr: there is no collection. Errors: find()'s;
+  // CappedPositionLost when the order of insertion that it reads in is kept no more. Not to be called after the end.
+  Result<bool> step(const Collection* collection, std::uint64_t& budget, const Take& take);
+
+  // When the page is complete: as FindPage::cursor.
+  const std::string& cursor() const;
+  // What it holds between two calls, about.
+  std::size_t bytes() const;
+
+  // ---- For explain(). The plan is valid until the collection changes.
+  const FindQuery& query() const;  // with the sort that it has there
+  const ScanPlan& plan() const;
+  const ScanCounts& counts() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// How many documents match, in slices.
+class CountRun {
+ public:
+  // nullptr: all. The filter must outlive the run.
+  explicit CountRun(const Filter* filter);
+  CountRun(CountRun&&) noexcept;
+  CountRun& operator=(CountRun&&) noexcept;
+  ~CountRun();
+
+  // As FindRun::step(): true when count() is complete. Errors: as of Filter::check().
+  Result<bool> step(const Collection* collection, std::uint64_t& budget);
+  std::uint64_t count() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// At once. Documents that match; nullptr: all. Errors: as of Filter::check().
 Result<std::uint64_t> count_matching(const Collection& collection, const Filter* filter);
 // The same; 0 when a condition fails on a document.
 std::uint64_t count(const Collection& collection, const Filter* filter);
-
-// Calls take(id_key, record) for each document that matches, in the order of `_id`, until it says false; by looking
-// only at those documents that the filter's conditions on `_id` allow. `take` must not change the collection. Errors:
-// as of Filter::check(); what was taken before stays taken.
-Result<> for_each_match(const Collection& collection, const Filter* filter,
-                        const std::function<bool(std::string_view id_key, const Record& record)>& take);
 
 }  // namespace distri::db

@@ -52,7 +52,7 @@ struct IndexEntryOrder {
   }
 };
 
-class Index {
+class Index : public std::enable_shared_from_this<Index> {
  public:
   using Entries = absl::btree_set<IndexEntry, IndexEntryOrder>;
   using Ids = absl::btree_set<std::string, std::less<>>;

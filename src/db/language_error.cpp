@@ -46,6 +46,8 @@ std::string mongo_code(int code) {
       return "ExceededTimeLimit (50)";
     case mongo::kInvalidOptions:
       return "InvalidOptions (72)";
+    case mongo::kCappedPositionLost:
+      return "CappedPositionLost (136)";
     case mongo::kExceededMemoryLimit:
       return "ExceededMemoryLimit (146)";
     case mongo::kInvalidPipelineOperator:

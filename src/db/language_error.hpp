@@ -34,6 +34,7 @@ inline constexpr int kDocumentValidationFailure = 121;
 inline constexpr int kInvalidOptions = 72;
 inline constexpr int kNamespaceExists = 48;
 inline constexpr int kExceededTimeLimit = 50;
+inline constexpr int kCappedPositionLost = 136;
 inline constexpr int kExceededMemoryLimit = 146;
 inline constexpr int kInvalidPipelineOperator = 168;
 inline constexpr int kCannotIndexParallelArrays = 171;

@@ -97,11 +97,11 @@ TEST_CASE("A long Aggregate in slices gives what one in a piece gives, and its c
   const auto whole = f.services.execute(aggregate_call("c", kParams, kBody));
   REQUIRE(whole);
   const auto in_slices = [&](bool change) {
-    auto reading = f.services.begin(aggregate_call("c", kParams, kBody));
-    REQUIRE(reading);
+    auto begun = f.services.begin(aggregate_call("c", kParams, kBody));
+    REQUIRE(begun);
     for (int slices = 1;; ++slices) {
       std::uint64_t budget = 500;
-      const auto reply = (*reading)->step(budget);
+      const auto reply = begun->reading->step(budget);
       REQUIRE(reply);
       if (*reply) {
         CHECK(slices > 10);

@@ -492,6 +492,39 @@ TEST_CASE("A port that is taken is an error with the address") {
   CHECK(result.error().message.find(to_string(node.address())) != std::string::npos);
 }
 
+TEST_CASE("Every read that may be long is carried out in slices, and says what it says in one piece") {
+  const RunningNode node;
+  wait_until_serving(node.address());
+  RawClient client(node.address());
+  const std::string padding(2'000, 'x');
+  json operations = json::array();
+  for (int i = 0; i < 2'000; ++i)
+    operations.push_back({{"insertOne", {{"document", {{"_id", i}, {"v", i % 7}, {"padding", padding}}}}}});
+  REQUIRE(client.call("BulkWrite<c>", "", json{{"operations", operations}}.dump()).status == Code::kOk);
+  const auto slices = [&] { return stats(node.address())["reads"]["slices"].get<int>(); };
+  int before = slices();
+  const auto ask = [&](const std::string& service, const std::string& params) {
+    const RawReply reply = client.call(service, params, "");
+    REQUIRE(reply.status == Code::kOk);
+    const int after = slices();
+    CHECK(after - before > 3);
+    before = after;
+    return json::parse(reply.body);
+  };
+  const std::string last = R"("filter":{"v":3,"padding":{"$ne":"y"},"_id":{"$ne":5}})";
+  CHECK(ask("Count<c>", "{" + last + "}") == json::parse(R"({"count":286})"));
+  CHECK(ask("Distinct<c>", R"({"field":"v"})")["values"].size() == 7);
+  const json sorted =
+      ask("ReadCollection<c>", "{" + last + R"(,"sort":{"v":1,"_id":-1},"limit":2,"projection":{"v":1}})");
+  CHECK(sorted["documents"] == json::parse(R"([{"_id":1998,"v":3},{"_id":1991,"v":3}])"));
+  const json by_id =
+      ask("ReadCollection<c>", R"({"filter":{"v":3,"$nor":[{"_id":{"$lt":1990}}]},"projection":{"v":1}})");
+  CHECK(by_id["documents"] == json::parse(R"([{"_id":1991,"v":3},{"_id":1998,"v":3}])"));
+  const json explained = ask("Explain<c>", "{" + last + "}");
+  CHECK(explained["executionStats"]["nReturned"] == 286);
+  CHECK(explained["executionStats"]["totalDocsExamined"] == 2'000);
+}
+
 TEST_CASE("A long read has its turns between those of other requests; its caller may leave, and its deadline holds") {
   const RunningNode node;
   wait_until_serving(node.address());

@@ -18,14 +18,26 @@ db::Collection collection_of(std::initializer_list<std::string_view> documents) 
   return collection;
 }
 
+Result<db::DistinctRun> run(const db::Collection& collection, std::string_view path, const db::Filter* filter,
+                            std::size_t bytes_max = bson::kDocumentBytesMax) {
+  DISTRI_TRY(auto made, db::DistinctRun::make(path, filter, bytes_max));
+  // In slices of one document.
+  for (;;) {
+    std::uint64_t budget = 1;
+    DISTRI_TRY(const bool complete, made.step(&collection, budget));
+    if (complete) return made;
+  }
+}
+
 std::string distinct(const db::Collection& collection, std::string_view path, std::string_view filter = "{}") {
   const auto compiled = db::Filter::compile(document(filter));
   REQUIRE(compiled.has_value());
-  const auto values = db::distinct(collection, path, &*compiled);
-  if (!values) return "!" + values.error().message;
+  const auto made = run(collection, path, &*compiled);
+  if (!made) return "!" + made.error().message;
+  const auto values = made->values();
   bson::Builder out;
   out.begin_array("v");
-  for (std::size_t i = 0; i < values->size(); ++i) out.append_value(std::to_string(i), (*values)[i]);
+  for (std::size_t i = 0; i < values.size(); ++i) out.append_value(std::to_string(i), values[i]);
   out.end();
   return bson::to_json(std::move(out).finish());
 }
@@ -56,8 +68,8 @@ TEST_CASE("distinct refuses bad paths and too many bytes") {
   CHECK(distinct(c, "") == "!BadValue (2): distinct: the path '' has an empty part");
   CHECK(distinct(c, "a..b") == "!BadValue (2): distinct: the path 'a..b' has an empty part");
   CHECK(distinct(c, "$a") == "!BadValue (2): distinct: the path '$a' begins with '$'");
-  CHECK(db::distinct(c, "a", nullptr, 46).has_value());
-  const auto large = db::distinct(c, "a", nullptr, 45);
+  CHECK(run(c, "a", nullptr, 46).has_value());
+  const auto large = run(c, "a", nullptr, 45);
   REQUIRE_FALSE(large.has_value());
   CHECK(large.error().code == Code::kTooLarge);
 }

@@ -264,7 +264,8 @@ class IndexModel {
       multikey_ += index->multikey() ? 1 : 0;
       if (auto difference = compare_pages(query, hint); !difference.empty()) return difference;
     }
-    return compare_walk(*filter);
+    if (auto difference = compare_walk(*filter); !difference.empty()) return difference;
+    return compare_disturbed(query);
   }
 
   std::string compare_pages(db::FindQuery query, const std::string& hint) {
@@ -287,6 +288,9 @@ class IndexModel {
         if (!(mine->records[i]->document == theirs->records[i]->document)) return wrong("another document", hint);
       }
       if (mine->cursor != theirs->cursor) return wrong("another cursor", hint);
+      std::vector<const db::Record*> sliced;
+      const auto cursor = in_slices(query, [&](const db::Record& record) { sliced.push_back(&record); });
+      if (!cursor || sliced != mine->records || *cursor != mine->cursor) return wrong("another page in slices", hint);
       if (mine->cursor.empty()) return {};
       query.cursor = naive.cursor = mine->cursor;
     }
@@ -295,14 +299,100 @@ class IndexModel {
   std::string compare_walk(const db::Filter& filter) {
     std::vector<std::string> mine;
     std::vector<std::string> theirs;
-    (void)db::for_each_match(indexed_, &filter, [&](std::string_view id, const db::Record&) {
-      mine.emplace_back(id);
-      return true;
-    });
+    db::FindQuery query;
+    query.filter = &filter;
+    query.page_documents_max = indexed_.size() + 1;
+    (void)in_slices(query, [&](const db::Record& record) { mine.push_back(id_key_of(record)); });
     for (const auto& [id, record] : plain_.records()) {
       if (filter.matches(record.document)) theirs.emplace_back(id);
     }
-    return mine == theirs ? "" : wrong("for_each_match", "");
+    return mine == theirs ? "" : wrong("read in slices", "");
+  }
+
+  // A page, a few steps at a time; the cursor.
+  Result<std::string> in_slices(
+      const db::FindQuery& query, const std::function<void(const db::Record&)>& show,
+      const std::function<void()>& between = [] {}) {
+    db::FindRun run(query);
+    for (;;) {
+      std::uint64_t budget = 1 + below(12);
+      DISTRI_TRY(const bool complete, run.step(&indexed_, budget, [&](const db::Record& record) -> Result<> {
+        show(record);
+        return {};
+      }));
+      if (complete) return run.cursor();
+      between();
+    }
+  }
+
+  // All pages, while other documents come, change and go, and indexes too: the untouched are shown once and in order.
+  std::string compare_disturbed(db::FindQuery query) {
+    query.hint = query.cursor = {};
+    query.skip = query.limit = 0;
+    db::FindQuery all = query;
+    all.page_documents_max = plain_.size() + 1;
+    const auto expected = db::find(plain_, all);
+    if (!expected) return {};
+    std::vector<std::string> untouched;
+    for (const db::Record* record : expected->records) untouched.push_back(id_key_of(*record));
+    std::vector<std::string> shown;
+    std::string problem;
+    for (int page = 0; page == 0 || !query.cursor.empty(); ++page) {
+      const auto cursor = in_slices(
+          query,
+          [&](const db::Record& record) {
+            const std::string id = id_key_of(record);
+            if (plain_.find(id) != nullptr) shown.push_back(id);
+            if (!query.filter->matches(record.document)) problem = "a document that does not match";
+          },
+          [&] { disturb(); });
+      // A document in the way may be one on which a condition fails.
+      if (!cursor || page > 1'000) break;
+      query.cursor = *cursor;
+      if (query.cursor.empty() && shown != untouched) problem = "another reading of what nobody touched";
+    }
+    for (std::uint64_t other = 0; other < kOthers; ++other) indexed_.erase(key_of_other(other));
+    return problem.empty() ? "" : wrong(problem + " beside changes", "");
+  }
+
+  // Changes nothing that is in plain_.
+  void disturb() {
+    const std::uint64_t kind = below(16);
+    if (kind == 0) return create_index();
+    if (kind == 1 && !indexed_.indexes().empty()) {
+      indexed_.drop_index(indexed_.indexes()[below(indexed_.indexes().size())]->definition().name);
+      return;
+    }
+    if (kind == 2) {
+      indexed_.build_indexes(below(20));
+      return;
+    }
+    const std::uint64_t other = below(kOthers);
+    if (kind < 7) {
+      indexed_.erase(key_of_other(other));
+      return;
+    }
+    const auto model = bson::from_json(document());
+    if (!model) return;
+    bson::Builder named;
+    named.append_double("_id", id_of_other(other));
+    for (const bson::Element& element : model->view()) {
+      if (element.key != "_id") named.append_element(element);
+    }
+    indexed_.put(key_of_other(other), {std::move(named).finish(), {}});
+  }
+
+  static std::string id_key_of(const db::Record& record) {
+    return bson::order_key(record.document.view().begin()->value);
+  }
+  // Between the model's, which are whole numbers.
+  static constexpr std::uint64_t kOthers = 5;
+  static double id_of_other(std::uint64_t other) { return 0.5 + 8.0 * static_cast<double>(other); }
+  static Bytes key_of_other(std::uint64_t other) {
+    bson::Builder id;
+    id.append_double("_id", id_of_other(other));
+    const bson::Document document = std::move(id).finish();
+    return bson::order_key(document.view().begin()->value);
   }
 
   std::string wrong(const std::string& what, const std::string& hint) {
