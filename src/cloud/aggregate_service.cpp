@@ -27,8 +27,6 @@ constexpr std::size_t kPageDocumentsMax = 100'000;
 constexpr std::size_t kPageBytesMax = bson::kDocumentBytesMax;
 constexpr std::size_t kWrittenDocumentsMax = 100'000;
 constexpr std::size_t kWrittenBytesMax = 64u << 20;
-// A run that writes holds the main thread up until it ends.
-constexpr std::uint64_t kWritingStepsMax = 100'000'000;
 
 // {"pipeline": [...]}: the parameter, or the body, which may be larger.
 Result<bson::Document> pipeline_of(const DocumentCall& call, bson::View params) {
@@ -96,6 +94,57 @@ class AggregateReading final : public Reading {
   ResultPage page_;
 };
 
+// The results, before the first is written. Or, of a pipeline that only looked as if it wrote, its reply.
+class ResultsPreparation final : public Preparation {
+ public:
+  ResultsPreparation(const replication::Replica& replica,
+                     std::unique_ptr<const DocumentServices::AggregateRequest> asked,
+                     std::unique_ptr<Reading> only_read)
+      : replica_(replica),
+        asked_(std::move(asked)),
+        only_read_(std::move(only_read)),
+        random_(asked_->at.seed),
+        run_(*asked_->pipeline, asked_->collection, random_) {}
+
+  Result<std::optional<Bytes>> step(std::uint64_t& budget) override {
+    if (only_read_) {
+      DISTRI_TRY(auto reply, only_read_->step(budget));
+      if (!reply) return std::nullopt;
+      reply_ = *std::move(reply);
+      return Bytes();
+    }
+    for (;;) {
+      DISTRI_TRY(const db::Pull pulled, run_.next(replica_.database(), budget));
+      if (pulled == db::Pull::kPaused) return std::nullopt;
+      if (pulled == db::Pull::kEnd) return Bytes();
+      bytes_ += run_.document().bytes().size();
+      if (results_.size() == kWrittenDocumentsMax || bytes_ > kWrittenBytesMax) {
+        return fail(Code::kTooLarge, "Aggregate: $out and $merge write at most {} documents of {} MiB together",
+                    kWrittenDocumentsMax, kWrittenBytesMax >> 20);
+      }
+      results_.emplace_back(run_.document());
+    }
+  }
+  std::size_t bytes() const override {
+    return only_read_ ? only_read_->bytes() : bytes_ + results_.size() * sizeof(bson::Document) + run_.memory_bytes();
+  }
+
+  const DocumentServices::AggregateRequest& asked() const { return *asked_; }
+  // nullopt: it writes.
+  std::optional<Bytes>& reply() { return reply_; }
+  std::vector<bson::Document>& results() { return results_; }
+
+ private:
+  const replication::Replica& replica_;
+  std::unique_ptr<const DocumentServices::AggregateRequest> asked_;
+  std::unique_ptr<Reading> only_read_;
+  std::optional<Bytes> reply_;
+  Random random_;
+  db::PipelineRun run_;
+  std::vector<bson::Document> results_;
+  std::size_t bytes_ = 0;
+};
+
 // By name, which errs on the safe side.
 bool names_stage(BytesView text, std::string_view stage) {
   for (std::size_t at = text.find(stage); at != BytesView::npos; at = text.find(stage, at + 1)) {
@@ -161,41 +210,27 @@ Result<std::unique_ptr<DocumentServices::AggregateRequest>> DocumentServices::pa
 
 Result<std::unique_ptr<Reading>> DocumentServices::begin_aggregate(const DocumentCall& call, bson::View params) const {
   DISTRI_TRY(std::unique_ptr<AggregateRequest> asked, parse_aggregate(call, params));
-  // By its escapes alone it might have been a write.
-  if (asked->pipeline->write()) return fail(Code::kInternal, "Aggregate: a write was taken for a read");
   const std::uint64_t hash = read_hash(asked->collection, asked->pipeline->lookups());
   return std::make_unique<AggregateReading>(replica_, std::move(asked), hash);
 }
 
-// Named like one that writes, it need not be one.
-Result<Bytes> DocumentServices::aggregate(const DocumentCall& call, bson::View params) {
+Result<std::unique_ptr<Preparation>> DocumentServices::prepare_aggregate(const DocumentCall& call,
+                                                                         bson::View params) const {
   DISTRI_TRY(std::unique_ptr<AggregateRequest> asked, parse_aggregate(call, params));
-  if (asked->pipeline->write()) return write_results(call, *asked);
-  DISTRI_TRY(const auto reading, begin_aggregate(call, params));
-  DISTRI_TRY(Bytes reply, to_the_end(*reading));
-  return reply;
+  std::unique_ptr<Reading> only_read;
+  if (!asked->pipeline->write()) {
+    DISTRI_TRY(only_read, begin_aggregate(call, params));
+  }
+  return std::make_unique<ResultsPreparation>(replica_, std::move(asked), std::move(only_read));
 }
 
-Result<Bytes> DocumentServices::write_results(const DocumentCall& call, const AggregateRequest& asked) {
+Result<Bytes> DocumentServices::write_results(Preparation& prepared) {
+  auto& made = static_cast<ResultsPreparation&>(prepared);
+  if (made.reply()) return *std::move(made.reply());
+  const AggregateRequest& asked = made.asked();
   if (!asked.pipeline->lookups().empty()) commit_shown_ = replica_.undurable();
-  Random random(asked.at.seed);
-  db::PipelineRun run(*asked.pipeline, asked.collection, random, kWritingStepsMax);
-  std::vector<bson::Document> results;
-  std::size_t bytes = 0;
-  for (;;) {
-    std::uint64_t budget = kWritingStepsMax;
-    DISTRI_TRY(const db::Pull pulled, run.next(replica_.database(), budget));
-    if (pulled == db::Pull::kPaused) continue;
-    if (pulled == db::Pull::kEnd) break;
-    bytes += run.document().bytes().size();
-    if (results.size() == kWrittenDocumentsMax || bytes > kWrittenBytesMax) {
-      return fail(Code::kTooLarge, "Aggregate: $out and $merge write at most {} documents of {} MiB together",
-                  kWrittenDocumentsMax, kWrittenBytesMax >> 20);
-    }
-    results.emplace_back(run.document());
-  }
-  DISTRI_TRY(const std::uint64_t written, writer().write_results(*asked.pipeline->write(), std::move(results)));
-  return single_field_reply("written", written, call.format);
+  DISTRI_TRY(const std::uint64_t written, writer().write_results(*asked.pipeline->write(), std::move(made.results())));
+  return single_field_reply("written", written, asked.format);
 }
 
 }  // namespace distri::cloud

@@ -14,10 +14,6 @@ namespace {
 // JSON text is longer than the document it stands for.
 constexpr std::size_t kDocumentBodyBytesMax = 2 * bson::kDocumentBytesMax;
 
-DocumentCall call_of(const Request& request) {
-  return {request.document_service, request.target, request.params, request.body, request.format, request.attempt};
-}
-
 }  // namespace
 
 struct Dispatcher::Arrival {
@@ -165,7 +161,11 @@ void Dispatcher::begin_document(Arrival& arrival, DocumentService service) {
   if (arrival.end && covered(arrival.head.token) && !doubtful(call, arrival.head.id)) {
     auto outcome = run_document(call, arrival.head.id);
     if (!outcome.reading && settled(outcome)) return answer(arrival, metrics, outcome.result);
-    const auto request = open_executed(arrival, Request::Kind::kDocument, metrics);
+    // A write that is being prepared is still to be executed.
+    const bool again = outcome.reading && outcome.reading->preparation() != nullptr;
+    const auto request = again ? open(arrival, Request::Kind::kDocument, metrics)
+                               : open_executed(arrival, Request::Kind::kDocument, metrics);
+    request->document_service = service;
     if (outcome.reading) return start_reading(request, std::move(outcome.reading));
     return hold(request, std::move(outcome));
   }

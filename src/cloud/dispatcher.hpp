@@ -118,7 +118,7 @@ class Dispatcher {
 
   // ---- Writes (dispatcher_writes.cpp).
   Outcome run_document(const DocumentCall& call, const RequestId& id);
-  Result<> run_write(const DocumentCall& call, const RequestId& id, Outcome& outcome);
+  Result<> run_write(const DocumentCall& call, const RequestId& id, Outcome& outcome, Preparation* prepared);
   Result<> repeat_elsewhere(const DocumentCall& call, const RequestId& id,
                             const replication::Replica::AppliedRequest& applied, Outcome& outcome);
   void wait_for_shown(Outcome& outcome, const Shown& shown) const;
@@ -131,8 +131,9 @@ class Dispatcher {
   Error held_too_long(const Request& request) const;
 
   // ---- Long reads (dispatcher_reads.cpp).
-  void run_reading(const DocumentCall& call, Outcome& outcome);
-  void run_slice(Outcome& outcome);
+  void run_reading(const DocumentCall& call, const RequestId& id, Outcome& outcome);
+  // Of a read, or of what a write prepares; that is carried out when it is ready.
+  void run_slice(const DocumentCall& call, const RequestId& id, Outcome& outcome);
   void start_reading(const std::shared_ptr<Request>& request, std::unique_ptr<Reading> reading);
   void go_on_reading();
   void set_reading_bytes(Request& request, std::size_t bytes);

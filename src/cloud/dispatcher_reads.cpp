@@ -16,7 +16,7 @@ constexpr std::size_t kReadingsAtOnce = 8;
 }  // namespace
 
 // The first slice at once: for most it is the last.
-void Dispatcher::run_reading(const DocumentCall& call, Outcome& outcome) {
+void Dispatcher::run_reading(const DocumentCall& call, const RequestId& id, Outcome& outcome) {
   auto begun = parts_.documents.begin(call);
   if (!begun) {
     outcome.result = fail(std::move(begun).error());
@@ -24,25 +24,27 @@ void Dispatcher::run_reading(const DocumentCall& call, Outcome& outcome) {
   }
   if (begun->reading) {
     outcome.reading = std::move(begun->reading);
-    return run_slice(outcome);
+    return run_slice(call, id, outcome);
   }
   outcome.result = std::move(begun->reply);
   wait_for_shown(outcome, begun->shown);
 }
 
-void Dispatcher::run_slice(Outcome& outcome) {
+void Dispatcher::run_slice(const DocumentCall& call, const RequestId& id, Outcome& outcome) {
   ++read_slices_;
   std::uint64_t budget = kSliceSteps;
   auto reply = outcome.reading->step(budget);
   if (reply && !*reply) return;
-  const Shown shown = outcome.reading->shown();
-  outcome.reading.reset();
+  const auto reading = std::move(outcome.reading);
   if (!reply) {
     outcome.result = fail(std::move(reply).error());
-    return;
+  } else if (Preparation* prepared = reading->preparation()) {
+    if (auto written = run_write(call, id, outcome, prepared); !written)
+      outcome.result = fail(std::move(written).error());
+  } else {
+    outcome.result = **std::move(reply);
+    wait_for_shown(outcome, reading->shown());
   }
-  outcome.result = **std::move(reply);
-  wait_for_shown(outcome, shown);
 }
 
 void Dispatcher::start_reading(const std::shared_ptr<Request>& request, std::unique_ptr<Reading> reading) {
@@ -72,7 +74,7 @@ void Dispatcher::go_on_reading() {
   }
   Outcome outcome;
   outcome.reading = std::move(request->reading);
-  run_slice(outcome);
+  run_slice(call_of(*request), request->id, outcome);
   set_reading_bytes(*request, outcome.reading ? outcome.reading->bytes() : 0);
   if (outcome.reading) {
     request->reading = std::move(outcome.reading);

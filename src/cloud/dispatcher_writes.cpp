@@ -10,11 +10,11 @@ namespace distri::cloud {
 Dispatcher::Outcome Dispatcher::run_document(const DocumentCall& call, const RequestId& id) {
   Outcome outcome;
   if (DocumentServices::may_be_long(call)) {
-    run_reading(call, outcome);
+    run_reading(call, id, outcome);
   } else if (!is_write(call)) {
     outcome.result = parts_.documents.execute(call);
     if (outcome.result) wait_for_shown(outcome, {parts_.documents.commit_shown()});
-  } else if (auto result = run_write(call, id, outcome); !result) {
+  } else if (auto result = run_write(call, id, outcome, nullptr); !result) {
     outcome.result = fail(std::move(result).error());
   }
   return outcome;
@@ -46,7 +46,7 @@ void Dispatcher::wait_for_shown(Outcome& outcome, const Shown& shown) const {
   outcome.concern.needed = kForCommit;
 }
 
-Result<> Dispatcher::run_write(const DocumentCall& call, const RequestId& id, Outcome& outcome) {
+Result<> Dispatcher::run_write(const DocumentCall& call, const RequestId& id, Outcome& outcome, Preparation* prepared) {
   if (!call.params.empty()) {
     DISTRI_TRY(const bson::Document params, parse_document(call.params, call.format, "parameters"));
     DISTRI_TRY(outcome.concern, write_concern_of(params, parts_.members));
@@ -60,12 +60,22 @@ Result<> Dispatcher::run_write(const DocumentCall& call, const RequestId& id, Ou
       outcome.written = entry->written;
       return {};
     }
-    memory_.begin(id);
-    if (const auto* elsewhere = parts_.replica.find_request(id)) return repeat_elsewhere(call, id, *elsewhere, outcome);
+    if (const auto* elsewhere = parts_.replica.find_request(id)) {
+      memory_.begin(id);
+      return repeat_elsewhere(call, id, *elsewhere, outcome);
+    }
   }
+  if (prepared == nullptr) {
+    DISTRI_TRY(outcome.reading, parts_.documents.prepare(call));
+    if (outcome.reading) {
+      run_slice(call, id, outcome);
+      return {};
+    }
+  }
+  if (!id.empty()) memory_.begin(id);
   const std::uint64_t before = parts_.replica.newest_own_dot().counter;
   parts_.replica.set_request(id);
-  outcome.result = parts_.documents.execute(call);
+  outcome.result = parts_.documents.execute(call, prepared);
   parts_.replica.set_request({});
   // A write that changed nothing shows what was there (a find-and-modify even the document), and that may be a peer's
   // change that is not durable here. A note of our own comes after it. A disk that takes nothing does not stop reads.

@@ -192,11 +192,24 @@ Result<DocumentServices::Begun> DocumentServices::begin(const DocumentCall& call
   }
 }
 
-Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
+Result<std::unique_ptr<Preparation>> DocumentServices::prepare(const DocumentCall& call) const {
+  const bool index = call.service == DocumentService::kCreateIndex;
+  if (!index && call.service != DocumentService::kAggregate) return nullptr;
+  DISTRI_TRY(const bson::Document params, admit(call));
+  return index ? prepare_index(call, params) : prepare_aggregate(call, params);
+}
+
+Result<Bytes> DocumentServices::execute(const DocumentCall& call, Preparation* prepared) {
   if (may_be_long(call)) {
     DISTRI_TRY(Begun begun, begin(call));
     if (begun.reading) return to_the_end(*begun.reading);
     return std::move(begun.reply);
+  }
+  std::unique_ptr<Preparation> own;
+  if (prepared == nullptr) {
+    DISTRI_TRY(own, prepare(call));
+    prepared = own.get();
+    if (own) DISTRI_TRY_VOID(to_the_end(*own));
   }
   DISTRI_TRY(const bson::Document params, admit(call));
   commit_shown_ = replica_.undurable(call.collection);
@@ -232,7 +245,7 @@ Result<Bytes> DocumentServices::execute(const DocumentCall& call) {
     case DocumentService::kListIndexes:
       return list_indexes(call);
     case DocumentService::kAggregate:
-      return aggregate(call, params);
+      return write_results(*prepared);
     default:
       break;
   }

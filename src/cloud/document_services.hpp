@@ -77,8 +77,11 @@ class DocumentServices {
     memory_used_ = used;
     memory_limit_ = limit;
   }
-  // The reply's body. The parameter "w" of writes is the dispatcher's (write_concern.hpp).
-  Result<Bytes> execute(const DocumentCall& call);
+  // The reply's body. The parameter "w" of writes is the dispatcher's (write_concern.hpp). `prepared`: what prepare()
+  // gave for that call, when it is done; without it, that is done here.
+  Result<Bytes> execute(const DocumentCall& call, Preparation* prepared = nullptr);
+  // A write that must read first, perhaps for long; nullptr: it need not.
+  Result<std::unique_ptr<Preparation>> prepare(const DocumentCall& call) const;
   // The call may be a long read, which need not be carried out at once: begin() it.
   static bool may_be_long(const DocumentCall& call);
   struct Begun {
@@ -124,6 +127,7 @@ class DocumentServices {
   Result<std::unique_ptr<Reading>> begin_distinct(const DocumentCall& call, bson::View params) const;
   Result<std::unique_ptr<Reading>> begin_explain(const DocumentCall& call, bson::Document params) const;
   // index_services.cpp
+  Result<std::unique_ptr<Preparation>> prepare_index(const DocumentCall& call, bson::View params) const;
   Result<Bytes> create_index(const DocumentCall& call, bson::View params);
   Result<Bytes> drop_index(const DocumentCall& call, bson::View params);
   Result<Bytes> list_indexes(const DocumentCall& call);
@@ -133,8 +137,8 @@ class DocumentServices {
   // aggregate_service.cpp
   Result<std::unique_ptr<AggregateRequest>> parse_aggregate(const DocumentCall& call, bson::View params) const;
   Result<std::unique_ptr<Reading>> begin_aggregate(const DocumentCall& call, bson::View params) const;
-  Result<Bytes> aggregate(const DocumentCall& call, bson::View params);
-  Result<Bytes> write_results(const DocumentCall& call, const AggregateRequest& asked);
+  Result<std::unique_ptr<Preparation>> prepare_aggregate(const DocumentCall& call, bson::View params) const;
+  Result<Bytes> write_results(Preparation& prepared);
   std::uint64_t read_hash(std::string_view collection, const std::vector<std::string>& others) const;
   // conflict_service.cpp
   Result<Bytes> conflicts(const DocumentCall& call, bson::View params);

@@ -8,6 +8,7 @@
 #include "distri/db/index.hpp"
 #include "distri/db/index_catalog.hpp"
 #include "distri/db/language_error.hpp"
+#include "distri/db/unique_check.hpp"
 
 namespace distri::cloud {
 namespace {
@@ -100,7 +101,35 @@ void append_status(bson::Builder& out, const Index& index) {
   if (!index.unindexable().empty()) number("unindexable", index.unindexable().size());
 }
 
+class UniquePreparation final : public Preparation {
+ public:
+  UniquePreparation(const replication::Replica& replica, std::string_view collection, const IndexDefinition& index)
+      : replica_(replica), collection_(collection), check_(index) {}
+
+  Result<std::optional<Bytes>> step(std::uint64_t& budget) override {
+    DISTRI_TRY(const bool complete, check_.step(replica_.database().find(collection_), budget));
+    return complete ? std::optional<Bytes>(Bytes()) : std::nullopt;
+  }
+  std::size_t bytes() const override { return check_.bytes(); }
+
+ private:
+  const replication::Replica& replica_;
+  std::string collection_;
+  db::UniqueCheck check_;
+};
+
 }  // namespace
+
+Result<std::unique_ptr<Preparation>> DocumentServices::prepare_index(const DocumentCall& call,
+                                                                     bson::View params) const {
+  DISTRI_TRY(const bson::Document specification, specification_of(params));
+  DISTRI_TRY(const IndexDefinition index, db::parse_index(specification));
+  const db::Collection* collection = replica_.database().find(call.collection);
+  if (!index.unique || collection == nullptr) return nullptr;
+  DISTRI_TRY(const bool there, is_there(*collection, index));
+  if (there) return nullptr;
+  return std::make_unique<UniquePreparation>(replica_, call.collection, index);
+}
 
 Result<Bytes> DocumentServices::create_index(const DocumentCall& call, bson::View params) {
   DISTRI_TRY(const bson::Document specification, specification_of(params));

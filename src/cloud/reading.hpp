@@ -19,6 +19,8 @@ struct Shown {
   bool by_id = false;  // only documents that were asked for by `_id`: others are not concerned
 };
 
+class Preparation;
+
 class Reading {
  public:
   virtual ~Reading() = default;
@@ -31,6 +33,15 @@ class Reading {
   virtual Shown shown() const = 0;
   // What it holds.
   virtual std::size_t bytes() const = 0;
+  // nullptr: it is for its own sake.
+  virtual Preparation* preparation() { return nullptr; }
+};
+
+// What must be read before a write can be carried out. The body of its reply is nothing; then the write takes it.
+class Preparation : public Reading {
+ public:
+  Shown shown() const final { return {}; }
+  Preparation* preparation() final { return this; }
 };
 
 // All of it at once.

@@ -73,4 +73,8 @@ struct Request {
   bool succeeded = false;            // the outcome to count once the reply has gone
 };
 
+inline DocumentCall call_of(const Request& request) {
+  return {request.document_service, request.target, request.params, request.body, request.format, request.attempt};
+}
+
 }  // namespace distri::cloud

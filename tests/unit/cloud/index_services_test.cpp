@@ -60,6 +60,19 @@ TEST_CASE("CreateIndex makes an index once, and says what is in its way") {
         "CannotCreateIndex (67): index: the collection has 64 indexes, the most it can");
 }
 
+TEST_CASE("a unique index is not created over documents that have the same key") {
+  Fixture f;
+  f.fill(3);
+  const Error error = f.bad("CreateIndex", R"({"key":{"b":1},"unique":true})");
+  CHECK(error.code == Code::kAlreadyExists);
+  CHECK(error.message.starts_with("DuplicateKey (11000): E11000 duplicate key error index: b_1: the documents "));
+  CHECK(f.good("ListIndexes", "")["indexes"].size() == 1);
+  f.good("DeleteDocument", R"({"filter":{"_id":{"$gt":0}}})");
+  CHECK(f.good("CreateIndex", R"({"key":{"b":1},"unique":true})")["created"] == true);
+  // It is there: nothing is asked any more.
+  CHECK(f.good("CreateIndex", R"({"key":{"b":1},"unique":true})")["created"] == false);
+}
+
 TEST_CASE("ListIndexes tells what is there, and DropIndex takes it away") {
   Fixture f;
   f.fill(20);

@@ -520,6 +520,14 @@ TEST_CASE("Every read that may be long is carried out in slices, and says what i
   const json by_id =
       ask("ReadCollection<c>", R"({"filter":{"v":3,"$nor":[{"_id":{"$lt":1990}}]},"projection":{"v":1}})");
   CHECK(by_id["documents"] == json::parse(R"([{"_id":1991,"v":3},{"_id":1998,"v":3}])"));
+  // What writes must read first.
+  CHECK(ask("Aggregate<c>", R"({"pipeline":[{"$match":{"v":3}},{"$project":{"v":1}},{"$out":"out"}]})") ==
+        json::parse(R"({"written":286})"));
+  CHECK(client.call("Count<out>").body == R"({"count":286})");
+  CHECK(ask("CreateIndex<c>", R"({"key":{"_id":1,"v":1},"unique":true})")["created"] == true);
+  const RawReply refused = client.call("CreateIndex<c>", R"({"key":{"v":1},"unique":true})", "");
+  CHECK(refused.status == Code::kAlreadyExists);
+  before = slices();
   const json explained = ask("Explain<c>", "{" + last + "}");
   CHECK(explained["executionStats"]["nReturned"] == 286);
   CHECK(explained["executionStats"]["totalDocsExamined"] == 2'000);
