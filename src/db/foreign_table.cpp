@@ -24,15 +24,20 @@ bool has_equality_index(const Collection& collection, std::string_view path) {
   });
 }
 
-Result<bool> ForeignTable::build(const Collection& collection, PipelineContext& context) {
-  for (const auto& [key, record] : collection.records()) {
-    DISTRI_TRY_VOID(context.spend_on(record.document));
+Result<ForeignTable::State> ForeignTable::build(const Collection* collection, PipelineContext& context) {
+  if (collection == nullptr) return State::kComplete;
+  const auto& records = collection->records();
+  for (auto at = after_ ? records.upper_bound(*after_) : records.begin(); at != records.end(); ++at) {
+    const bson::Document& document = at->second.document;
+    if (context.turn_over()) return State::kBuilding;
+    DISTRI_TRY_VOID(context.spend_on(document));
+    after_ = Bytes(at->first);
     const auto number = static_cast<std::uint32_t>(ids_.size());
     bson::Builder id;
-    id.append_element(*record.document.view().begin());
+    id.append_element(*document.view().begin());
     ids_.push_back(std::move(id).finish());
     bool fits = charge_.grow(sizeof(bson::Document) + ids_.back().bytes().size()).has_value();
-    any_at(record.document, path_.data(), path_.data() + path_.size(), [&](const Value* value) {
+    any_at(document, path_.data(), path_.data() + path_.size(), [&](const Value* value) {
       std::string found = bson::order_key(value == nullptr ? Value() : *value);
       fits = fits && charge_.grow(found.size() + kEntryBytes).has_value();
       if (!fits) return true;
@@ -40,9 +45,9 @@ Result<bool> ForeignTable::build(const Collection& collection, PipelineContext& 
       if (numbers.empty() || numbers.back() != number) numbers.push_back(number);
       return false;
     });
-    if (!fits) return false;
+    if (!fits) return State::kTooLarge;
   }
-  return true;
+  return State::kComplete;
 }
 
 void ForeignTable::find(const Value& value, std::vector<std::uint32_t>& found) const {

@@ -1,12 +1,13 @@
 // foreign_table.hpp: the documents of another collection by the values of one field: the hash table of a $lookup whose
 // foreign field has no index. Private to the module.
 //
-// It names candidates by `_id`; whether they match is for the filter to say, as with an index. It is of the moment in
-// which it was built: what is added to the collection while a run pauses may be missing, as from any read in pages.
+// It names candidates by `_id`; whether they match is for the filter to say, as with an index. What is
+// changed in the collection after it was looked at is not found by its new values, as in any read in slices.
 //
 // Threads: none. Errors: those of the context's steps.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -26,8 +27,10 @@ class ForeignTable {
   // `path` must outlive it.
   ForeignTable(PipelineContext& context, std::string_view path) : path_(split_path(path)), charge_(context) {}
 
-  // Pays for looking at all documents. False: it would take more memory than the run has.
-  Result<bool> build(const Collection& collection, PipelineContext& context);
+  enum class State : std::uint8_t { kBuilding, kComplete, kTooLarge };
+  // Goes on until the turn is over, and pays for every document that it looks at. kTooLarge: it would take more memory
+  // than the run has. Not to be called again after the end. nullptr: there is no collection any more.
+  Result<State> build(const Collection* collection, PipelineContext& context);
 
   // {_id: {$in: [...]}} of the documents that may hold a value equal to `local`, or to one of its elements. nullopt:
   // there are more than a filter can name.
@@ -37,6 +40,7 @@ class ForeignTable {
   void find(const bson::Value& value, std::vector<std::uint32_t>& found) const;
 
   Path path_;
+  std::optional<Bytes> after_;  // `_id` key of the document that was looked at last
   std::unordered_map<std::string, std::vector<std::uint32_t>> places_;  // by order keys
   std::vector<bson::Document> ids_;                                     // {_id}
   MemoryCharge charge_;

@@ -79,9 +79,14 @@ class LookupRun final : public StageRun {
  private:
   Result<Pull> pull() override {
     if (!inner_) {
-      DISTRI_TRY(const Pull pulled, input_->next());
-      if (pulled != Pull::kDocument) return pulled;
-      DISTRI_TRY_VOID(begin(input_->document()));
+      if (!waiting_) {
+        DISTRI_TRY(const Pull pulled, input_->next());
+        if (pulled != Pull::kDocument) return pulled;
+        DISTRI_TRY_VOID(take(input_->document()));
+      }
+      DISTRI_TRY(const bool ready, prepare_table());
+      if (!ready) return Pull::kPaused;
+      DISTRI_TRY_VOID(begin());
     }
     for (;;) {
       DISTRI_TRY(const Pull pulled, next_of(*inner_));
@@ -95,10 +100,33 @@ class LookupRun final : public StageRun {
     return keep(with_field(outer_, spec_.as, &value));
   }
 
-  Result<> begin(View document) {
+  Result<> take(View document) {
     DISTRI_TRY_VOID(context_.spend_on(document));
     DISTRI_TRY_VOID(charge_.set(document.bytes().size()));
     outer_ = bson::Document(document);
+    waiting_ = true;
+    return {};
+  }
+
+  // Where the foreign field has no index, a hash table says which documents may match: from the second time on, since
+  // making it costs about as much as asking once. False: it needs more turns.
+  Result<bool> prepare_table() {
+    if (table_complete_ || !table_fits_ || !spec_.local) return true;
+    const Collection* from = context_.database->find(spec_.from);
+    if (!table_) {
+      if (from == nullptr || spec_.foreign == "_id" || has_equality_index(*from, spec_.foreign)) return true;
+      if (!std::exchange(asked_, true)) return true;
+      table_.emplace(context_, spec_.foreign);
+    }
+    DISTRI_TRY(const auto state, table_->build(from, context_));
+    table_complete_ = state == ForeignTable::State::kComplete;
+    table_fits_ = state != ForeignTable::State::kTooLarge;
+    if (!table_fits_) table_.reset();
+    return state != ForeignTable::State::kBuilding;
+  }
+
+  Result<> begin() {
+    waiting_ = false;
     evaluation_.clear();
     std::optional<Filter> equal;
     if (spec_.local) {
@@ -124,19 +152,8 @@ class LookupRun final : public StageRun {
     return {};
   }
 
-  // Where the foreign field has no index, a hash table says which documents may match: from the second time on, since
-  // making it costs about as much as asking once.
   Result<Filter> equal_to(const Value& local) {
     bson::Document equal = equality(local);
-    const Collection* from = context_.database->find(spec_.from);
-    if (from == nullptr || spec_.foreign == "_id" || has_equality_index(*from, spec_.foreign))
-      return Filter::compile(equal);
-    if (!table_ && table_fits_ && asked_) {
-      table_.emplace(context_, spec_.foreign);
-      DISTRI_TRY(table_fits_, table_->build(*from, context_));
-      if (!table_fits_) table_.reset();
-    }
-    asked_ = true;
     const auto candidates = table_ ? table_->candidates(local) : std::nullopt;
     if (!candidates) return Filter::compile(equal);
     bson::Builder both;
@@ -185,7 +202,9 @@ class LookupRun final : public StageRun {
   std::optional<PipelineChain> inner_;
   DocumentList found_;
   MemoryCharge charge_;
+  bool waiting_ = false;  // outer_ has come and is not looked up yet
   std::optional<ForeignTable> table_;
+  bool table_complete_ = false;
   bool table_fits_ = true;
   bool asked_ = false;  // before
 };
