@@ -30,7 +30,7 @@ Dispatcher::Dispatcher(Parts parts)
     : parts_(std::move(parts)),
       memory_(parts_.config.remembered_requests_max, parts_.config.remembered_bytes_max),
       feed_(parts_.replica) {
-  for (const auto name : document_service_names()) built_in_[std::string(name)];
+  for (const auto name : document_service_names()) document_metrics_.push_back(&built_in_[std::string(name)]);
   for (const auto* name : {"Stats", "Nodes", "Echo", "Backup", "Watch"}) built_in_[name];
   if (!parts_.journal) durable_counter_ = std::numeric_limits<std::uint64_t>::max();
 }
@@ -76,7 +76,7 @@ void Dispatcher::refuse(Arrival& arrival, const Error& error) {
 
 // Answers a request that needs no waiting. It is accepted and over at once, but for a reply that is longer than the
 // window.
-void Dispatcher::answer(Arrival& arrival, RequestMetrics& metrics, const Result<Bytes>& result) {
+void Dispatcher::answer(Arrival& arrival, RequestMetrics& metrics, Result<Bytes> result) {
   ++total_.accepted;
   ++metrics.accepted;
   const Bytes token = reply_token(arrival.head.token);
@@ -86,7 +86,7 @@ void Dispatcher::answer(Arrival& arrival, RequestMetrics& metrics, const Result<
     head.status = result.error().code;
     head.message = result.error().message;
   }
-  const auto rest = arrival.connection.reply(arrival.stream, nullptr, head, result ? *result : Bytes());
+  const auto rest = arrival.connection.reply(arrival.stream, nullptr, head, result ? *std::move(result) : Bytes());
   if (!rest) return account(metrics, arrival.arrived_ns, result.has_value());
   rest->metrics = &metrics;
   rest->arrived_ns = arrival.arrived_ns;
@@ -150,7 +150,7 @@ std::shared_ptr<Request> Dispatcher::open_executed(Arrival& arrival, Request::Ki
 }
 
 void Dispatcher::begin_document(Arrival& arrival, DocumentService service) {
-  auto& metrics = built_in_.find(arrival.name.name)->second;
+  auto& metrics = *document_metrics_[static_cast<std::size_t>(service)];
   ++metrics.received;
   if (!ready_) {
     return refuse(arrival, Error{Code::kUnavailable, "this node has just started and does not have all documents yet"});
@@ -160,7 +160,7 @@ void Dispatcher::begin_document(Arrival& arrival, DocumentService service) {
                           arrival.body, arrival.head.format, arrival.head.attempt};
   if (arrival.end && covered(arrival.head.token) && !doubtful(call, arrival.head.id)) {
     auto outcome = run_document(call, arrival.head.id);
-    if (!outcome.reading && settled(outcome)) return answer(arrival, metrics, outcome.result);
+    if (!outcome.reading && settled(outcome)) return answer(arrival, metrics, std::move(outcome.result));
     // A write that is being prepared is still to be executed.
     const bool again = outcome.reading && outcome.reading->preparation() != nullptr;
     const auto request = again ? open(arrival, Request::Kind::kDocument, metrics)

@@ -103,7 +103,7 @@ class Dispatcher {
   };
 
   void refuse(Arrival& arrival, const Error& error);
-  void answer(Arrival& arrival, RequestMetrics& metrics, const Result<Bytes>& result);
+  void answer(Arrival& arrival, RequestMetrics& metrics, Result<Bytes> result);
   // Why nothing more can be done now for a connection for which so much is held.
   std::optional<Error> overload(std::size_t connection_bytes) const;
   bool refused_for_load(Arrival& arrival, RequestMetrics& metrics);
@@ -179,6 +179,7 @@ class Dispatcher {
   RequestMemory memory_;
   RequestMetrics total_;
   std::map<std::string, RequestMetrics, std::less<>> built_in_;
+  std::vector<RequestMetrics*> document_metrics_;  // in built_in_, by DocumentService
   std::multimap<std::int64_t, std::shared_ptr<Request>> by_deadline_;
   std::vector<std::shared_ptr<Request>> parked_;
   HeldReplies held_;

@@ -243,7 +243,10 @@ DocumentServices::Begun DocumentServices::read_one(const DocumentCall& call, con
   const auto* collection = replica_.database().find(call.collection);
   const db::Record* record = collection == nullptr ? nullptr : collection->find(key);
   ResultPage page(call.format);
-  if (record != nullptr) page.append(record->document);
+  if (record != nullptr) {
+    page.expect(record->document.bytes().size());
+    page.append(record->document);
+  }
   return {nullptr, std::move(page).finish({}), {replica_.undurable(call.collection, key), true}};
 }
 

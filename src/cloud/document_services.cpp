@@ -168,6 +168,12 @@ Result<bson::Document> DocumentServices::admit(const DocumentCall& call) const {
 }
 
 Result<DocumentServices::Begun> DocumentServices::begin(const DocumentCall& call) {
+  if (call.service == DocumentService::kReadCollection && call.format == wire::Format::kJson) {
+    if (const auto id = only_id_in_json(call.params)) {
+      DISTRI_TRY_VOID(check_target(call, entry_of(call.service).name));
+      return read_one(call, id->view().begin()->value);
+    }
+  }
   DISTRI_TRY(bson::Document params, admit(call));
   Begun begun;
   switch (call.service) {

@@ -1,6 +1,7 @@
 #include "distri/cloud/request_text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -12,8 +13,15 @@ namespace {
 
 constexpr std::size_t kServiceNameMax = 120;
 
+constexpr auto kNameChars = [] {
+  std::array<bool, 256> allowed{};
+  for (const char c : std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"))
+    allowed[static_cast<unsigned char>(c)] = true;
+  return allowed;
+}();
+
 bool is_name_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+  return kNameChars[static_cast<unsigned char>(c)];
 }
 
 }  // namespace

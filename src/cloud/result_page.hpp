@@ -19,6 +19,11 @@ class ResultPage {
     json_ ? void(text_ = "{\"documents\":[") : void(builder_.begin_array("documents"));
   }
 
+  // Room for documents of so many bytes.
+  void expect(std::size_t bytes) {
+    if (json_) text_.reserve(text_.size() + bytes + kJsonMore);
+  }
+
   void append(bson::View document) {
     if (json_) {
       if (count_ > 0) text_.push_back(',');
@@ -50,6 +55,9 @@ class ResultPage {
   }
 
  private:
+  // JSON is a little longer than BSON, and there is what stands around it.
+  static constexpr std::size_t kJsonMore = 64;
+
   bool json_;
   std::string text_;
   bson::Builder builder_;

@@ -1,6 +1,7 @@
 #include "distri/cloud/service_params.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "distri/cloud/request_text.hpp"
 
@@ -77,6 +78,31 @@ Result<std::optional<db::Filter>> filter_param(bson::View params, std::int64_t n
   if (!object || object->empty()) return std::nullopt;
   DISTRI_TRY(auto filter, db::Filter::compile(*object, now_ms));
   return std::optional<db::Filter>(std::move(filter));
+}
+
+std::optional<bson::Document> only_id_in_json(BytesView params) {
+  constexpr std::string_view kBegin = R"({"filter":{"_id":)";
+  constexpr std::string_view kEnd = "}}";
+  if (params.size() <= kBegin.size() + kEnd.size() || !params.starts_with(kBegin) || !params.ends_with(kEnd))
+    return std::nullopt;
+  const BytesView id = params.substr(kBegin.size(), params.size() - kBegin.size() - kEnd.size());
+  bson::Builder out;
+  if (id.front() == '"') {
+    if (id.size() < 2 || id.back() != '"') return std::nullopt;
+    const BytesView text = id.substr(1, id.size() - 2);
+    const bool plain =
+        std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c != 0x7f && c != '"' && c != '\\'; });
+    if (!plain) return std::nullopt;
+    return std::move(out.append_string("_id", text)).finish();
+  }
+  constexpr std::size_t kDigitsMax = 18;
+  const BytesView digits = id.front() == '-' ? id.substr(1) : id;
+  if (digits.empty() || digits.size() > kDigitsMax || digits.front() < '1' || digits.front() > '9' ||
+      !std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; }))
+    return std::nullopt;
+  std::int64_t number = 0;
+  std::from_chars(id.data(), id.data() + id.size(), number);
+  return std::move(out.append_int64("_id", number)).finish();
 }
 
 Bytes single_field_reply(std::string_view key, std::uint64_t value, wire::Format format) {

@@ -33,6 +33,11 @@ Result<std::vector<db::SortKey>> sort_param(bson::View params);
 // nullopt: missing or {}. `now_ms`: what $$NOW is.
 Result<std::optional<db::Filter>> filter_param(bson::View params, std::int64_t now_ms);
 
+// {_id: id} of parameters that say {"filter":{"_id":id}} and nothing else, without blanks, id being a string in ASCII
+// without escapes or an integer: what most reads ask for, read without a parser. nullopt: they say something else, or
+// it in another way.
+std::optional<bson::Document> only_id_in_json(BytesView params);
+
 Bytes single_field_reply(std::string_view key, std::uint64_t value, wire::Format format);
 Bytes bool_reply(std::string_view key, bool value, wire::Format format);
 

@@ -295,6 +295,29 @@ TEST_CASE("depth and size are limited in text too") {
   CHECK(from_json(std::string(9 * kDocumentBytesMax, ' ')).error().code == Code::kTooLarge);
 }
 
+TEST_CASE("what needs an escape is found wherever it stands, and nothing else is escaped") {
+  for (std::size_t size = 1; size <= 20; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int byte = 0; byte < 0x80; ++byte) {
+        for (const std::string_view filler : {"x", "\x7f", "!", "[", " "}) {
+          std::string text;
+          for (std::size_t i = 0; i < size; ++i) text += filler;
+          text[at] = static_cast<char>(byte);
+          bson::Builder out;
+          out.append_string("s", text);
+          const bson::Document document = std::move(out).finish();
+          const std::string json = bson::to_json(document);
+          const bool escaped = byte < 0x20 || byte == '"' || byte == '\\';
+          REQUIRE((json.find('\\') != std::string::npos) == escaped);
+          REQUIRE(json.size() >= size + 8 + (escaped ? 1 : 0));
+          REQUIRE(*bson::from_json(json) == document);
+        }
+      }
+    }
+  }
+  CHECK(bson::to_json(*bson::from_json(R"({"s":"äöü€\u0001ß\"äöü€ \\"})")) == R"({"s":"äöü€\u0001ß\"äöü€ \\"})");
+}
+
 TEST_CASE("objects with many fields are read, and duplicates among them found") {
   std::string text = "{";
   for (int i = 0; i < 2000; ++i) text += "\"k" + std::to_string(i) + "\":" + std::to_string(i) + ",";

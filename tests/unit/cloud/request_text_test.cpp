@@ -4,6 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "distri/bson/compare.hpp"
+#include "distri/cloud/service_params.hpp"
+
 using namespace distri;
 using namespace distri::cloud;
 
@@ -35,4 +38,41 @@ TEST_CASE("Documents are read in the caller's format, and errors name the part")
   CHECK(render_document(*document, wire::Format::kJson) == R"({"a":1})");
   CHECK(parse_document(render_document(*document, wire::Format::kBson), wire::Format::kBson, "body") == *document);
   CHECK((*parse_params(R"({"views":3})", wire::Format::kJson))["views"] == 3);
+}
+
+TEST_CASE(
+    "The usual question for one _id is read without a parser as the parser reads it, and anything else is left to it") {
+  for (const auto* id : {R"("a")", R"("")", R"("a b~")", "1", "-7", "2147483648", "-999999999999999999"}) {
+    CAPTURE(id);
+    const std::string text = std::string(R"({"filter":{"_id":)") + id + "}}";
+    const auto read = only_id_in_json(text);
+    REQUIRE(read);
+    const auto parsed = parse_document(text, wire::Format::kJson, "parameters");
+    REQUIRE(parsed);
+    CHECK(bson::compare(*read->view().find("_id"), *parsed->view().find("filter")->as_object().find("_id")) == 0);
+  }
+  for (const auto* params : {"",
+                             "{}",
+                             R"({"filter":{"_id":}})",
+                             R"({"filter":{"_id":"}})",
+                             R"({"filter":{"_id":"a"b"}})",
+                             R"({"filter":{"_id":"\n"}})",
+                             R"({"filter":{"_id":"ä"}})",
+                             "{\"filter\":{\"_id\":\"\x01\"}}",
+                             R"({"filter":{"_id":0}})",
+                             R"({"filter":{"_id":01}})",
+                             R"({"filter":{"_id":-}})",
+                             R"({"filter":{"_id":-0}})",
+                             R"({"filter":{"_id":1.0}})",
+                             R"({"filter":{"_id":1e3}})",
+                             R"({"filter":{"_id":9223372036854775808}})",
+                             R"({"filter":{"_id":null}})",
+                             R"({"filter":{"_id":{"$gt":1}}})",
+                             R"({"filter":{"_id":1,"a":2}})",
+                             R"({"filter":{"_id":1},"limit":1}})",
+                             R"({"filter":{"_id": 1}})",
+                             R"({"filter":{"_id":"a"},"sort":{"a":"b"}})"}) {
+    CAPTURE(params);
+    CHECK_FALSE(only_id_in_json(params));
+  }
 }
