@@ -4,9 +4,9 @@
 
 #include <cstdio>
 #include <exception>
-#include <fstream>
 
 #include "distri/utils/random.hpp"
+#include "flags.hpp"
 #include "generator.hpp"
 #include "prepare.hpp"
 
@@ -25,18 +25,32 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-Result<bench::Figures> measure(const bench::Options& options) {
-  if (options.workload == bench::Workload::kEncryptDirect) return bench::run_encrypt_direct(options);
-  if (options.workload == bench::Workload::kFsync) return bench::run_fsync(options);
+// The figures as JSON, printed.
+nlohmann::json tell(const bench::Options& options, bench::Figures& figures) {
+  nlohmann::json result = bench::to_json(options, figures);
+  bench::print(options, result);
+  if (figures.errors > 0)
+    fmt::print(stderr, "distri-bench: {} errors; the first: {}\n", figures.errors, figures.first_error);
+  return result;
+}
+
+Result<nlohmann::json> measure(const bench::Options& options) {
+  const bool direct = options.workload == bench::Workload::kEncryptDirect;
+  if (direct || options.workload == bench::Workload::kFsync) {
+    DISTRI_TRY(bench::Figures figures, direct ? bench::run_encrypt_direct(options) : bench::run_fsync(options));
+    return tell(options, figures);
+  }
   const std::string collection = options.collection.empty()
                                      ? fmt::format("bench_{:012x}", distri::Random::from_system().next() >> 16)
                                      : options.collection;
   DISTRI_TRY_VOID(bench::prepare(options, collection));
   bench::Requests requests(options, collection);
-  auto figures = bench::Generator(options, requests).run();
-  if (figures) bench::check_decryptions(options, *figures);
+  DISTRI_TRY(bench::Figures figures, bench::Generator(options, requests).run());
+  bench::check_decryptions(options, figures);
+  auto result = tell(options, figures);
+  if (options.workload == bench::Workload::kScan) DISTRI_TRY_VOID(bench::add_scan_figures(options, collection, result));
   bench::clean_up(options, collection);
-  return figures;
+  return result;
 }
 
 Result<int> run(int argc, char** argv) {
@@ -47,18 +61,9 @@ Result<int> run(int argc, char** argv) {
   }
   if (options.image.empty()) options.image = bench::make_bmp(320, 240);
   raise_descriptor_limit();
-  DISTRI_TRY(bench::Figures figures, measure(options));
-  const nlohmann::json result = bench::to_json(options, figures);
-  bench::print(options, result);
-  if (figures.errors > 0)
-    fmt::print(stderr, "distri-bench: {} errors; the first: {}\n", figures.errors, figures.first_error);
-  if (!options.json.empty()) {
-    std::ofstream out(options.json);
-    out << result.dump(2) << "\n";
-    out.close();
-    if (!out) return distri::fail(distri::Code::kInvalidArgument, "cannot write '{}'", options.json);
-  }
-  return figures.errors == 0 ? kExitOk : kExitErrors;
+  DISTRI_TRY(const nlohmann::json result, measure(options));
+  DISTRI_TRY_VOID(bench::write_json(options.json, result));
+  return result["errors"] == 0 ? kExitOk : kExitErrors;
 }
 
 }  // namespace

@@ -19,15 +19,12 @@ struct WorkloadName {
   std::uint64_t requests;
 };
 constexpr WorkloadName kWorkloads[] = {
-    {"add", Workload::kAdd, 200'000},
-    {"get", Workload::kGet, 200'000},
-    {"update", Workload::kUpdate, 200'000},
-    {"read", Workload::kRead, 20'000},
-    {"mixed", Workload::kMixed, 200'000},
-    {"echo", Workload::kEcho, 200'000},
-    {"delete", Workload::kDelete, 0},
-    {"encrypt", Workload::kEncrypt, 200},
-    {"encrypt-direct", Workload::kEncryptDirect, 200},
+    {"add", Workload::kAdd, 200'000},       {"get", Workload::kGet, 200'000},
+    {"update", Workload::kUpdate, 200'000}, {"set", Workload::kSet, 200'000},
+    {"read", Workload::kRead, 20'000},      {"range", Workload::kRange, 20'000},
+    {"scan", Workload::kScan, 20},          {"mixed", Workload::kMixed, 200'000},
+    {"echo", Workload::kEcho, 200'000},     {"delete", Workload::kDelete, 0},
+    {"encrypt", Workload::kEncrypt, 200},   {"encrypt-direct", Workload::kEncryptDirect, 200},
     {"fsync", Workload::kFsync, 500},
 };
 
@@ -49,12 +46,15 @@ cxxopts::Options describe() {
   options.add_options()                                                                                     //
       ("nodes", "node addresses; connections are dealt out in turn", cxxopts::value<std::string>(), "A,B")  //
       ("workload",
-       "add | get | update | delete | read | mixed (add and get) | echo | encrypt | encrypt-direct (no node: the same "
-       "calls in one thread) | fsync (no node: a file in --directory grows by --doc-bytes, fsync, and so on)",
+       "add | get | update (fields beside the _id) | set (the same by $set) | delete | read (10 documents, without an "
+       "index) | range (100 in order, by an index) | scan (10 documents, after looking at all) | mixed (add and get) | "
+       "echo | encrypt | encrypt-direct (no node: the same calls in one thread) | fsync (no node: a file in "
+       "--directory grows by --doc-bytes, fsync, and so on)",
        cxxopts::value<std::string>(), "NAME")                                                        //
       ("clients", "connections (50)", cxxopts::value<std::string>(), "N")                            //
       ("pipeline", "requests in flight on each connection (1)", cxxopts::value<std::string>(), "P")  //
-      ("requests", "measured requests (200000; read 20000; encrypt 200; delete: all)", cxxopts::value<std::string>(),
+      ("requests", "measured requests (200000; read and range 20000; encrypt 200; scan 20; delete: all)",
+       cxxopts::value<std::string>(),
        "N")  //
       ("warmup", "requests before them that do not count (a tenth, at least two rounds of the pipelines)",
        cxxopts::value<std::string>(),
@@ -67,13 +67,13 @@ cxxopts::Options describe() {
       ("w", "writes: how many members must hold one: 1, 2, ..., majority or all (what the node says)",
        cxxopts::value<std::string>(), "W")                                                                 //
       ("doc-bytes", "size of a document, or of an echoed body (100)", cxxopts::value<std::string>(), "B")  //
-      ("documents", "documents that are there for get, update, delete, read and mixed (10000)",
-       cxxopts::value<std::string>(),
+      ("documents", "documents that are there for those that need some (10000)", cxxopts::value<std::string>(),
        "N")                                                                                                        //
       ("format", "json | bson: how documents travel (json)", cxxopts::value<std::string>(), "FORMAT")              //
       ("image", "encrypt: the image file to send (a small one made here)", cxxopts::value<std::string>(), "FILE")  //
       ("collection", "its name (a new one)", cxxopts::value<std::string>(), "NAME")                                //
       ("directory", "fsync: where (here)", cxxopts::value<std::string>(), "DIR")                                   //
+      ("prepared", "the documents are in --collection, from a run with --keep; it is kept again")                  //
       ("keep", "leave the collection of the run in place")                                                         //
       ("json", "write the figures to this file", cxxopts::value<std::string>(), "FILE")                            //
       ("h,help", "this text");
@@ -86,6 +86,7 @@ Examples:
   distri-bench --nodes 127.0.0.1:3000,127.0.0.1:3001 --workload get --doc-bytes 1000 --json get.json
   distri-bench --nodes 127.0.0.1:3000,127.0.0.1:3001,127.0.0.1:3002 --workload add --w majority --seconds 10
   distri-bench --nodes 127.0.0.1:3000 --workload mixed --rate 2000 --seconds 30
+  distri-bench --nodes 127.0.0.1:3000 --workload scan --documents 1000000 --clients 1 --format bson
   distri-bench --nodes 127.0.0.1:3000 --workload encrypt --image photo.jpg --clients 4 --requests 100
 
 A request counts as an error when its status is not ok or its reply is not what it must be. The clock starts when the warm-up is
@@ -116,7 +117,8 @@ Result<> take_workload(const cxxopts::ParseResult& parsed, Options& options) {
   if (found == std::end(kWorkloads)) {
     return distri::fail(
         Code::kInvalidArgument,
-        "--workload '{}' is unknown; use add, get, update, delete, read, mixed, echo, encrypt, encrypt-direct or fsync",
+        "--workload '{}' is unknown; use add, get, update, set, delete, read, range, scan, mixed, echo, encrypt, "
+        "encrypt-direct or fsync",
         options.workload_name);
   }
   options.workload = found->workload;
@@ -204,7 +206,10 @@ Result<Options> convert(const cxxopts::ParseResult& parsed) {
   DISTRI_TRY_VOID(take_image(parsed, options));
   if (parsed.count("collection") > 0) options.collection = parsed["collection"].as<std::string>();
   if (parsed.count("directory") > 0) options.directory = parsed["directory"].as<std::string>();
-  options.keep = parsed.count("keep") > 0;
+  options.prepared = parsed.count("prepared") > 0;
+  if (options.prepared && options.collection.empty())
+    return distri::fail(Code::kInvalidArgument, "--prepared needs --collection, the one with the documents");
+  options.keep = options.prepared || parsed.count("keep") > 0;
   if (parsed.count("json") > 0) options.json = parsed["json"].as<std::string>();
   return options;
 }

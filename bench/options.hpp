@@ -11,7 +11,21 @@
 
 namespace bench {
 
-enum class Workload { kAdd, kGet, kUpdate, kDelete, kRead, kMixed, kEcho, kEncrypt, kEncryptDirect, kFsync };
+enum class Workload {
+  kAdd,
+  kGet,
+  kUpdate,
+  kSet,
+  kDelete,
+  kRead,
+  kRange,
+  kScan,
+  kMixed,
+  kEcho,
+  kEncrypt,
+  kEncryptDirect,
+  kFsync
+};
 
 struct Options {
   bool help = false;
@@ -25,11 +39,12 @@ struct Options {
   std::uint32_t rate_per_s = 0;  // of all clients together, sent when due and not when a reply comes; 0: closed loop
   std::uint64_t warmup = 0;      // before them, not measured
   std::uint32_t doc_bytes = 100;
-  std::uint64_t documents = 10'000;  // that are there for get, update, read and mixed
+  std::uint64_t documents = 10'000;  // that are there for whatever reads or changes some
   distri::wire::Format format = distri::wire::Format::kJson;
   std::string w;                // write concern as JSON: 2 or "majority"; empty: the node's own rule
   distri::Bytes image;          // for encrypt
   bool keep = false;            // the collection
+  bool prepared = false;        // the documents are in `collection` already; it is kept
   std::string collection;       // its name; empty: a fresh one
   std::string directory = ".";  // for fsync
   std::string json;             // file; empty: none

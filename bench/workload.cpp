@@ -15,7 +15,10 @@ using distri::BytesView;
 using distri::bson::Builder;
 
 constexpr distri::BytesView kPngSignature{"\x89PNG\r\n\x1a\n", 8};
-constexpr std::size_t kEnvelopeBytesMax = 64;  // around one document in the reply of a get
+constexpr std::size_t kAroundReplyBytesMax = 48;  // of a reply with documents, beside them
+// Beside each document of a reply: a comma; an element's type and name, of up to two digits.
+constexpr std::size_t kAroundJsonDocumentBytes = 1;
+constexpr std::size_t kAroundBsonDocumentBytes = 4;
 
 // Letters that differ from document to document.
 void append_value(Bytes& out, std::uint64_t number, std::size_t bytes) {
@@ -55,11 +58,23 @@ bool contains(BytesView text, BytesView part) {
 
 }  // namespace
 
+void append_document_id(Bytes& out, std::uint64_t number) {
+  fmt::format_to(std::back_inserter(out), "k{:010}", number);
+}
+
+void append_document_value(Bytes& out, std::uint64_t number, std::uint32_t doc_bytes) {
+  append_value(out, number, value_bytes(number, doc_bytes));
+}
+
+void append_document_text(Bytes& out, std::uint64_t number, std::uint32_t doc_bytes) {
+  fmt::format_to(std::back_inserter(out), R"({{"_id":"k{:010}","n":{},"v":")", number, number);
+  append_document_value(out, number, doc_bytes);
+  out += "\"}";
+}
+
 std::string document_text(std::uint64_t number, std::uint32_t doc_bytes) {
   std::string out;
-  fmt::format_to(std::back_inserter(out), R"({{"_id":"k{:010}","n":{},"v":")", number, number);
-  append_value(out, number, value_bytes(number, doc_bytes));
-  out += "\"}";
+  append_document_text(out, number, doc_bytes);
   return out;
 }
 
@@ -95,21 +110,12 @@ Requests::Requests(const Options& options, const std::string& collection)
   write_params_ = write_parameters(options.w, bson_);
 }
 
-void Requests::append_id(Bytes& out, std::uint64_t number) const {
-  fmt::format_to(std::back_inserter(out), "k{:010}", number);
-}
-
 void Requests::append_document(Bytes& out, std::uint64_t number) {
-  if (!bson_) {
-    fmt::format_to(std::back_inserter(out), R"({{"_id":"k{:010}","n":{},"v":")", number, number);
-    append_value(out, number, value_bytes(number, options_.doc_bytes));
-    out += "\"}";
-    return;
-  }
+  if (!bson_) return append_document_text(out, number, options_.doc_bytes);
   Bytes id;
-  append_id(id, number);
+  append_document_id(id, number);
   Bytes value;
-  append_value(value, number, value_bytes(number, options_.doc_bytes));
+  append_document_value(value, number, options_.doc_bytes);
   Builder document(options_.doc_bytes + 64);
   document.append_string("_id", id).append_int32("n", static_cast<std::int32_t>(number)).append_string("v", value);
   out += std::move(document).finish().bytes();
@@ -127,11 +133,16 @@ void Requests::make(Request& request) {
     case Workload::kGet:
       return make_get(request);
     case Workload::kUpdate:
-      return make_update(request);
+      return make_update(request, false);
+    case Workload::kSet:
+      return make_update(request, true);
     case Workload::kDelete:
       return make_delete(request);
     case Workload::kRead:
-      return make_read(request);
+    case Workload::kScan:
+      return make_read(request, kReadDocuments);
+    case Workload::kRange:
+      return make_read(request, kRangeDocuments);
     case Workload::kEncrypt:
       request.service = &encrypt_;
       request.body = options_.image;
@@ -159,26 +170,35 @@ void Requests::make_get(Request& request) {
     return;
   }
   Bytes id;
-  append_id(id, request.number);
+  append_document_id(id, request.number);
   Builder params;
   params.begin_object("filter").append_string("_id", id).end();
   request.params = std::move(params).finish().release();
 }
 
-void Requests::make_update(Request& request) {
+void Requests::make_update(Request& request, bool by_operator) {
   request.service = &update_;
   request.number = random_.below(options_.documents);
   request.id = random_.id<distri::RequestId>();
   request.params = write_params_;
   const auto n = static_cast<std::int32_t>(random_.below(1'000'000));
   if (!bson_) {
-    fmt::format_to(std::back_inserter(request.body), R"({{"_id":"k{:010}","n":{}}})", request.number, n);
+    auto out = std::back_inserter(request.body);
+    fmt::format_to(out, R"({{"_id":"k{:010}",)", request.number);
+    if (by_operator) {
+      fmt::format_to(out, R"("$set":{{"n":{}}}}})", n);
+    } else {
+      fmt::format_to(out, R"("n":{}}})", n);
+    }
     return;
   }
   Bytes id;
-  append_id(id, request.number);
+  append_document_id(id, request.number);
   Builder fields;
-  fields.append_string("_id", id).append_int32("n", n);
+  fields.append_string("_id", id);
+  if (by_operator) fields.begin_object("$set");
+  fields.append_int32("n", n);
+  if (by_operator) fields.end();
   request.body = std::move(fields).finish().release();
 }
 
@@ -193,52 +213,69 @@ void Requests::make_delete(Request& request) {
     return;
   }
   Bytes id;
-  append_id(id, request.number);
+  append_document_id(id, request.number);
   Builder params;
   params.begin_object("filter").append_string("_id", id).end();
   append_write_concern(params, options_.w);
   request.params = std::move(params).finish().release();
 }
 
-void Requests::make_read(Request& request) {
+void Requests::make_read(Request& request, std::uint64_t documents) {
   request.service = &read_;
-  request.number = random_.below(options_.documents - kReadDocuments + 1);
+  request.number = random_.below(options_.documents - documents + 1);
   const auto first = static_cast<std::int32_t>(request.number);
-  const auto behind = static_cast<std::int32_t>(request.number + kReadDocuments);
+  const auto behind = static_cast<std::int32_t>(request.number + documents);
+  const bool limited = request.kind != Workload::kScan;  // which would be over with the last document that matches
+  const bool sorted = request.kind == Workload::kRange;
   if (!bson_) {
-    fmt::format_to(std::back_inserter(request.params), R"({{"filter":{{"n":{{"$gte":{},"$lt":{}}}}},"limit":{}}})",
-                   first, behind, kReadDocuments);
+    auto out = std::back_inserter(request.params);
+    fmt::format_to(out, R"({{"filter":{{"n":{{"$gte":{},"$lt":{}}}}})", first, behind);
+    if (sorted) fmt::format_to(out, R"(,"sort":{{"n":1}})");
+    if (limited) fmt::format_to(out, R"(,"limit":{})", documents);
+    request.params += '}';
     return;
   }
   Builder params;
   params.begin_object("filter").begin_object("n").append_int32("$gte", first).append_int32("$lt", behind).end().end();
-  params.append_int32("limit", static_cast<std::int32_t>(kReadDocuments));
+  if (sorted) params.begin_object("sort").append_int32("n", 1).end();
+  if (limited) params.append_int32("limit", static_cast<std::int32_t>(documents));
   request.params = std::move(params).finish().release();
+}
+
+// So many documents, one behind the other, and nothing else but what is around each.
+bool Requests::holds(BytesView reply, std::uint64_t first, std::uint64_t documents) {
+  std::size_t at = 0, bytes = 0;
+  for (std::uint64_t number = first; number < first + documents; ++number) {
+    expected_.clear();
+    append_document(expected_, number);
+    at = reply.find(expected_, at);
+    if (at == BytesView::npos) return false;
+    at += expected_.size();
+    bytes += expected_.size() + (bson_ ? kAroundBsonDocumentBytes : kAroundJsonDocumentBytes);
+  }
+  return reply.size() <= bytes + kAroundReplyBytesMax;
 }
 
 bool Requests::right(const Request& request, BytesView reply) {
   expected_.clear();
   switch (request.kind) {
     case Workload::kAdd:
-      append_id(expected_, request.number);
+      append_document_id(expected_, request.number);
       return contains(reply, expected_);
     case Workload::kUpdate:
-      append_id(expected_, request.number);
+    case Workload::kSet:
+      append_document_id(expected_, request.number);
       return contains(reply, expected_) &&
              contains(reply, bson_ ? BytesView("\x08inserted\0\0", 11) : BytesView("\"inserted\":false"));
     case Workload::kDelete:
       return contains(reply, bson_ ? BytesView("deleted\0\1\0\0\0", 12) : BytesView("\"deleted\":1}"));
     case Workload::kGet:
-      append_document(expected_, request.number);
-      return contains(reply, expected_) && reply.size() <= expected_.size() + kEnvelopeBytesMax;
-    case Workload::kRead: {
-      for (std::uint64_t i = 0; i < kReadDocuments; ++i) {
-        expected_.clear();
-        append_document(expected_, request.number + i);
-        if (!contains(reply, expected_)) return false;
-      }
-      return reply.size() <= kReadDocuments * (expected_.size() + kEnvelopeBytesMax);
-    }
+      return holds(reply, request.number, 1);
+    case Workload::kRead:
+    case Workload::kScan:
+      return holds(reply, request.number, kReadDocuments);
+    case Workload::kRange:
+      return holds(reply, request.number, kRangeDocuments);
     case Workload::kEncrypt:
       return reply.starts_with(kPngSignature) && reply.size() > request.body.size();
     default:

@@ -33,13 +33,14 @@ class Requests {
   bool right(const Request& request, distri::BytesView reply);
 
  private:
-  void append_id(distri::Bytes& out, std::uint64_t number) const;
   void append_document(distri::Bytes& out, std::uint64_t number);
   void make_add(Request& request);
   void make_get(Request& request);
-  void make_update(Request& request);
+  void make_update(Request& request, bool by_operator);
   void make_delete(Request& request);
-  void make_read(Request& request);
+  // The documents from request.number on, so many, by `n`.
+  void make_read(Request& request, std::uint64_t documents);
+  bool holds(distri::BytesView reply, std::uint64_t first, std::uint64_t documents);
 
   const Options& options_;
   bool bson_;
@@ -55,10 +56,16 @@ class Requests {
 
 // The document as prepared before the run, as JSON text of `doc_bytes` bytes.
 std::string document_text(std::uint64_t number, std::uint32_t doc_bytes);
+void append_document_text(distri::Bytes& out, std::uint64_t number, std::uint32_t doc_bytes);
+
+// Its parts, for other servers' forms of it: "k0000000123", and what is in `v`.
+void append_document_id(distri::Bytes& out, std::uint64_t number);
+void append_document_value(distri::Bytes& out, std::uint64_t number, std::uint32_t doc_bytes);
 
 // A picture that needs no file: 24-bit BMP.
 distri::Bytes make_bmp(std::uint32_t width, std::uint32_t height);
 
-inline constexpr std::uint64_t kReadDocuments = 10;  // that each `read` must find
+inline constexpr std::uint64_t kReadDocuments = 10;    // that each `read` and `scan` must find
+inline constexpr std::uint64_t kRangeDocuments = 100;  // that each `range` must give, in order
 
 }  // namespace bench

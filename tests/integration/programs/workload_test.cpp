@@ -84,18 +84,55 @@ TEST_CASE("an update must not have inserted") {
   CHECK_FALSE(requests.right(request, R"({"_id":")" + id + R"(","inserted":true})"));
 }
 
-TEST_CASE("a read must give all its documents and no more") {
-  const Options options = options_for(Workload::kRead);
+TEST_CASE("an update by operator says $set, and must not have inserted either") {
+  const Options options = options_for(Workload::kSet);
   Requests requests(options, "things");
   Request request;
   requests.make(request);
-  std::string page = R"({"documents":[)";
-  for (std::uint64_t i = 0; i + 1 < bench::kReadDocuments; ++i) {
-    page += bench::document_text(request.number + i, options.doc_bytes) + ",";
+  const std::string id = bench::document_text(request.number, 0).substr(8, 11);
+  CHECK(request.body.starts_with(R"({"_id":")" + id + R"(","$set":{"n":)"));
+  CHECK(requests.right(request, R"({"_id":")" + id + R"(","inserted":false})"));
+  CHECK_FALSE(requests.right(request, R"({"_id":")" + id + R"(","inserted":true})"));
+}
+
+// A reply with so many documents from that one on.
+std::string page(std::uint64_t first, std::uint64_t documents, const Options& options) {
+  std::string text = R"({"documents":[)";
+  for (std::uint64_t i = 0; i < documents; ++i) {
+    text += (i == 0 ? "" : ",") + bench::document_text(first + i, options.doc_bytes);
   }
-  CHECK_FALSE(requests.right(request, page + "]}"));
-  page += bench::document_text(request.number + bench::kReadDocuments - 1, options.doc_bytes) + "]}";
-  CHECK(requests.right(request, page));
+  return text + "]}";
+}
+
+TEST_CASE("a read, a scan and a range must give all their documents in order and no more") {
+  for (const Workload workload : {Workload::kRead, Workload::kScan, Workload::kRange}) {
+    const std::uint64_t documents = workload == Workload::kRange ? bench::kRangeDocuments : bench::kReadDocuments;
+    Options options = options_for(workload);
+    Requests requests(options, "things");
+    Request request;
+    requests.make(request);
+    CHECK(requests.right(request, page(request.number, documents, options)));
+    CHECK_FALSE(requests.right(request, page(request.number, documents - 1, options)));
+    CHECK_FALSE(requests.right(request, page(request.number, documents + 1, options)));
+    CHECK_FALSE(requests.right(request, page(request.number + 1, documents, options)));
+    std::string swapped = page(request.number + 1, documents - 1, options);
+    swapped.insert(swapped.size() - 2, "," + bench::document_text(request.number, options.doc_bytes));
+    CHECK_FALSE(requests.right(request, swapped));
+  }
+}
+
+TEST_CASE("a range is sorted and limited, and a scan is neither, in both formats") {
+  for (const auto format : {distri::wire::Format::kJson, distri::wire::Format::kBson}) {
+    for (const Workload workload : {Workload::kScan, Workload::kRange}) {
+      Options options = options_for(workload);
+      options.format = format;
+      Requests requests(options, "things");
+      Request request;
+      requests.make(request);
+      for (const char* part : {"sort", "limit"})
+        CHECK((request.params.find(part) != std::string::npos) == (workload == Workload::kRange));
+    }
+  }
 }
 
 TEST_CASE("an echo must be equal, and an encrypted picture a PNG") {
