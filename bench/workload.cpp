@@ -108,6 +108,9 @@ Requests::Requests(const Options& options, const std::string& collection)
       next_number_(options.documents) {
   append_value(filler_, 1, options.doc_bytes);
   write_params_ = write_parameters(options.w, bson_);
+  if (options.workload != Workload::kRange) return;
+  documents_ =
+      DocumentTable(options.documents, [this](Bytes& out, std::uint64_t number) { append_document(out, number); });
 }
 
 void Requests::append_document(Bytes& out, std::uint64_t number) {
@@ -246,12 +249,18 @@ void Requests::make_read(Request& request, std::uint64_t documents) {
 bool Requests::holds(BytesView reply, std::uint64_t first, std::uint64_t documents) {
   std::size_t at = 0, bytes = 0;
   for (std::uint64_t number = first; number < first + documents; ++number) {
-    expected_.clear();
-    append_document(expected_, number);
-    at = reply.find(expected_, at);
+    BytesView document;
+    if (documents_.empty()) {
+      expected_.clear();
+      append_document(expected_, number);
+      document = expected_;
+    } else {
+      document = documents_.at(number);
+    }
+    at = reply.find(document, at);
     if (at == BytesView::npos) return false;
-    at += expected_.size();
-    bytes += expected_.size() + (bson_ ? kAroundBsonDocumentBytes : kAroundJsonDocumentBytes);
+    at += document.size();
+    bytes += document.size() + (bson_ ? kAroundBsonDocumentBytes : kAroundJsonDocumentBytes);
   }
   return reply.size() <= bytes + kAroundReplyBytesMax;
 }

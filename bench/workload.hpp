@@ -10,6 +10,7 @@
 
 #include "distri/utils/random.hpp"
 #include "distri/wire/messages.hpp"
+#include "document_table.hpp"
 #include "options.hpp"
 
 namespace bench {
@@ -51,7 +52,8 @@ class Requests {
   distri::Bytes write_params_;  // the write concern
   std::uint64_t mixed_ = 0;
   distri::Bytes filler_;
-  distri::Bytes expected_;  // reused
+  distri::Bytes expected_;   // reused
+  DocumentTable documents_;  // for ranges
 };
 
 // The document as prepared before the run, as JSON text of `doc_bytes` bytes.
