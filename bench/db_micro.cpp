@@ -354,4 +354,10 @@ BENCHMARK(group_by_hand)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  data();  // before anything is measured
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+}
