@@ -40,6 +40,7 @@ struct Options {
   std::uint64_t warmup = 0;      // before them, not measured
   std::uint32_t doc_bytes = 100;
   std::uint64_t documents = 10'000;  // that are there for whatever reads or changes some
+  std::uint64_t first_new = 0;       // the number of the first document to add; 0: `documents`
   distri::wire::Format format = distri::wire::Format::kJson;
   std::string w;                // write concern as JSON: 2 or "majority"; empty: the node's own rule
   distri::Bytes image;          // for encrypt

@@ -105,7 +105,7 @@ Requests::Requests(const Options& options, const std::string& collection)
       update_(fmt::format("UpdateDocument<{}>", collection)),
       delete_(fmt::format("DeleteDocument<{}>", collection)),
       random_(distri::Random::from_system()),
-      next_number_(options.documents) {
+      next_number_(options.first_new > 0 ? options.first_new : options.documents) {
   append_value(filler_, 1, options.doc_bytes);
   write_params_ = write_parameters(options.w, bson_);
   if (options.workload != Workload::kRange) return;
