@@ -1,9 +1,10 @@
-# What the side_by_side scripts share: servers that are started and stopped, figures.txt, medians and ratios. A script sets `build` and
-# `out` (parse_arguments), calls begin, and sources this file first.
+# What the side_by_side scripts share: options, servers that are started and stopped, figures, medians and ratios. A script defines usage,
+# sources this file, sets the defaults of its own options, and calls parse_arguments and begin.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build/release
 script=$(basename "$0")
 out='' data='' skip=''
+files=''  # the folder that is removed in the end
 
 die() { echo "$script: $1" >&2; exit 2; }
 
@@ -21,8 +22,9 @@ parse_arguments() {
   done
 }
 
-# begin OUT PROGRAM...: programs of this build are there; raw output goes to $out (OUT in the build directory); servers keep their files in
-# $data, which is removed in the end, like every process that `run` has started.
+# begin OUT PROGRAM...: programs of this build are there; raw output goes to $out (unless that is set, bench-out/OUT in the build directory);
+# servers keep their files in a new folder of $data (unless that is set, of that for temporary files), which is $data from then on. In the
+# end it is removed, and every process that `run` has started is stopped.
 begin() {
   local program
   bin=$build/bin
@@ -30,7 +32,8 @@ begin() {
   for program in "${@:2}"; do [ -x "$bin/$program" ] || die "$bin/$program is not built"; done
   mkdir -p "$out" "${data:=${TMPDIR:-/tmp}}"
   out=$(cd "$out" && pwd)
-  data=$(mktemp -d "$data/$script.XXXXXX")
+  files=$(mktemp -d "$data/$script.XXXXXX")
+  data=$files
   : > "$out/figures.txt"
 }
 
@@ -52,7 +55,7 @@ leave() {
     timeout 20 tail --pid="$pid" -f /dev/null || kill -KILL "$pid" 2> /dev/null || true
   done
   wait 2> /dev/null || true
-  [ -z "${bin:-}" ] || rm -rf "$data"
+  [ -z "$files" ] || rm -rf "$files"
   exit "$code"
 }
 trap leave EXIT

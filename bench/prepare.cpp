@@ -114,6 +114,24 @@ bool needs_documents(Workload workload) {
   }
 }
 
+// The median of several.
+Result<double> memcpy_gb_per_s(std::uint64_t bytes) {
+  constexpr int kCopies = 5;
+  const std::string from(bytes, 'x');
+  std::string to(bytes, 'y');  // both in memory before the clock starts
+  std::vector<double> seconds;
+  for (int i = 0; i < kCopies; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    std::memcpy(to.data(), from.data(), bytes);
+    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    if (to[static_cast<std::size_t>(i) * bytes / kCopies] != 'x')  // and it is done
+      return distri::fail(Code::kInternal, "memcpy has not copied");
+    to.assign(bytes, 'y');
+  }
+  std::sort(seconds.begin(), seconds.end());
+  return static_cast<double>(bytes) / 1e9 / seconds[kCopies / 2];
+}
+
 }  // namespace
 
 Result<> prepare(const Options& options, const std::string& collection) {
@@ -133,23 +151,6 @@ Result<> prepare(const Options& options, const std::string& collection) {
   if (options.workload != Workload::kRange) return {};
   DISTRI_TRY(const std::string index, client.collection(collection).create_index({{"n", 1}}));
   return wait_until_indexed(options, client, collection, index);
-}
-
-Result<double> memcpy_gb_per_s(std::uint64_t bytes) {
-  constexpr int kCopies = 5;
-  const std::string from(bytes, 'x');
-  std::string to(bytes, 'y');  // both in memory before the clock starts
-  std::vector<double> seconds;
-  for (int i = 0; i < kCopies; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    std::memcpy(to.data(), from.data(), bytes);
-    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    if (to[static_cast<std::size_t>(i) * bytes / kCopies] != 'x')  // and it is done
-      return distri::fail(Code::kInternal, "memcpy has not copied");
-    to.assign(bytes, 'y');
-  }
-  std::sort(seconds.begin(), seconds.end());
-  return static_cast<double>(bytes) / 1e9 / seconds[kCopies / 2];
 }
 
 Result<> add_scan_figures(const Options& options, const std::string& collection, nlohmann::json& figures) {

@@ -19,7 +19,6 @@ void check_decryptions(const Options& options, Figures& figures);
 // Scan: adds and prints "scan": {"bson_bytes": of all documents, "gb_per_s": those in one scan's time at the median,
 // "memcpy_gb_per_s": copying so many bytes in this process, counted once}.
 distri::Result<> add_scan_figures(const Options& options, const std::string& collection, nlohmann::json& figures);
-distri::Result<double> memcpy_gb_per_s(std::uint64_t bytes);
 
 // Drops the collection, unless it is to be kept.
 void clean_up(const Options& options, const std::string& collection);

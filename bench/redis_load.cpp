@@ -2,11 +2,16 @@
 // sorted set, on the same documents, every reply checked. --help says the rest.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <deque>
+#include <initializer_list>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "closed_loop.hpp"
@@ -26,8 +31,8 @@ using distri::BytesView;
 using distri::Code;
 using distri::Result;
 
-constexpr std::uint64_t kFillBatch = 1'000;      // commands sent before their replies are read
-constexpr std::size_t kElementsMax = 1'000'000;  // of an array that we accept
+constexpr std::uint64_t kFillBatch = 1'000;   // commands sent before their replies are read
+constexpr std::size_t kLengthMax = 1u << 30;  // of a string or an array that we take
 
 constexpr const char* kHelp =
     R"(usage: redis_load --server HOST:PORT --workload NAME [options]
@@ -102,7 +107,7 @@ std::optional<BytesView> take_line(BytesView in, std::size_t& at) {
 Result<std::size_t> length_of(BytesView line) {
   std::size_t length = 0;
   const auto [end, error] = std::from_chars(line.data() + 1, line.data() + line.size(), length);
-  if (error != std::errc{} || end != line.data() + line.size() || length > (kElementsMax << 10))
+  if (error != std::errc{} || end != line.data() + line.size() || length > kLengthMax)
     return distri::fail(Code::kInternal, "Redis answers a length of '{}'", line.substr(1));
   return length;
 }
