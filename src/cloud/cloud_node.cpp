@@ -14,8 +14,11 @@ constexpr std::int64_t kTickMs = 50;
 constexpr std::int64_t kCompleteMs = 60'000;
 // A starting node that reaches nobody serves alone after this, even if some address neither answers nor refuses.
 constexpr std::int64_t kAloneMs = 3'000;
-// Documents or keys of one slice of building indexes, meant to take less than a millisecond.
+// A slice of building indexes is over after so many documents or keys, or so long.
 constexpr std::size_t kIndexSlice = 400;
+constexpr std::int64_t kIndexSliceNs = 500'000;
+// Between two looks at the clock.
+constexpr std::size_t kIndexedAtOnce = 50;
 constexpr std::size_t kSweepSlice = 100;  // documents of a turn
 constexpr std::int64_t kIndexPauseMs = 1;
 
@@ -190,7 +193,12 @@ void CloudNode::Impl::tick() {
 
 // A slice, and the next one soon: what came in the meantime has its turn between them.
 void CloudNode::Impl::build_indexes() {
-  building_indexes = replica->build_indexes(kIndexSlice);
+  const std::int64_t end_ns = clock.monotonic_ns() + kIndexSliceNs;
+  std::size_t indexed = 0;
+  do {
+    building_indexes = replica->build_indexes(kIndexedAtOnce);
+    indexed += kIndexedAtOnce;
+  } while (building_indexes && indexed < kIndexSlice && clock.monotonic_ns() < end_ns);
   if (building_indexes) index_timer = loop.after(kIndexPauseMs, [this] { build_indexes(); });
 }
 

@@ -188,6 +188,7 @@ class Dispatcher {
   std::vector<std::shared_ptr<Request>> readings_;
   std::size_t readings_next_ = 0;  // whose turn it is
   std::uint64_t read_slices_ = 0;
+  bool readings_waited_ = false;  // for the next turn
   replication::ChangeFeed feed_;
   std::vector<std::shared_ptr<Request>> watches_;
   std::pair<std::uint64_t, std::uint64_t> watches_seen_;  // end of the log and durable commit

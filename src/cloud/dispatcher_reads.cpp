@@ -8,8 +8,11 @@
 namespace distri::cloud {
 namespace {
 
-// Of a slice. A run may overdraw it by what it does in one piece.
+// A slice is over after so many steps, or so long. A step may overdraw either by what is done in one piece.
 constexpr std::uint64_t kSliceSteps = 10'000;
+constexpr std::int64_t kSliceNs = 500'000;
+// Between two looks at the clock.
+constexpr std::uint64_t kStepsAtOnce = 1'000;
 // Reads that take turns. Those behind them hold no more than their first slice has gathered.
 constexpr std::size_t kReadingsAtOnce = 8;
 
@@ -32,9 +35,13 @@ void Dispatcher::run_reading(const DocumentCall& call, const RequestId& id, Outc
 
 void Dispatcher::run_slice(const DocumentCall& call, const RequestId& id, Outcome& outcome) {
   ++read_slices_;
-  std::uint64_t budget = kSliceSteps;
-  auto reply = outcome.reading->step(budget);
-  if (reply && !*reply) return;
+  const std::int64_t end_ns = parts_.clock.monotonic_ns() + kSliceNs;
+  Result<std::optional<Bytes>> reply;
+  for (std::uint64_t steps = 0; reply && !*reply; steps += kStepsAtOnce) {
+    if (steps == kSliceSteps || (steps > 0 && parts_.clock.monotonic_ns() >= end_ns)) return;
+    std::uint64_t budget = kStepsAtOnce;
+    reply = outcome.reading->step(budget);
+  }
   const auto reading = std::move(outcome.reading);
   if (!reply) {
     outcome.result = fail(std::move(reply).error());
@@ -61,12 +68,15 @@ void Dispatcher::set_reading_bytes(Request& request, std::size_t bytes) {
   request.connection->set_reading_bytes(request, bytes);
 }
 
-// One slice of one of them, and another turn soon: what has come meanwhile is served between.
+// One slice of one of them, and another turn soon: what has come meanwhile is served between. A turn that has already
+// been long leaves it to the next one, but not twice.
 void Dispatcher::go_on_reading() {
   std::erase_if(readings_, [](const auto& request) { return request->stage != Request::Stage::kRunning; });
   if (readings_.empty()) return;
-  const auto request = readings_[readings_next_++ % std::min(readings_.size(), kReadingsAtOnce)];
   parts_.loop.post([] {});
+  readings_waited_ = !readings_waited_ && parts_.loop.turn_ns() > kSliceNs;
+  if (readings_waited_) return;
+  const auto request = readings_[readings_next_++ % std::min(readings_.size(), kReadingsAtOnce)];
   // Its reply would pile up, too.
   if (const auto busy = overload(request->connection->unsent_reply_bytes())) {
     request->reading.reset();

@@ -183,12 +183,13 @@ Index& Collection::create_index(IndexDefinition definition) {
   return *indexes_.emplace_back(std::make_shared<Index>(std::move(definition), records_.empty()));
 }
 
-bool Collection::drop_index(std::string_view name) {
+std::shared_ptr<Index> Collection::take_index(std::string_view name) {
   const auto named = [name](const auto& index) { return index->definition().name == name; };
   const auto at = std::find_if(indexes_.begin(), indexes_.end(), named);
-  if (at == indexes_.end()) return false;
-  indexes_.erase(at);  // `name` may have been the index's own
-  return true;
+  if (at == indexes_.end()) return nullptr;
+  std::shared_ptr<Index> taken = std::move(*at);
+  indexes_.erase(at);
+  return taken;
 }
 
 void Collection::set_expire_after(std::string_view name, std::optional<std::int64_t> seconds) {

@@ -70,7 +70,9 @@ class Collection {
   const Index* index(std::string_view name) const;
   // Precondition: none has that name. It is to be built, unless there are no documents.
   Index& create_index(IndexDefinition definition);
-  bool drop_index(std::string_view name);
+  bool drop_index(std::string_view name) { return take_index(name) != nullptr; }
+  // The same for who wants to free what it held little by little; nullptr: none of that name.
+  std::shared_ptr<Index> take_index(std::string_view name);
   // Precondition: there is an index of that name (Index::set_expire_after()).
   void set_expire_after(std::string_view name, std::optional<std::int64_t> seconds);
   // Goes on building, for about `budget` documents or keys; returns what is left of it.

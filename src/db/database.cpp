@@ -104,7 +104,11 @@ void Database::undefine(const Record& definition) {
   const auto entry = read_catalog_entry(definition.document);
   if (!entry) return;
   expiring_.erase(std::pair(entry->collection, entry->index.name));
-  if (Collection* collection = find_for_writing(entry->collection)) collection->drop_index(entry->index.name);
+  Collection* collection = find_for_writing(entry->collection);
+  const auto index = collection == nullptr ? nullptr : collection->take_index(entry->index.name);
+  if (index == nullptr) return;
+  retired_.push_back(std::move(*index).release_entries());
+  building_ = true;
 }
 
 const CollectionOptions& Database::options(std::string_view collection) const {
@@ -136,6 +140,15 @@ void Database::forget_options(const Record& entry) {
 
 void Database::build_indexes(std::size_t budget) {
   if (!building_) return;
+  constexpr std::size_t kFreedForOne = 8;
+  while (budget > 0 && !retired_.empty()) {
+    Index::Entries& entries = retired_.back();
+    const std::size_t freed = std::min(entries.size(), budget * kFreedForOne);
+    entries.erase(entries.begin(), std::next(entries.begin(), static_cast<std::ptrdiff_t>(freed)));
+    budget -= std::min(budget, freed / kFreedForOne + 1);
+    if (entries.empty()) retired_.pop_back();
+  }
+  if (budget == 0) return;
   for (auto& [name, collection] : collections_) {
     if (!collection.building_indexes()) continue;
     budget = collection.build_indexes(budget);

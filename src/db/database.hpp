@@ -20,9 +20,11 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "distri/db/collection.hpp"
 #include "distri/db/collection_options.hpp"
+#include "distri/db/index.hpp"
 
 namespace distri::db {
 
@@ -56,8 +58,8 @@ class Database {
   void put(std::string_view collection, std::string_view key, Record record, const Record* old);
   bool erase_document(std::string_view collection, std::string_view key);
 
-  // Goes on building indexes, for about `budget` documents or keys. The owner calls it between other work, as long as
-  // building_indexes().
+  // Goes on building indexes, and freeing dropped ones, for about `budget` documents or keys. The owner calls it between
+  // other work, as long as building_indexes().
   void build_indexes(std::size_t budget);
   bool building_indexes() const { return building_; }
   // Of the indexes by which documents expire: collection and name, whether they are there or not.
@@ -80,6 +82,7 @@ class Database {
   Options options_;
   Expiring expiring_;
   bool building_ = false;
+  std::vector<Index::Entries> retired_;  // of dropped indexes
 };
 
 }  // namespace distri::db

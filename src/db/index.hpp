@@ -84,6 +84,8 @@ class Index : public std::enable_shared_from_this<Index> {
   void finish() { position_.reset(); }
 
   const Entries& entries() const { return entries_; }
+  // Of an index that goes: freeing them all at once may take long.
+  Entries release_entries() && { return std::move(entries_); }
   // `_id` keys of documents that belong into the index but have no key.
   const Ids& unindexable() const { return unindexable_; }
   // Documents (of the entries) in which the path of that field meets an array.

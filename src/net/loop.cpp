@@ -179,6 +179,10 @@ const Histogram& Loop::turns_us() const {
   return impl_->turns_us;
 }
 
+std::int64_t Loop::turn_ns() const {
+  return impl_->turn_began_ns == 0 ? 0 : SystemClock().monotonic_ns() - impl_->turn_began_ns;
+}
+
 std::int64_t Loop::take_longest_turn_us() {
   return std::exchange(impl_->longest_turn_ns, 0) / 1000;
 }

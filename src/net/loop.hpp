@@ -69,6 +69,8 @@ class Loop {
   void on_signals(std::vector<int> signals, std::function<void(int)> function);
   // True on the loop's thread inside run().
   bool on_loop_thread() const;
+  // How long the turn under way has taken so far; 0 between turns. On the loop's thread.
+  std::int64_t turn_ns() const;
   // Longest turn since the last call of take_longest_turn_us(), in microseconds, without the wait for events.
   std::int64_t take_longest_turn_us();
   // How long the turns took in this life, in microseconds, in the same sense. On the loop's thread.

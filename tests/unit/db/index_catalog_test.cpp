@@ -96,6 +96,27 @@ TEST_CASE("an index goes with its definition, and changes with it") {
   check(database);
 }
 
+TEST_CASE("what a dropped index held is freed in slices, while the next one is built") {
+  db::Database database;
+  for (int i = 0; i < 500; ++i) put(database, "c", fmt::format(R"({{"_id":{0},"a":{0}}})", i));
+  put(database, "system.indexes", kByA);
+  while (database.building_indexes()) database.build_indexes(100);
+  erase(database, "system.indexes", R"("c/a_1")");
+  CHECK(names(database, "c").empty());
+  CHECK(database.building_indexes());
+  put(database, "system.indexes", kByA);
+  int slices = 0;
+  for (; database.building_indexes(); ++slices) {
+    check(database);
+    database.build_indexes(20);
+  }
+  CHECK(slices >= 500 / 20 + 3);
+  CHECK(database.find("c")->index("a_1")->entries().size() == 500);
+  erase(database, "system.indexes", R"("c/a_1")");
+  database.build_indexes(1'000);
+  CHECK_FALSE(database.building_indexes());
+}
+
 TEST_CASE("what is no definition is stored and makes no index") {
   db::Database database;
   put(database, "c", R"({"_id":1,"a":5})");
