@@ -1,6 +1,6 @@
 // digest.hpp: a 256-bit fingerprint of a set, whatever the order in which it was filled.
 //
-// The sum modulo 2^256 of the BLAKE2b-256 hashes of the members (AdHash; Bellare and Micciancio, 1997): adding and
+// The sum modulo 2^256 of the fingerprints (utils/hash.hpp) of the members (AdHash; Bellare and Micciancio, 1997): adding and
 // removing a member cost one hash each. It proves equality against accidents and software faults; it is not meant to
 // withstand a member who forges.
 #pragma once

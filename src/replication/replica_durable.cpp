@@ -10,7 +10,8 @@ namespace distri::replication {
 namespace {
 
 constexpr std::uint8_t kFormat = 3;
-// Earlier ones: without what the change feed cannot tell; and without the effects of the log's entries.
+// Earlier ones: with digests of another hash, and without what the change feed cannot tell; and without the effects of
+// the log's entries.
 constexpr std::uint8_t kFormatWithoutFeed = 2;
 constexpr std::uint8_t kFormatWithoutEffects = 1;
 constexpr std::size_t kDotBytes = 24;
@@ -196,7 +197,8 @@ Result<LoadReport> Replica::load(const RecordSource& source, std::int64_t now_ms
     return report;
   }
   if (!head_seen) return fail(Code::kDataLoss, "the journal has records, but no head");
-  DISTRI_TRY_VOID(impl.store.finish_load());
+  const bool digests_fit = impl.loaded_format > kFormatWithoutFeed;
+  DISTRI_TRY_VOID(impl.store.finish_load(digests_fit));
   if (impl.log.end_position() != impl.journaled_end) {
     return fail(Code::kDataLoss, "the journal's log ends at position {}, {} were written", impl.log.end_position(),
                 impl.journaled_end);
@@ -215,6 +217,9 @@ Result<LoadReport> Replica::load(const RecordSource& source, std::int64_t now_ms
   std::vector<Change> discarded;
   impl.store.take_changes(discarded);
   impl.store.take_conflict_changes(discarded);
+  // What today's format has otherwise is written anew, all at once, with the first commit.
+  if (!digests_fit) impl.store.touch_heads();
+  if (impl.loaded_format == kFormatWithoutEffects) impl.journaled_end = impl.log.first_position();
   impl.store.begin_commit(impl.last_commit + 1);
   impl.committed_vector = impl.durable_vector = impl.vector;
   impl.recall_requests();

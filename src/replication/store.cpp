@@ -27,7 +27,7 @@ Hash256 member_hash(std::string_view collection, const bson::Document& document,
     out.u8(field.unset ? 1 : 0);
     if (field.counter) encode(out, *field.counter);
   }
-  return blake2b_256(bytes);
+  return fingerprint_256(bytes);
 }
 
 Store::Shelf& Store::open(std::string_view collection) {

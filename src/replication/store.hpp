@@ -127,8 +127,10 @@ class Store {
   // Collections ever known, and tombstones.
   std::size_t collections_known() const { return shelves_.size(); }
   std::size_t tombstones() const;
-  // After the last record: counts and digests are as the heads say. kDataLoss.
-  Result<> finish_load();
+  // After the last record: counts, and digests if they are of today's hash, are as the heads say. kDataLoss.
+  Result<> finish_load(bool digests_fit);
+  // The heads of all collections are to be written.
+  void touch_heads();
 
   // The first broken invariant. Also: every dot is covered by `vector`.
   std::optional<std::string> check(const VersionVector& vector) const;

@@ -1,6 +1,7 @@
 #include "distri/utils/hash.hpp"
 
 #include <sodium.h>
+#include <xxhash.h>
 
 #include "distri/utils/ids.hpp"
 
@@ -10,6 +11,17 @@ Hash256 blake2b_256(BytesView bytes) {
   Hash256 hash;
   crypto_generichash(hash.data(), hash.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
                      nullptr, 0);
+  return hash;
+}
+
+Hash256 fingerprint_256(BytesView bytes) {
+  Hash256 hash;
+  static_assert(sizeof hash == 2 * sizeof(XXH128_canonical_t));
+  for (std::size_t half = 0; half < 2; ++half) {
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_withSeed(bytes.data(), bytes.size(), half));
+    std::memcpy(hash.data() + half * sizeof canonical, &canonical, sizeof canonical);
+  }
   return hash;
 }
 

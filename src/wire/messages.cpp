@@ -1,5 +1,7 @@
 #include "distri/wire/messages.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -310,10 +312,13 @@ Result<std::uint16_t> decode_message(BytesView payload, BytesView& body) {
 
 Result<std::uint16_t> negotiate_version(const Hello& ours, const Hello& theirs) {
   const std::uint16_t highest = std::min(ours.version_max, theirs.version_max);
-  if (highest < ours.version_min || highest < theirs.version_min) {
+  const bool nodes = ours.role == Role::kNode && theirs.role == Role::kNode;
+  const std::uint16_t lowest = nodes ? kNodeVersionMin : kVersionMin;
+  if (highest < std::max({lowest, ours.version_min, theirs.version_min})) {
     return fail(Code::kProtocolError,
-                "no common protocol version: we speak {} to {}, the other side {} to {}; update the older one",
-                ours.version_min, ours.version_max, theirs.version_min, theirs.version_max);
+                "no common protocol version: we speak {} to {}, the other side {} to {}{}; update the older one",
+                ours.version_min, ours.version_max, theirs.version_min, theirs.version_max,
+                nodes ? fmt::format(", and nodes need {}", kNodeVersionMin) : "");
   }
   return highest;
 }

@@ -33,7 +33,10 @@ enum class FrameType : std::uint8_t {
 inline constexpr std::uint8_t kFlagEnd = 1;  // last bytes of a body (REQUEST, REPLY, DATA)
 inline constexpr std::size_t kFrameHeaderBytes = 12;
 inline constexpr std::uint32_t kMagic = 0x52545344;  // "DSTR"
-inline constexpr std::uint16_t kVersion = 1;
+inline constexpr std::uint16_t kVersion = 2;
+// Clients of version 1 speak no other language. Nodes of version 1 have other digests of the same documents.
+inline constexpr std::uint16_t kVersionMin = 1;
+inline constexpr std::uint16_t kNodeVersionMin = 2;
 
 struct FrameHeader {
   std::uint32_t payload_bytes = 0;
@@ -52,7 +55,7 @@ enum class Role : std::uint8_t { kClient = 0, kNode = 1 };
 enum class Format : std::uint8_t { kJson = 0, kBson = 1 };
 
 struct Hello {
-  std::uint16_t version_min = kVersion;
+  std::uint16_t version_min = kVersionMin;
   std::uint16_t version_max = kVersion;
   Role role = Role::kClient;
   std::uint32_t frame_bytes_max = 0;
@@ -112,7 +115,7 @@ Result<Error> decode_error(BytesView payload);  // RESET and GOODBYE
 Result<std::uint64_t> decode_ping(BytesView payload);
 Result<std::uint16_t> decode_message(BytesView payload, BytesView& body);
 
-// The highest version both sides speak, or kProtocolError that names both ranges.
+// The highest version both sides speak, which between nodes is at least kNodeVersionMin, or kProtocolError that names both ranges.
 Result<std::uint16_t> negotiate_version(const Hello& ours, const Hello& theirs);
 
 }  // namespace distri::wire

@@ -24,7 +24,10 @@ BytesView payload_of(const Bytes& frame) {
 void check_hello(BytesView payload) {
   const auto hello = decode_hello(payload);
   if (!hello) return;
-  require(negotiate_version(*hello, *hello).value() == hello->version_max);
+  const auto version = negotiate_version(*hello, *hello);
+  const bool old_node = hello->role == Role::kNode && hello->version_max < kNodeVersionMin;
+  require(version.has_value() != old_node);
+  require(old_node || *version == hello->version_max);
   Bytes frame;
   encode_hello(frame, *hello);
   // Bytes behind the last field are ignored and not encoded again.

@@ -21,27 +21,6 @@ bson::Document json(std::string_view text) {
   return std::move(*document);
 }
 
-// Of the version that kept no effects in its log.
-void turn_to_first_format(Disk& disk) {
-  for (auto& [key, value] : disk.records) {
-    Bytes body(*unsealed(key, value));
-    if (key.front() == kHeadRecord) {
-      body.front() = 1;
-      Bytes nothing;
-      wire::Writer out(nothing);
-      VersionVector().encode(out);
-      body.resize(body.size() - nothing.size());
-    }
-    if (key.front() == kLogRecord) {
-      constexpr std::size_t kHeadBytes = ActorId::kSize + 16;
-      wire::Reader in(BytesView(body).substr(kHeadBytes));
-      const std::size_t effects = in.bytes32().size();
-      body.erase(kHeadBytes, 4 + effects);
-    }
-    value = sealed(key, std::move(body));
-  }
-}
-
 ChangeFeed::Query on_c() {
   ChangeFeed::Query query;
   query.collection = "c";
@@ -395,7 +374,7 @@ TEST_CASE("a token still holds after a restart from the journal") {
     CHECK(watch.read() == R"(replace c {"_id":1} {"_id":1,"a":1}; delete c {"_id":1})");
   }
   SUBCASE("of the format that does not say what writes did: only what comes is told") {
-    turn_to_first_format(disk);
+    disk.turn_to_format(1);
     REQUIRE(again.load(disk.source(), kNow));
     CHECK(Watch().begin(again, token).error().message.starts_with(kHistoryLost));
     Watch watch;

@@ -125,6 +125,29 @@ TEST_CASE("a journal that lost or changed a record is refused, never half believ
   }
 }
 
+TEST_CASE("the journal of an earlier version is loaded, and written anew in today's format") {
+  for (const char format : {char{1}, char{2}}) {
+    CAPTURE(static_cast<int>(format));
+    Disk disk;
+    Replica before(journaling());
+    write_some(before, disk);
+    disk.turn_to_format(format);
+    {
+      Replica replica(journaling(2));
+      REQUIRE(replica.load(disk.source(), kNow));
+      CHECK(replica.database_digest() == before.database_digest());
+      CHECK_FALSE(replica.check_invariants());
+      disk.save(replica, kNow);
+    }
+    Replica again(journaling(3));
+    REQUIRE(again.load(disk.source(), kNow));
+    CHECK(again.database_digest() == before.database_digest());
+    // Now the digests are believed.
+    disk.records.erase(disk.records.lower_bound(Bytes(1, kStateRecord)));
+    CHECK_FALSE(Replica(journaling(4)).load(disk.source(), kNow));
+  }
+}
+
 TEST_CASE("an empty journal is loaded as nothing") {
   Replica replica(journaling());
   const auto report = replica.load(Disk{}.source(), kNow);

@@ -149,6 +149,15 @@ TEST_CASE("versions: the highest common one, or an error that names both ranges"
   CHECK(none.error().code == Code::kProtocolError);
   CHECK(contains(none.error().message, "1 to 2"));
   CHECK(contains(none.error().message, "4 to 7"));
+  // Nodes of version 1 count other digests.
+  Hello node = range(1, 2);
+  Hello old = range(1, 1);
+  CHECK(*negotiate_version(node, old) == 1);
+  node.role = old.role = Role::kNode;
+  const auto refused = negotiate_version(node, old);
+  REQUIRE_FALSE(refused);
+  CHECK(contains(refused.error().message, "nodes need 2"));
+  CHECK(*negotiate_version(node, node) == 2);
 }
 
 TEST_CASE("a request round trips and is refused at every length short of its head") {
