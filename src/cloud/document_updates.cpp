@@ -44,6 +44,13 @@ Result<std::vector<Bytes>> DocumentWriter::select(std::string_view collection, c
   std::vector<Bytes> keys;
   const db::Collection* documents = replica_.database().find(collection);
   if (documents == nullptr) return keys;
+  if (filter != nullptr && filter->id_key()) {
+    const db::Record* record = documents->find(*filter->id_key());
+    if (record == nullptr) return keys;
+    DISTRI_TRY(const bool matches, filter->check(record->document));
+    if (matches) keys.push_back(*filter->id_key());
+    return keys;
+  }
   db::FindQuery query;
   query.filter = filter;
   query.sort = sort;
