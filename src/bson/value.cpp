@@ -95,19 +95,7 @@ std::size_t View::count() const {
   return n;
 }
 
-std::optional<Value> View::find(std::string_view key) const {
-  // Not by Iterator: here only the field that is found needs its value looked at.
-  const char* at = bytes_.data() + 4;
-  while (*at != 0) {
-    const auto type = static_cast<Type>(static_cast<std::uint8_t>(*at));
-    const std::size_t key_size = std::strlen(at + 1);
-    const char* value = at + key_size + 2;
-    const std::size_t size = detail::value_size(type, value);
-    if (key_size == key.size() && std::memcmp(at + 1, key.data(), key_size) == 0) return Value(type, {value, size});
-    at = value + size;
-  }
-  return std::nullopt;
-}
+// View::find() is in field_name.cpp.
 
 std::optional<Element> View::find_element(std::string_view key) const {
   for (const Element& element : *this) {

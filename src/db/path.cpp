@@ -14,7 +14,7 @@ Path split_path(std::string_view text) {
     // As array keys are written: no sign, no leading zeros.
     const bool digits =
         !name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
-    path.push_back({name, digits && (name.size() == 1 || name.front() != '0')});
+    path.push_back({name, digits && (name.size() == 1 || name.front() != '0'), bson::FieldName(name)});
     if (dot == std::string_view::npos) return path;
     text.remove_prefix(dot + 1);
   }

@@ -12,12 +12,14 @@
 #include <vector>
 
 #include "distri/bson/document.hpp"
+#include "distri/bson/field_name.hpp"
 
 namespace distri::db {
 
 struct PathPart {
   std::string_view name;
   bool numeric = false;
+  bson::FieldName field;  // the same name
 };
 
 // The parts are views into the text that was given.
@@ -58,7 +60,7 @@ bool any_in_array(bson::View array, const PathPart* part, const PathPart* end, c
 template <bool kExpand, class Predicate>
 bool any_at(bson::View object, const PathPart* part, const PathPart* end, const Predicate& predicate) {
   for (;; ++part) {
-    const auto value = object.find(part->name);
+    const auto value = part->field.find_in(object);
     if (!value) return predicate(nullptr);
     const bool last = part + 1 == end;
     if (value->type() == bson::Type::kArray) {
@@ -117,7 +119,7 @@ template <class Predicate>
 std::int64_t place_at(bson::View object, const PathPart* part, const PathPart* end, bool expand,
                       const Predicate& predicate) {
   for (;; ++part) {
-    const auto value = object.find(part->name);
+    const auto value = part->field.find_in(object);
     if (!value) return predicate(nullptr);
     const bool last = part + 1 == end;
     if (value->type() == bson::Type::kArray) {
