@@ -34,8 +34,23 @@ bool accepts_equal(FilterOp op) {
   return op == FilterOp::kEq || op == FilterOp::kGte || op == FilterOp::kLte;
 }
 
+bool is_whole(const Value& value) {
+  return value.type() == Type::kInt32 || value.type() == Type::kInt64;
+}
+
+// Precondition: is_whole().
+std::int64_t whole(const Value& value) {
+  return value.type() == Type::kInt32 ? value.as_int32() : value.as_int64();
+}
+
 // `value` nullptr: missing.
 bool compares(FilterOp op, const Value* value, const Value& operand) {
+  // What most conditions compare, and the most often; the rest of this function says the same of them.
+  if (value != nullptr && is_whole(*value) && is_whole(operand)) {
+    const std::int64_t a = whole(*value);
+    const std::int64_t b = whole(operand);
+    return holds(op, a < b ? -1 : (b < a ? 1 : 0));
+  }
   const Type type = value == nullptr ? Type::kUndefined : value->type();
   const int bracket = bson::type_bracket(type);
   const int wanted = bson::type_bracket(operand.type());
@@ -146,6 +161,35 @@ bool asks_whole_arrays(FilterOp op) {
   return op == FilterOp::kSize || op == FilterOp::kElementObject || op == FilterOp::kElementValue;
 }
 
+// A condition on a field at the top that was looked for already; as any_at() with a path of one part.
+bool field_matches(const FilterNode& node, const std::optional<Value>& field, MatchState& state) {
+  if (!field) return leaf_holds(node, nullptr, state);
+  if (field->type() == Type::kArray && !asks_whole_arrays(node.op)) {
+    for (auto at = field->as_object().begin(); !at.at_end(); ++at) {
+      if (leaf_holds(node, &at->value, state)) return true;
+    }
+  }
+  return leaf_holds(node, &*field, state);
+}
+
+bool all_match(const std::vector<FilterNode>& nodes, bson::View document, MatchState& state) {
+  // The conditions of {field: {$gte: 1, $lt: 5}} stand one behind the other; the field is looked for once. They were
+  // compiled from one text, so it is enough to compare where their names are.
+  const char* name = nullptr;
+  std::optional<Value> field;
+  for (const FilterNode& node : nodes) {
+    if (node.path.size() != 1) {
+      if (!filter_matches(node, document, state)) return false;
+      continue;
+    }
+    const PathPart& part = node.path.front();
+    if (part.name.data() != name) field = part.field.find_in(document);
+    name = part.name.data();
+    if (!field_matches(node, field, state)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool filter_matches(const FilterNode& node, bson::View document, MatchState& state) {
@@ -154,7 +198,7 @@ bool filter_matches(const FilterNode& node, bson::View document, MatchState& sta
   const PathPart* end = begin + node.path.size();
   switch (node.op) {
     case FilterOp::kAnd:
-      return std::all_of(node.children.begin(), node.children.end(), child_matches);
+      return all_match(node.children, document, state);
     case FilterOp::kOr:
       return std::any_of(node.children.begin(), node.children.end(), child_matches);
     case FilterOp::kNot:
