@@ -1,6 +1,7 @@
 #include "distri/db/scan.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "distri/utils/check.hpp"
 
@@ -15,6 +16,41 @@ bool reads_index(const ScanPlan& plan) {
 bool has_each_once(const ScanPlan& plan) {
   return plan.kind == ScanPlan::Kind::kIndex && !plan.index->multikey() && plan.index->unindexable().empty();
 }
+
+// Records and their documents lie anywhere in memory, and a scan would wait for both at each: it asks for the records
+// that come, and when one should have arrived, for the document whose place it says.
+class ReadAhead {
+ public:
+  ReadAhead(Records::const_iterator first, Records::const_iterator end) : next_(first), end_(end) {}
+
+  // To be called before each record that is visited.
+  void step() {
+    // Two at a time until it is far enough ahead: a scan that ends soon has asked for little.
+    for (int i = 0; i < 2 && asked_ < visited_ + kRecords && next_ != end_; ++i, ++next_) {
+      if (asked_ >= kDocumentsBehind) ask_for_document(*records_[(asked_ - kDocumentsBehind) % kRecords]);
+      const Record& record = next_->second;
+      __builtin_prefetch(&record);
+      records_[asked_++ % kRecords] = &record;
+    }
+    ++visited_;
+  }
+
+ private:
+  static constexpr std::size_t kRecords = 16;
+  static constexpr std::size_t kDocumentsBehind = 8;
+
+  static void ask_for_document(const Record& record) {
+    const char* bytes = record.document.bytes().data();
+    __builtin_prefetch(bytes);
+    __builtin_prefetch(bytes + 64);  // of the next line of the cache; need not exist
+  }
+
+  Records::const_iterator next_;
+  Records::const_iterator end_;
+  std::size_t asked_ = 0;
+  std::size_t visited_ = 0;
+  std::array<const Record*, kRecords> records_;
+};
 
 }  // namespace
 
@@ -73,7 +109,9 @@ Scan::End Scan::each_record(const Collection& collection, ScanCounts& counts, st
   const auto& records = collection.records();
   const IdBounds& bounds = filter_ == nullptr ? kEverything : filter_->id_bounds();
   auto at = after_ && *after_ >= bounds.first ? records.upper_bound(*after_) : records.lower_bound(bounds.first);
+  ReadAhead ahead(at, records.end());
   for (; at != records.end() && (!bounds.end || at->first < *bounds.end); ++at) {
+    ahead.step();
     if (!visit(at->first, at->second)) return End::kEnough;
     if (budget == 0) {
       after_ = Bytes(at->first);
