@@ -30,6 +30,7 @@ class ReadAhead {
       if (asked_ >= kDocumentsBehind) ask_for_document(*records_[(asked_ - kDocumentsBehind) % kRecords]);
       const Record& record = next_->second;
       __builtin_prefetch(&record);
+      __builtin_prefetch(&record + 1);  // its key
       records_[asked_++ % kRecords] = &record;
     }
     ++visited_;
