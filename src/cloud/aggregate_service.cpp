@@ -210,6 +210,7 @@ Result<std::unique_ptr<DocumentServices::AggregateRequest>> DocumentServices::pa
 
 Result<std::unique_ptr<Reading>> DocumentServices::begin_aggregate(const DocumentCall& call, bson::View params) const {
   DISTRI_TRY(std::unique_ptr<AggregateRequest> asked, parse_aggregate(call, params));
+  if (asked->pipeline->write()) return fail(Code::kInternal, "Aggregate: a write was taken for a read");
   const std::uint64_t hash = read_hash(asked->collection, asked->pipeline->lookups());
   return std::make_unique<AggregateReading>(replica_, std::move(asked), hash);
 }

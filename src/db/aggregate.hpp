@@ -82,7 +82,7 @@ class PipelineRun {
   ~PipelineRun();
 
   // kDocument: document() is the next result. kPaused: `budget` is used up; go on with a new one. Spends from `budget`
-  // what it does; one document, or one page of a read, may overdraw it. After an error the run is over, and says the
+  // what it does; one document may overdraw it. After an error the run is over, and says the
   // same again.
   Result<Pull> next(const Database& database, std::uint64_t& budget);
   // Valid until the next call of next().
