@@ -61,9 +61,8 @@ cxxopts::Options describe() {
        "--ips)",
        cxxopts::value<std::string>(), "N")  //
       ("log-budget",
-       "server: at most so many bytes of writes are kept for peers that come back, and no more than half the "
-       "documents' "
-       "bytes or 64 MiB; whoever was away for longer gets a snapshot (536870912)",
+       "server: so many bytes of writes are kept for peers that come back and for readers of changes; a peer that was "
+       "away for longer gets a snapshot (a quarter of the documents' bytes, from 16 MiB to 512 MiB)",
        cxxopts::value<std::string>(), "BYTES")  //
       ("memory-max",
        "server: bytes of memory for documents and indexes; beyond, writes that need more are refused (0: no limit)",
@@ -154,7 +153,9 @@ Result<> take_service_key(const cxxopts::ParseResult& parsed, Options& options) 
 Result<> take_storage(const cxxopts::ParseResult& parsed, Options& options) {
   DISTRI_TRY(const std::uint64_t members, number(parsed, "members", 0, 1, kMembersMax));
   options.members = static_cast<std::uint32_t>(members);
-  DISTRI_TRY(options.log_budget_bytes, number(parsed, "log-budget", options.log_budget_bytes, 1, kLogBudgetMax));
+  if (parsed.count("log-budget") > 0) {
+    DISTRI_TRY(options.log_budget_bytes, number(parsed, "log-budget", 0, 1, kLogBudgetMax));
+  }
   DISTRI_TRY(options.memory_max_bytes, number(parsed, "memory-max", 0, 0, kMemoryMax));
   if (parsed.count("data-dir") > 0) {
     options.data_dir = parsed["data-dir"].as<std::string>();

@@ -29,9 +29,9 @@ struct Options {
   unsigned workers = 0;  // 0: one per core
   std::string data_dir;  // empty: in memory only
   std::optional<distri::cloud::Durability> durability;
-  std::uint32_t members = 0;  // 0: 1 + the peers of --ips
-  std::uint64_t log_budget_bytes = 512u << 20;
-  std::uint64_t memory_max_bytes = 0;  // 0: no limit
+  std::uint32_t members = 0;                      // 0: 1 + the peers of --ips
+  std::optional<std::uint64_t> log_budget_bytes;  // nullopt: the node decides
+  std::uint64_t memory_max_bytes = 0;             // 0: no limit
   distri::LogLevel log_level = distri::LogLevel::kWarning;
   std::string log_level_text = "warning";  // as handed on to child processes
   distri::Bytes service_key;               // 32 bytes

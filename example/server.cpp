@@ -20,7 +20,7 @@ distri::Result<int> run_server(const Options& options) {
   config.data_dir = options.data_dir;
   config.durability = options.durability;
   config.members = options.members;
-  config.log_bytes_max = options.log_budget_bytes;
+  if (options.log_budget_bytes) config.log_bytes_min = config.log_bytes_max = *options.log_budget_bytes;
   config.memory_bytes_max = options.memory_max_bytes;
   config.log = distri::Log::to_stderr("node", options.log_level);
 

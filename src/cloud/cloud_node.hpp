@@ -81,8 +81,9 @@ struct NodeConfig {
   // Of memory for documents, their indexes, conflicts and tombstones, by the node's own account (Stats, "memory"),
   // looked at 20 times a second; beyond: memory_full for writes of clients that would need more. 0: no limit.
   std::size_t memory_bytes_max = 0;
-  // Of writes kept for peers that come back and for readers of changes: half the documents' bytes, at least
-  // 64 MiB, and never more than this. Whoever needs more gets a snapshot.
+  // Of writes kept for peers that come back and for readers of changes: a quarter of the documents' bytes, but no less
+  // and no more than these. Whoever needs more gets a snapshot.
+  std::size_t log_bytes_min = 16u << 20;
   std::size_t log_bytes_max = 512u << 20;
 };
 

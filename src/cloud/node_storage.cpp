@@ -56,6 +56,7 @@ Result<> CloudNode::Impl::make_replica() {
   settings.incarnation = incarnation;
   settings.address = to_string(own_address);
   settings.gossip_ms = config.gossip_ms;
+  settings.log_bytes_min = config.log_bytes_min;
   settings.log_bytes_max = config.log_bytes_max;
   settings.members = members;
   settings.journal = durability != Durability::kMemory;

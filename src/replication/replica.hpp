@@ -78,8 +78,9 @@ struct ReplicaConfig {
   std::size_t staging_bytes_max = std::size_t{16} << 30;  // states taken in from a peer, before they are taken over
   std::size_t holdback_bytes_max = 64u << 20;
   std::int64_t holdback_ms_max = 60'000;  // a held-back batch is dropped then; what is still missing is pulled
-  // Of writes kept for peers and readers of changes: half the documents' bytes, at least 64 MiB (beyond that, to
-  // stream the documents is cheaper than the log), and never more than this.
+  // Of writes kept for peers and readers of changes: a quarter of the documents' bytes, but no less and no more than
+  // these. A peer that lacks more gets the documents.
+  std::size_t log_bytes_min = 16u << 20;
   std::size_t log_bytes_max = 512u << 20;
   // A peer's stamp further ahead of our wall clock than this is not adopted into our clock (the write itself is
   // merged), and reported.

@@ -12,7 +12,6 @@ constexpr std::int64_t kDuplicateNoticeEveryMs = 60'000;
 // silent node sends the same however large its cluster is.
 constexpr std::size_t kHeartbeatsMax = 32;
 // Of the log. Beyond this and half of the documents, who was away for so long gets them as fast by streaming all.
-constexpr std::size_t kLogBytesMin = 64u << 20;
 
 }  // namespace
 
@@ -123,7 +122,7 @@ void Replica::Impl::tick() {
     last_gossip = elapsed;
     collect_tombstones();
     propose_folds();
-    log.want(std::max(store.database().bytes() / 2, kLogBytesMin));
+    log.want(std::max(store.database().bytes() / 4, config.log_bytes_min));
     gossip();
   }
   send_wants();
