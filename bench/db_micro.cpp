@@ -46,7 +46,8 @@ bson::Document json(std::string_view text) {
 struct Data {
   Bytes bytes;
   std::vector<bson::View> documents;
-  std::vector<std::int32_t> n;  // of each: a permutation of 0 .. kDocuments-1
+  std::vector<db::Record> records;  // the same
+  std::vector<std::int32_t> n;      // of each: a permutation of 0 .. kDocuments-1
   std::vector<std::string> id_keys;
   db::Database database;
   db::Collection indexed;
@@ -70,8 +71,9 @@ struct Data {
       documents.push_back(bson::View::trusted(BytesView(bytes).substr(begin, end - begin)));
       begin = end;
       id_keys.push_back(bson::order_key(*documents.back().find("_id")));
-      database.put(kCollection, id_keys.back(), {bson::Document(documents.back()), {}});
-      indexed.put(id_keys.back(), {bson::Document(documents.back()), {}});
+      records.push_back({documents.back(), {}});
+      database.put(kCollection, id_keys.back(), records.back());
+      indexed.put(id_keys.back(), records.back());
     }
   }
 };
@@ -208,7 +210,7 @@ void index_insert(benchmark::State& state) {
   const auto definition = db::parse_index(json(R"({"key":{"n":1}})")).value();
   for (auto _ : state) {
     db::Index index(definition, true);
-    for (std::size_t i = 0; i < kDocuments; ++i) index.add(data().id_keys[i], data().documents[i]);
+    for (std::size_t i = 0; i < kDocuments; ++i) index.add(data().id_keys[i], data().records[i]);
     if (index.entries().size() != kDocuments) state.SkipWithError("entries are missing");
   }
   set_documents(state);

@@ -37,6 +37,10 @@ Result<Document> Document::parse(Bytes bytes) {
   return trusted(std::move(bytes));
 }
 
+StoredDocument::StoredDocument(View view) : bytes_(new char[view.bytes().size()]) {
+  std::memcpy(bytes_.get(), view.bytes().data(), view.bytes().size());
+}
+
 Builder::Builder() : bytes_(4, '\0') {}
 
 Builder::Builder(std::size_t reserve_bytes) {

@@ -4,6 +4,7 @@
 // checked where documents enter the system (validate(), from_json(), db).
 #pragma once
 
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,31 @@ class Document {
 
  private:
   Bytes bytes_;
+};
+
+// Owns the bytes of one valid object where many of them are kept: a pointer and one allocation of just the object's
+// size. Views of it end when it is changed or destroyed, and stay valid when it is moved. Once moved from, it can only
+// be assigned to and destroyed.
+class StoredDocument {
+ public:
+  StoredDocument() : StoredDocument(View()) {}
+  StoredDocument(View view);                                                     // NOLINT: as a Document is a view
+  StoredDocument(const Document& document) : StoredDocument(document.view()) {}  // NOLINT
+  StoredDocument(const StoredDocument& other) : StoredDocument(other.view()) {}
+  StoredDocument(StoredDocument&&) noexcept = default;
+  StoredDocument& operator=(const StoredDocument& other) { return *this = StoredDocument(other); }
+  StoredDocument& operator=(StoredDocument&&) noexcept = default;
+
+  View view() const { return View::trusted(bytes()); }
+  operator View() const { return view(); }  // NOLINT
+  BytesView bytes() const { return {bytes_.get(), detail::load_u32(bytes_.get())}; }
+  // Where the bytes begin. Reads nothing of them, while bytes() reads how many they are.
+  const char* data() const { return bytes_.get(); }
+  bool operator==(const StoredDocument& other) const { return bytes() == other.bytes(); }
+  bool operator==(const Document& other) const { return bytes() == other.bytes(); }
+
+ private:
+  std::unique_ptr<char[]> bytes_;
 };
 
 // Appends fields in order. Nested objects and arrays by begin_*/end. finish() may be called once, at depth zero.

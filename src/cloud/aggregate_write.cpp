@@ -191,14 +191,14 @@ Result<> DocumentWriter::remove_others(std::string_view collection, const std::v
 // True: something was written.
 Result<bool> DocumentWriter::write_result(const db::PipelineWrite& write, const bson::Document& result,
                                           const Bytes& key) {
-  const bson::Document* there = find(write.collection, key);
+  const bson::StoredDocument* there = find(write.collection, key);
   if (!write.replace_collection) {
     if (there == nullptr && write.when_not_matched == WhenNotMatched::kDiscard) return false;
     if (there != nullptr && write.when_matched == WhenMatched::kKeepExisting) return false;
   }
   const bool merges = there != nullptr && !write.replace_collection && write.when_matched == WhenMatched::kMerge;
   const bson::Document next = merges ? bson::merge_fields(*there, result) : result;
-  if (there != nullptr && next == *there) return false;
+  if (there != nullptr && *there == next) return false;
   DISTRI_TRY_VOID(check_write(replica_, write.collection, there, next));
   if (merges) {
     DISTRI_TRY(const bool inserted, replica_.upsert_fields(write.collection, result, now_ms_));

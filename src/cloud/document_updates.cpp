@@ -63,7 +63,7 @@ Result<std::vector<Bytes>> DocumentWriter::select(std::string_view collection, c
   return keys;
 }
 
-const bson::Document* DocumentWriter::find(std::string_view collection, BytesView key) const {
+const bson::StoredDocument* DocumentWriter::find(std::string_view collection, BytesView key) const {
   const db::Collection* documents = replica_.database().find(collection);
   const db::Record* record = documents == nullptr ? nullptr : documents->find(key);
   return record == nullptr ? nullptr : &record->document;
@@ -87,7 +87,7 @@ Result<bson::Document> DocumentWriter::insert(std::string_view collection, bson:
 }
 
 Result<bool> DocumentWriter::update_one(const UpdateRequest& request, const Compiled& compiled, const Bytes& key) {
-  const bson::Document& document = *find(request.collection, key);
+  const bson::StoredDocument& document = *find(request.collection, key);
   db::UpdateContext context{.now_ms = now_ms_};
   if (compiled.update.is_positional()) {
     DISTRI_TRY(context.matched_index,

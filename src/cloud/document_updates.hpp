@@ -79,7 +79,7 @@ class DocumentWriter {
   // True: the document has changed.
   Result<bool> update_one(const UpdateRequest& request, const Compiled& compiled, const Bytes& key);
   Result<bson::Document> upsert(const UpdateRequest& request, const Compiled& compiled);
-  const bson::Document* find(std::string_view collection, BytesView key) const;
+  const bson::StoredDocument* find(std::string_view collection, BytesView key) const;
   Result<> find_targets(const db::PipelineWrite& write, std::vector<bson::Document>& results);
   Result<> check_results(const db::PipelineWrite& write, const std::vector<bson::Document>& results,
                          const std::vector<Bytes>& keys) const;

@@ -29,8 +29,8 @@ bool has_checks(const replication::Replica& replica, std::string_view collection
   return documents != nullptr && !documents->indexes().empty();
 }
 
-Result<> check_write(const replication::Replica& replica, std::string_view collection, const bson::Document* before,
-                     bson::View after) {
+Result<> check_write(const replication::Replica& replica, std::string_view collection,
+                     const bson::StoredDocument* before, bson::View after) {
   DISTRI_TRY_VOID(db::check_write(replica.database().options(collection), before, after));
   const db::Collection* documents = replica.database().find(collection);
   return documents == nullptr ? Result<>() : check_indexes(*documents, collection, after);

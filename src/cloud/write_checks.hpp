@@ -18,7 +18,7 @@ namespace distri::cloud {
 bool has_checks(const replication::Replica& replica, std::string_view collection);
 
 // `before`: the document as it is, nullptr: there is none. `after`: as it is to be, with its `_id`.
-Result<> check_write(const replication::Replica& replica, std::string_view collection, const bson::Document* before,
-                     bson::View after);
+Result<> check_write(const replication::Replica& replica, std::string_view collection,
+                     const bson::StoredDocument* before, bson::View after);
 
 }  // namespace distri::cloud

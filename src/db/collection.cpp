@@ -49,9 +49,10 @@ std::size_t allocated_text(std::size_t bytes) {
 }
 
 std::size_t memory_of(std::string_view key, const Record& record) {
-  const std::vector<FieldRevision>& fields = record.revision.fields;
-  std::size_t bytes = Records::kPlaceBytes + allocated(Records::node_bytes(key.size())) +
-                      allocated_text(record.document.bytes().size()) + allocated(fields.size() * sizeof(FieldRevision));
+  const std::vector<FieldRevision>& fields = record.revision.fields();
+  std::size_t bytes =
+      Records::kPlaceBytes + allocated(Records::node_bytes(key.size())) + allocated(record.document.bytes().size());
+  if (!fields.empty()) bytes += allocated(sizeof fields) + allocated(fields.size() * sizeof(FieldRevision));
   for (const FieldRevision& field : fields) {
     bytes += allocated_text(field.name.size());
     if (field.counter) {
@@ -146,26 +147,26 @@ void Collection::put(std::string_view key, Record record, const Record* old) {
   bytes_ += record.document.bytes().size();
   record_memory_ += memory_of(key, record);
   if (old != nullptr) {
-    for (const auto& index : indexes_) index->replace(key, old->document, record.document);
-    if (insertion_order_ && old->revision.stamp != record.revision.stamp) {
-      insertion_order_->remove(old->revision.stamp, key);
-      insertion_order_->add(record.revision.stamp, key);
+    for (const auto& index : indexes_) index->replace(key, *old, record.document);
+    if (insertion_order_ && old->revision.stamp() != record.revision.stamp()) {
+      insertion_order_->remove(old->revision.stamp(), key);
+      insertion_order_->add(record.revision.stamp(), key);
     }
     bytes_ -= old->document.bytes().size();
     record_memory_ -= memory_of(key, *old);
     records_.replace(*old, std::move(record));
   } else {
-    for (const auto& index : indexes_) index->add(key, record.document);
-    if (insertion_order_) insertion_order_->add(record.revision.stamp, key);
-    records_.insert(key, std::move(record));
+    const Record& here = records_.insert(key, std::move(record));
+    for (const auto& index : indexes_) index->add(key, here);
+    if (insertion_order_) insertion_order_->add(here.revision.stamp(), key);
   }
 }
 
 bool Collection::erase(std::string_view key) {
   const auto at = records_.find(key);
   if (at == records_.end()) return false;
-  for (const auto& index : indexes_) index->remove(key, at->second.document);
-  if (insertion_order_) insertion_order_->remove(at->second.revision.stamp, key);
+  for (const auto& index : indexes_) index->remove(key, at->second);
+  if (insertion_order_) insertion_order_->remove(at->second.revision.stamp(), key);
   bytes_ -= at->second.document.bytes().size();
   record_memory_ -= memory_of(key, at->second);
   records_.erase(at);
@@ -204,7 +205,7 @@ std::size_t Collection::build_indexes(std::size_t budget) {
     if (index->ready()) continue;
     auto at = records_.upper_bound(index->position());
     for (; at != records_.end() && budget > 0; ++at) {
-      budget -= std::min(budget, index->visit(at->first, at->second.document));
+      budget -= std::min(budget, index->visit(at->first, at->second));
     }
     if (at != records_.end()) return 0;
     index->finish();
@@ -220,20 +221,21 @@ void Collection::keep_insertion_order(bool keep) {
   if (keep == insertion_order_.has_value()) return;
   if (!keep) return insertion_order_.reset();
   insertion_order_.emplace();
-  for (const auto& [key, record] : records_) insertion_order_->add(record.revision.stamp, key);
+  for (const auto& [key, record] : records_) insertion_order_->add(record.revision.stamp(), key);
 }
 
 std::optional<std::string> Collection::check_indexes() const {
   if (insertion_order_) {
     bool complete = insertion_order_->places().size() == records_.size();
     for (const auto& [key, record] : records_) {
-      complete = complete && insertion_order_->places().contains(InsertionOrder::place_of(record.revision.stamp, key));
+      complete =
+          complete && insertion_order_->places().contains(InsertionOrder::place_of(record.revision.stamp(), key));
     }
     if (!complete) return "the order of insertion is not that of the documents";
   }
   for (const auto& index : indexes_) {
-    auto broken = index->check([this](const std::function<void(std::string_view, bson::View)>& see) {
-      for (const auto& [key, record] : records_) see(key, record.document);
+    auto broken = index->check([this](const std::function<void(std::string_view, const Record&)>& see) {
+      for (const auto& [key, record] : records_) see(key, record);
     });
     if (broken) return broken;
   }

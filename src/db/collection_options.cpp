@@ -116,7 +116,7 @@ Result<OptionsEntry> read_options(bson::View document) {
   return entry;
 }
 
-Result<> check_write(const CollectionOptions& options, const bson::Document* before, bson::View after) {
+Result<> check_write(const CollectionOptions& options, const bson::StoredDocument* before, bson::View after) {
   if (options.cap && before == nullptr && after.bytes().size() > static_cast<std::size_t>(options.cap->bytes)) {
     return fail(
         Code::kTooLarge,

@@ -54,6 +54,6 @@ struct OptionsEntry {
 Result<OptionsEntry> read_options(bson::View document);
 
 // Whether a client's write may make `before` (nullptr: there is none) into `after`.
-Result<> check_write(const CollectionOptions& options, const bson::Document* before, bson::View after);
+Result<> check_write(const CollectionOptions& options, const bson::StoredDocument* before, bson::View after);
 
 }  // namespace distri::db

@@ -16,6 +16,13 @@ Result<Start> start_of(const FindQuery& query) {
 }
 
 Result<bool> PageWriter::take(const Record& record, std::string_view position, const FindRun::Take& show) {
+  const std::size_t before = documents_;
+  auto taken = take(record, show);
+  if (documents_ != before) position_ = position;
+  return taken;
+}
+
+Result<bool> PageWriter::take(const Record& record, const FindRun::Take& show) {
   if (skip_ > 0) {
     --skip_;
     return true;
@@ -27,7 +34,7 @@ Result<bool> PageWriter::take(const Record& record, std::string_view position, c
   if (more_) return false;
   DISTRI_TRY_VOID(show(record));
   ++documents_;
-  position_ = position;
+  last_ = &record;
   bytes_ += size;
   if (remaining_ != kNoLimit) --remaining_;
   return remaining_ != 0;
@@ -63,7 +70,7 @@ bool in_insertion_order(const FindQuery& query) {
 }
 
 void append_insertion_position(Bytes& out, const Record& record, std::string_view id_key, bool descending) {
-  std::string stamp = InsertionOrder::place_of(record.revision.stamp, {});
+  std::string stamp = InsertionOrder::place_of(record.revision.stamp(), {});
   if (descending) complement(stamp);
   out.append(stamp).append(id_key);
 }

@@ -35,6 +35,11 @@ class PageWriter {
 
   // false: the page is full and this document belongs to the next one, or the limit is reached, or `show` failed.
   Result<bool> take(const Record& record, std::string_view position, const FindRun::Take& show);
+  // For who can tell a position later: the same, but that stand_at() must say where last() is before last() changes.
+  Result<bool> take(const Record& record, const FindRun::Take& show);
+  const Record* last() const { return last_; }  // the last one shown
+  void stand_at(std::string_view position) { position_ = position; }
+  const Bytes& position() const { return position_; }
   // There may be more behind `position`.
   void break_off(std::string_view position);
   // The cursor.
@@ -47,6 +52,7 @@ class PageWriter {
   std::size_t documents_max_;
   std::size_t documents_ = 0;
   std::size_t bytes_ = 0;
+  const Record* last_ = nullptr;
   Bytes position_;  // of the last one shown
   bool more_ = false;
 };

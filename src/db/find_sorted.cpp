@@ -1,11 +1,13 @@
+#include "distri/bson/compare.hpp"
 #include "distri/db/find_read.hpp"
 #include "distri/db/sort.hpp"
 
 namespace distri::db {
 namespace {
 
-// Keeps the k first documents of the sort order, k being what a page can use. When the candidates come in that order,
-// it stops at the first that sorts behind all it keeps.
+// Keeps the k first documents of the sort order, k being what a page can use. When the candidates come in the order of
+// the sort's values, it stops at the first that sorts behind all it keeps; when they come in the page's very order, it
+// shows them as they come and keeps none.
 class SortedRead final : public OrderedRead {
  public:
   SortedRead(const FindQuery& query, Start start, ScanPlan plan)
@@ -22,11 +24,12 @@ class SortedRead final : public OrderedRead {
     for (;;) {
       Result<> failed;
       const auto end = scan_->run(collection, counts_, budget, [&](std::string_view key, const Record& record) {
-        auto taken = take(key, record);
+        auto taken = streams_ ? pass_on(key, record, show) : take(key, record);
         if (!taken) failed = fail(std::move(taken).error());
         return taken && *taken;
       });
       DISTRI_TRY_VOID(failed);
+      if (streams_) stand_at_last();
       if (end == Scan::End::kPaused) {
         paused_ = true;
         return false;
@@ -34,10 +37,11 @@ class SortedRead final : public OrderedRead {
       if (end != Scan::End::kIndexGone) break;
       heap_.clear();
       position_bytes_ = 0;
+      go_on_behind_last();
       DISTRI_TRY(ScanPlan plan, plan_scan(collection, sorted_shape(query_, start_)));
       open(std::move(plan));
     }
-    DISTRI_TRY_VOID(show_all(collection, budget, show));
+    if (!streams_) DISTRI_TRY_VOID(show_all(collection, budget, show));
     return true;
   }
 
@@ -57,8 +61,54 @@ class SortedRead final : public OrderedRead {
 
   void open(ScanPlan plan) {
     in_order_ = plan.in_sort_order;
+    streams_ = in_order_ && comes_as_shown(plan);
     if (in_order_ && start_.resumed) resume_after(plan, query_.sort, start_.after);
     scan_.emplace(std::move(plan), query_.filter, Scan::Order::kPlan);
+  }
+
+  // The entries of the index are in the order of positions: that of the sort's values and then of `_id`.
+  bool comes_as_shown(const ScanPlan& plan) const {
+    if (plan.kind != ScanPlan::Kind::kIndex || natural_) return false;
+    const Index& index = *plan.index;
+    return plan.sort_fields == index.definition().fields.size() && !index.multikey() && index.unindexable().empty() &&
+           (!plan.backward || index.duplicates() == 0);
+  }
+
+  Result<bool> pass_on(std::string_view id_key, const Record& record, const FindRun::Take& show) {
+    if (start_.resumed && !behind_start_) {
+      position_.clear();
+      append_position(position_, id_key, record);
+      if (position_ <= start_.after) return true;
+      behind_start_ = true;
+    }
+    if (query_.filter != nullptr) {
+      DISTRI_TRY(const bool matched, query_.filter->check(record.document));
+      if (!matched) return true;
+    }
+    if (skipped_ < start_.skip) {
+      ++skipped_;
+      return true;
+    }
+    return page_.take(record, show);
+  }
+
+  // As long as that document is as it was shown.
+  void stand_at_last() {
+    if (page_.last() == nullptr) return;
+    position_.clear();
+    append_position(position_, bson::order_key(page_.last()->document.view().begin()->value), *page_.last());
+    page_.stand_at(position_);
+    shown_any_ = true;
+  }
+
+  // What has been shown is done with; what has been skipped only, will be again.
+  void go_on_behind_last() {
+    skipped_ = 0;
+    behind_start_ = false;
+    if (!shown_any_) return;
+    start_.resumed = true;
+    start_.after = page_.position();
+    start_.skip = 0;
   }
 
   std::size_t append_position(Bytes& out, std::string_view id_key, const Record& record) const {
@@ -157,10 +207,16 @@ class SortedRead final : public OrderedRead {
   std::optional<Scan> scan_;
   ScanCounts counts_;
   bool in_order_ = false;
+  bool streams_ = false;
   bool paused_ = false;
   std::vector<Candidate> heap_;  // the largest in front once it holds `wanted_`
   std::size_t position_bytes_ = 0;
   Bytes position_;
+
+  // ---- While it streams.
+  bool behind_start_ = false;
+  bool shown_any_ = false;
+  std::uint64_t skipped_ = 0;
 };
 
 }  // namespace

@@ -28,13 +28,13 @@ Result<ForeignTable::State> ForeignTable::build(const Collection* collection, Pi
   if (collection == nullptr) return State::kComplete;
   const auto& records = collection->records();
   for (auto at = after_ ? records.upper_bound(*after_) : records.begin(); at != records.end(); ++at) {
-    const bson::Document& document = at->second.document;
+    const bson::View document = at->second.document;
     if (context.turn_over()) return State::kBuilding;
     DISTRI_TRY_VOID(context.spend_on(document));
     after_ = Bytes(at->first);
     const auto number = static_cast<std::uint32_t>(ids_.size());
     bson::Builder id;
-    id.append_element(*document.view().begin());
+    id.append_element(*document.begin());
     ids_.push_back(std::move(id).finish());
     bool fits = charge_.grow(sizeof(bson::Document) + ids_.back().bytes().size()).has_value();
     any_at(document, path_.data(), path_.data() + path_.size(), [&](const Value* value) {

@@ -20,8 +20,9 @@ std::size_t memory_of(const IndexEntry& entry) {
   return sizeof(IndexEntry) + memory_of(entry.bytes);
 }
 
-IndexEntry entry_of(const std::string& key, std::string_view id_key) {
+IndexEntry entry_of(const std::string& key, std::string_view id_key, const Record* record = nullptr) {
   IndexEntry entry;
+  entry.record = record;
   entry.bytes.reserve(key.size() + id_key.size());
   entry.bytes.append(key).append(id_key);
   entry.key_size = static_cast<std::uint32_t>(key.size());
@@ -61,7 +62,7 @@ bool Index::shares_key(Entries::const_iterator at) const {
   return at != entries_.begin() && std::prev(at)->key() == key;
 }
 
-void Index::insert(std::string_view id_key, Place place, const IndexKeys& keys) {
+void Index::insert(std::string_view id_key, const Record& record, Place place, const IndexKeys& keys) {
   if (place == Place::kNowhere) return;
   if (place == Place::kUnindexable) {
     const auto at = unindexable_.emplace(id_key).first;
@@ -69,7 +70,7 @@ void Index::insert(std::string_view id_key, Place place, const IndexKeys& keys) 
     return;
   }
   for (const std::string& key : keys.keys) {
-    const auto [at, added] = entries_.insert(entry_of(key, id_key));
+    const auto [at, added] = entries_.insert(entry_of(key, id_key, &record));
     DISTRI_CHECK(added);
     bytes_ += memory_of(*at);
     if (shares_key(at)) ++duplicates_;
@@ -98,41 +99,41 @@ void Index::erase(std::string_view id_key, Place place, const IndexKeys& keys) {
   for (std::size_t i = 0; i < definition_.fields.size(); ++i) multikey_[i] -= keys.multikey >> i & 1u;
 }
 
-void Index::add(std::string_view id_key, bson::View document) {
+void Index::add(std::string_view id_key, const Record& record) {
   if (!covers(id_key)) return;
   IndexKeys keys;
-  const Place place = place_of(document, keys);
-  insert(id_key, place, keys);
+  const Place place = place_of(record.document, keys);
+  insert(id_key, record, place, keys);
 }
 
-void Index::remove(std::string_view id_key, bson::View document) {
+void Index::remove(std::string_view id_key, const Record& record) {
   if (!covers(id_key)) return;
   IndexKeys keys;
-  const Place place = place_of(document, keys);
+  const Place place = place_of(record.document, keys);
   erase(id_key, place, keys);
 }
 
-void Index::replace(std::string_view id_key, bson::View old_document, bson::View new_document) {
+void Index::replace(std::string_view id_key, const Record& record, bson::View next) {
   if (!covers(id_key)) return;
   IndexKeys old_keys;
   IndexKeys new_keys;
-  const Place old_place = place_of(old_document, old_keys);
-  const Place new_place = place_of(new_document, new_keys);
+  const Place old_place = place_of(record.document, old_keys);
+  const Place new_place = place_of(next, new_keys);
   if (old_place == new_place) {
     if (old_place != Place::kEntries) return;
     if (old_keys.keys == new_keys.keys && old_keys.multikey == new_keys.multikey) return;
   }
   erase(id_key, old_place, old_keys);
-  insert(id_key, new_place, new_keys);
+  insert(id_key, record, new_place, new_keys);
 }
 
-std::size_t Index::visit(std::string_view id_key, bson::View document) {
+std::size_t Index::visit(std::string_view id_key, const Record& record) {
   DISTRI_CHECK(!ready() && id_key > *position_);
   position_->assign(id_key);
   const std::size_t before = entries_.size();
-  add(id_key, document);
+  add(id_key, record);
   constexpr std::size_t kBytesOfOne = 4096;
-  return std::max<std::size_t>(entries_.size() - before, 1) + document.bytes().size() / kBytesOfOne;
+  return std::max<std::size_t>(entries_.size() - before, 1) + record.document.bytes().size() / kBytesOfOne;
 }
 
 Result<> Index::check_document(bson::View document) const {
@@ -154,11 +155,11 @@ std::optional<std::string> Index::conflict(std::string_view id_key, bson::View d
 }
 
 std::optional<std::string> Index::check(
-    const std::function<void(const std::function<void(std::string_view, bson::View)>&)>& each) const {
+    const std::function<void(const std::function<void(std::string_view, const Record&)>&)>& each) const {
   // A second index, made at once, must be the same.
   Index naive(definition_, true);
-  each([&](std::string_view id_key, bson::View document) {
-    if (covers(id_key)) naive.add(id_key, document);
+  each([&](std::string_view id_key, const Record& record) {
+    if (covers(id_key)) naive.add(id_key, record);
   });
   const std::string& name = definition_.name;
   if (entries_.size() != naive.entries_.size()) {
@@ -168,7 +169,7 @@ std::optional<std::string> Index::check(
   std::string_view before;
   auto other = naive.entries_.cbegin();
   for (auto mine = entries_.cbegin(); mine != entries_.end(); ++mine, ++other) {
-    if (mine->bytes != other->bytes || mine->key_size != other->key_size) {
+    if (mine->bytes != other->bytes || mine->key_size != other->key_size || mine->record != other->record) {
       return fmt::format("index '{}': an entry that does not belong to its document", name);
     }
     duplicates += mine != entries_.cbegin() && mine->key() == before ? 1 : 0;

@@ -1,9 +1,10 @@
 // index.hpp: an index over the documents of one collection.
 //
 // An ordered set of entries: the key of index_key.hpp and behind it the document's `_id` key, so that byte order is the
-// order of the index and equal keys are in the order of `_id`. Documents are never refused: what cannot be indexed
-// (arrays in parallel, too many or too long keys; a peer may send such a document) is on a list beside the entries that
-// every scan visits, too. So a scan sees every document that a filter's bounds let through, whatever the peers wrote.
+// order of the index and equal keys are in the order of `_id`; it knows the record, too, which stays where it is as
+// long as it is in the collection. Documents are never refused: what cannot be indexed (arrays in parallel, too many or
+// too long keys; a peer may send such a document) is on a list beside the entries that every scan visits, too. So a
+// scan sees every document that a filter's bounds let through, whatever the peers wrote.
 //
 // An index is built in slices: until build() has come to the last document it holds those up to the build's position,
 // add() and remove() keep it so, and the planner does not use it.
@@ -28,6 +29,7 @@
 
 #include "distri/db/filter.hpp"
 #include "distri/db/index_definition.hpp"
+#include "distri/db/records.hpp"
 
 namespace distri::db {
 
@@ -37,6 +39,7 @@ struct IndexKeys;
 struct IndexEntry {
   std::string bytes;  // key, then the `_id` key
   std::uint32_t key_size = 0;
+  const Record* record = nullptr;
 
   std::string_view key() const { return std::string_view(bytes).substr(0, key_size); }
   std::string_view id_key() const { return std::string_view(bytes).substr(key_size); }
@@ -70,17 +73,17 @@ class Index : public std::enable_shared_from_this<Index> {
   const Filter* partial() const { return partial_ ? &*partial_ : nullptr; }
 
   // A document is here now, or is going. Precondition of remove(): it is what add() was given.
-  void add(std::string_view id_key, bson::View document);
-  void remove(std::string_view id_key, bson::View document);
-  // The same as remove() and add(), but quick when no key changes.
-  void replace(std::string_view id_key, bson::View old_document, bson::View new_document);
+  void add(std::string_view id_key, const Record& record);
+  void remove(std::string_view id_key, const Record& record);
+  // The record is about to hold `next`. Quick when no key changes.
+  void replace(std::string_view id_key, const Record& record, bson::View next);
 
   // ---- Building. The owner calls visit() with the documents in the order of `_id`, from behind position() on, and
   // finish() after the last.
   bool ready() const { return !position_; }
   const std::string& position() const { return *position_; }
   // The work it took, in entries (at least 1; long documents count as more).
-  std::size_t visit(std::string_view id_key, bson::View document);
+  std::size_t visit(std::string_view id_key, const Record& record);
   void finish() { position_.reset(); }
 
   const Entries& entries() const { return entries_; }
@@ -101,13 +104,13 @@ class Index : public std::enable_shared_from_this<Index> {
 
   // The first broken invariant; `each` calls back with all documents.
   std::optional<std::string> check(
-      const std::function<void(const std::function<void(std::string_view, bson::View)>&)>& each) const;
+      const std::function<void(const std::function<void(std::string_view, const Record&)>&)>& each) const;
 
  private:
   enum class Place : std::uint8_t { kEntries, kUnindexable, kNowhere };
   Place place_of(bson::View document, IndexKeys& keys) const;
   bool covers(std::string_view id_key) const { return ready() || id_key <= *position_; }
-  void insert(std::string_view id_key, Place place, const IndexKeys& keys);
+  void insert(std::string_view id_key, const Record& record, Place place, const IndexKeys& keys);
   void erase(std::string_view id_key, Place place, const IndexKeys& keys);
   bool shares_key(Entries::const_iterator at) const;
 

@@ -1,6 +1,9 @@
 #include "distri/db/records.hpp"
 
+#include <limits>
 #include <new>
+
+#include "distri/utils/check.hpp"
 
 namespace distri::db {
 
@@ -9,7 +12,7 @@ Records::~Records() {
 }
 
 void Records::destroy(Node* node) {
-  const std::size_t bytes = node_bytes(node->key_size);
+  const std::size_t bytes = node_bytes(node->key().size());
   node->~Node();
   ::operator delete(node, bytes);
 }
@@ -19,11 +22,15 @@ const Record* Records::record(std::string_view key) const {
   return at == places_.end() ? nullptr : &at->node->record;
 }
 
-void Records::insert(std::string_view key, Record record) {
-  void* memory = ::operator new(node_bytes(key.size()));
-  Node* node = new (memory) Node{std::move(record), static_cast<std::uint32_t>(key.size())};
-  std::memcpy(static_cast<void*>(node + 1), key.data(), key.size());
+const Record& Records::insert(std::string_view key, Record record) {
+  DISTRI_CHECK(key.size() <= std::numeric_limits<KeySize>::max());
+  const auto size = static_cast<KeySize>(key.size());
+  char* memory = static_cast<char*>(::operator new(node_bytes(size)));
+  Node* node = new (memory) Node{std::move(record)};
+  std::memcpy(memory + sizeof(Node), &size, sizeof size);
+  std::memcpy(memory + sizeof(Node) + sizeof size, key.data(), size);
   places_.insert(Place{Prefix::of(key), node});
+  return node->record;
 }
 
 void Records::erase(const_iterator at) {

@@ -24,16 +24,23 @@
 namespace distri::db {
 
 struct Record {
-  bson::Document document;
+  bson::StoredDocument document;
   Revision revision;
 };
 
 class Records {
+  using KeySize = std::uint16_t;
+
+  // Behind it lie the key's size, as two bytes, and the key.
   struct Node {
     Record record;
-    std::uint32_t key_size;
-    // The key's bytes lie behind.
-    std::string_view key() const { return {reinterpret_cast<const char*>(this + 1), key_size}; }
+
+    const char* tail() const { return reinterpret_cast<const char*>(this + 1); }
+    std::string_view key() const {
+      KeySize size;
+      std::memcpy(&size, tail(), sizeof size);
+      return {tail() + sizeof size, size};
+    }
   };
 
   // Compared as the bytes are.
@@ -117,7 +124,7 @@ class Records {
 
   // What one record takes beside its document's and fields' own memory: its node, and its place in a tree that is
   // three quarters full or so.
-  static constexpr std::size_t node_bytes(std::size_t key_size) { return sizeof(Node) + key_size; }
+  static constexpr std::size_t node_bytes(std::size_t key_size) { return sizeof(Node) + sizeof(KeySize) + key_size; }
   static constexpr std::size_t kPlaceBytes = sizeof(Place) * 4 / 3;
 
   Records() = default;
@@ -139,8 +146,8 @@ class Records {
 
   // nullptr: none has that key. It stays where it is until it is erased.
   const Record* record(std::string_view key) const;
-  // Precondition: none has that key.
-  void insert(std::string_view key, Record record);
+  // Preconditions: none has that key; it is shorter than 64 KiB.
+  const Record& insert(std::string_view key, Record record);
   // Precondition: `old` is one of these.
   void replace(const Record& old, Record record) { const_cast<Record&>(old) = std::move(record); }
   void erase(const_iterator at);

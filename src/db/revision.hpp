@@ -83,13 +83,35 @@ struct FieldRevision {
   }
 };
 
-// The generation (newest insert, replace or delete) and the fields written since, sorted by name.
-struct Revision {
-  Stamp stamp;
-  Dot dot;
-  std::vector<FieldRevision> fields;
+// The generation (newest insert, replace or delete) and the fields written since, sorted by name. Every stored document
+// has one and most have no such field, so it keeps the actor once and the fields behind a pointer.
+class Revision {
+ public:
+  Revision() = default;
+  // Precondition: stamp and dot are of the same write, and so of the same actor.
+  Revision(const Stamp& stamp, const Dot& dot, std::vector<FieldRevision> fields = {});
+  Revision(const Revision& other) : Revision(other.stamp(), other.dot(), other.fields()) {}
+  Revision(Revision&&) noexcept = default;
+  Revision& operator=(const Revision& other) { return *this = Revision(other); }
+  Revision& operator=(Revision&&) noexcept = default;
 
-  bool operator==(const Revision&) const = default;
+  Stamp stamp() const { return {hlc_, actor_}; }
+  Dot dot() const { return {actor_, counter_}; }
+  const std::vector<FieldRevision>& fields() const { return fields_ ? *fields_ : kNoFields; }
+  // For changing them; they must stay sorted.
+  std::vector<FieldRevision>& mutable_fields();
+
+  bool operator==(const Revision& other) const {
+    return hlc_ == other.hlc_ && counter_ == other.counter_ && actor_ == other.actor_ && fields() == other.fields();
+  }
+
+ private:
+  static const std::vector<FieldRevision> kNoFields;
+
+  std::uint64_t hlc_ = 0;
+  std::uint64_t counter_ = 0;
+  ActorId actor_;
+  std::unique_ptr<std::vector<FieldRevision>> fields_;  // nullptr: none
 };
 
 }  // namespace distri::db

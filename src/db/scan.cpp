@@ -41,7 +41,7 @@ class ReadAhead {
   static constexpr std::size_t kDocumentsBehind = 8;
 
   static void ask_for_document(const Record& record) {
-    const char* bytes = record.document.bytes().data();
+    const char* bytes = record.document.data();
     __builtin_prefetch(bytes);
     __builtin_prefetch(bytes + 64);  // of the next line of the cache; need not exist
   }
@@ -127,7 +127,7 @@ Scan::End Scan::each_unindexable(const ScanPlan& branch, std::uint64_t& budget, 
   const Index::Ids& ids = branch.index->unindexable();
   for (auto id = at_ ? ids.upper_bound(*at_) : ids.begin(); id != ids.end(); ++id) {
     spend(budget, 1);
-    if (!visit(*id)) return End::kEnough;
+    if (!visit(*id, nullptr)) return End::kEnough;
     if (budget == 0) {
       at_ = *id;
       return End::kPaused;
@@ -145,7 +145,7 @@ Scan::End Scan::each_entry(const ScanPlan& branch, const KeyRange& range, ScanCo
   const auto take = [&](const IndexEntry& entry) -> std::optional<End> {
     ++counts.keys;
     spend(budget, 1);
-    if (!visit(entry.id_key())) return End::kEnough;
+    if (!visit(entry.id_key(), entry.record)) return End::kEnough;
     if (budget > 0) return std::nullopt;
     at_ = entry.bytes;
     return End::kPaused;
@@ -168,7 +168,8 @@ Scan::End Scan::each_entry(const ScanPlan& branch, const KeyRange& range, ScanCo
   return End::kAll;
 }
 
-// The documents that the plan's ranges, and its lists of the unindexable, name; one may come several times.
+// The documents that the plan's ranges, and its lists of the unindexable, name; one may come several times. The record
+// is nullptr where the list does not know it.
 template <class Visit>
 Scan::End Scan::each_id(ScanCounts& counts, std::uint64_t& budget, const Visit& visit) {
   const bool in_id_order = order_ == Order::kById && plan_.in_id_order;
@@ -195,7 +196,7 @@ template <class Visit>
 Scan::End Scan::each_gathered(const Collection& collection, ScanCounts& counts, std::uint64_t& budget,
                               const Visit& visit) {
   if (!all_gathered_) {
-    const End end = each_id(counts, budget, [&](std::string_view id) {
+    const End end = each_id(counts, budget, [&](std::string_view id, const Record*) {
       if (after_ && id <= *after_) return true;
       gathered_.emplace_back(id);
       std::push_heap(gathered_.begin(), gathered_.end(), std::greater<>());
@@ -227,11 +228,11 @@ Scan::End Scan::each_candidate(const Collection& collection, ScanCounts& counts,
     case Way::kGather:
       return each_gathered(collection, counts, budget, visit);
     case Way::kEntries:
-      return each_id(counts, budget, [&](std::string_view id) {
+      return each_id(counts, budget, [&](std::string_view id, const Record* record) {
         const bool may_repeat = plan_.kind == ScanPlan::Kind::kUnion || branches()[branch_].index->multikey();
         if (may_repeat && !seen_.emplace(id).second) return true;
         if (after_ && id <= *after_) return true;
-        const Record* record = collection.find(id);
+        if (record == nullptr) record = collection.find(id);
         DISTRI_CHECK(record != nullptr);  // an index names only documents that are here
         const bool more = visit(id, *record);
         if (budget == 0 && order_ == Order::kById) after_ = Bytes(id);

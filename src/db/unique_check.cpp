@@ -26,7 +26,7 @@ class UniqueCheck::Impl {
   std::size_t bytes() const { return index_.bytes(); }
 
  private:
-  Result<> look_at(const Collection& collection, std::string_view id_key, bson::View document);
+  Result<> look_at(const Collection& collection, std::string_view id_key, const Record& record);
 
   Index index_;  // of what it has looked at
   MatchScan scan_;
@@ -36,31 +36,31 @@ Result<bool> UniqueCheck::Impl::step(const Collection* collection, std::uint64_t
   if (collection == nullptr) return true;
   Result<> unique;
   DISTRI_TRY(const auto end, scan_.run(*collection, budget, [&](std::string_view id_key, const Record& record) {
-    unique = look_at(*collection, id_key, record.document);
+    unique = look_at(*collection, id_key, record);
     return unique.has_value();
   }));
   DISTRI_TRY_VOID(unique);
   return end != Scan::End::kPaused;
 }
 
-Result<> UniqueCheck::Impl::look_at(const Collection& collection, std::string_view id_key, bson::View document) {
-  if (const auto key = index_.conflict(id_key, document)) {
-    // Those that had the key when they were looked at may have another one now, or be gone.
+Result<> UniqueCheck::Impl::look_at(const Collection& collection, std::string_view id_key, const Record& record) {
+  if (const auto key = index_.conflict(id_key, record.document)) {
+    // Those that had the key when they were looked at may have another one now, or be gone, their records too.
     Index now(index_.definition(), true);
     for (auto at = index_.entries().lower_bound(std::string_view(*key));
          at != index_.entries().end() && at->key() == *key; ++at) {
       const Record* other = collection.find(at->id_key());
       if (other == nullptr) continue;
-      now.add(at->id_key(), other->document);
-      if (!now.conflict(id_key, document)) continue;
+      now.add(at->id_key(), *other);
+      if (!now.conflict(id_key, record.document)) continue;
       return fail(Code::kAlreadyExists,
                   "{}: E11000 duplicate key error index: {}: the documents {} and {} have the same key already; change "
                   "or delete one, or create the index without 'unique'",
                   mongo_code(mongo::kDuplicateKey), shown(index_.definition().name), id_text(other->document),
-                  id_text(document));
+                  id_text(record.document));
     }
   }
-  index_.visit(id_key, document);
+  index_.visit(id_key, record);
   return {};
 }
 

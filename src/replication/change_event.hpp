@@ -23,7 +23,7 @@ struct DocumentChange {
   bool drop_complete = true;                  // of a drop: nothing in the collection has outlived it
   // For updates: show the document as it is now.
   bool lookup = false;
-  const bson::Document* current = nullptr;  // nullptr: it is gone
+  const bson::StoredDocument* current = nullptr;  // nullptr: it is gone
 };
 
 // An empty document: nothing of it is left to be shown. Precondition: effect.kind is not kNone.

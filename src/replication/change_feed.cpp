@@ -28,9 +28,9 @@ bool is_update(const Op& op) {
 
 const db::FieldRevision* find_field(const db::Revision& revision, std::string_view name) {
   const auto at = std::lower_bound(
-      revision.fields.begin(), revision.fields.end(), name,
+      revision.fields().begin(), revision.fields().end(), name,
       [](const db::FieldRevision& field, std::string_view wanted) { return std::string_view(field.name) < wanted; });
-  return at == revision.fields.end() || at->name != name ? nullptr : &*at;
+  return at == revision.fields().end() || at->name != name ? nullptr : &*at;
 }
 
 }  // namespace
@@ -244,8 +244,8 @@ ChangeFeed::Hidden ChangeFeed::hidden_from(const VersionVector& start, const Op&
     return hidden;
   }
   const db::Revision& revision = record->revision;
-  if (revision.stamp != generation) {
-    hidden.all = by(revision.dot);
+  if (revision.stamp() != generation) {
+    hidden.all = by(revision.dot());
     return hidden;
   }
   const auto look_at = [&](std::string_view name, auto is_newer) {

@@ -16,7 +16,9 @@ constexpr std::size_t kEntryOverheadBytes = 512;  // nodes of the maps, names tw
 // A lost generation: `_id` first, and that of the key.
 Result<> check_document_conflict(const Conflict& conflict) {
   const Loser& loser = conflict.loser;
-  DISTRI_TRY_VOID(check_state({{loser.stamp, loser.dot, {}}, loser.content}));
+  // The stamp may be that of a counter's base, which another actor wrote.
+  const db::Revision revision({loser.stamp.hlc, loser.dot.actor}, loser.dot);
+  DISTRI_TRY_VOID(check_state({revision, loser.content}));
   const bson::View content = loser.content;
   if (bson::order_key(content.begin()->value) != conflict.name.key)
     return fail(Code::kProtocolError, "conflict: its key is not that of its document");

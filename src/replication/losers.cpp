@@ -125,17 +125,17 @@ std::optional<Loser> shown_in(StateRef state, const Loser& loser) {
   if (state.revision == nullptr) return std::nullopt;
   const db::Revision& revision = *state.revision;
   const auto shown = [&](std::string_view name) {
-    const db::FieldRevision* field = find(revision.fields, name);
+    const db::FieldRevision* field = find(revision.fields(), name);
     return field != nullptr && shows(*field, loser.dot);
   };
   if (loser.kind == ConflictKind::kDelete || loser.kind == ConflictKind::kDocument) {
-    const bool alive = state.document != nullptr;
-    const bool whole = revision.dot == loser.dot && alive == (loser.kind == ConflictKind::kDocument);
-    const bool in_field = alive && std::any_of(revision.fields.begin(), revision.fields.end(),
+    const bool alive = state.document.has_value();
+    const bool whole = revision.dot() == loser.dot && alive == (loser.kind == ConflictKind::kDocument);
+    const bool in_field = alive && std::any_of(revision.fields().begin(), revision.fields().end(),
                                                [&](const auto& field) { return shows(field, loser.dot); });
     return whole || in_field ? std::optional(loser) : std::nullopt;
   }
-  if (state.document == nullptr) return std::nullopt;
+  if (!state.document) return std::nullopt;
   const auto shown_fields = [&](const bson::View fields) {
     bson::Builder builder;
     for (const bson::Element& element : fields) {
@@ -175,8 +175,8 @@ void Losers::lost_increment(const Dot& dot, const Stamp& base, const Dot& winner
 }
 
 void Losers::lost_document(ConflictKind kind, const Dot& dot, const Stamp& stamp, const Dot& winner,
-                           bson::Document content) {
-  losers_.push_back({kind, dot, stamp, winner, std::move(content), {}, {}, 0});
+                           bson::View content) {
+  losers_.push_back({kind, dot, stamp, winner, bson::Document(content), {}, {}, 0});
 }
 
 void Losers::lost_register(const db::FieldRevision& field, const bson::Element* element, const Dot& winner,
@@ -206,33 +206,34 @@ void Losers::lost_register(const db::FieldRevision& field, const bson::Element* 
   }
 }
 
-void Losers::lost_state(StateRef loser, const Dot& winner, const bson::Document* document, const Seen& seen) {
+void Losers::lost_state(StateRef loser, const Dot& winner, std::optional<bson::View> document, const Seen& seen) {
   if (seen.everything()) return;
   const db::Revision& revision = *loser.revision;
-  if (loser.document == nullptr) {
-    if (document == nullptr || seen.covers(revision.dot)) return;
+  if (!loser.document) {
+    if (!document || seen.covers(revision.dot())) return;
     bson::Builder id_only;
-    id_only.append_element(*document->view().begin());
-    lost_document(ConflictKind::kDelete, revision.dot, revision.stamp, winner, std::move(id_only).finish());
+    id_only.append_element(*document->begin());
+    lost_document(ConflictKind::kDelete, revision.dot(), revision.stamp(), winner, std::move(id_only).finish().view());
     return;
   }
-  if (document != nullptr && *document == *loser.document) return;
-  const bool generation_unseen = !seen.covers(revision.dot);
-  if (generation_unseen) lost_document(ConflictKind::kDocument, revision.dot, revision.stamp, winner, *loser.document);
+  if (document && document->bytes() == loser.document->bytes()) return;
+  const bool generation_unseen = !seen.covers(revision.dot());
+  if (generation_unseen)
+    lost_document(ConflictKind::kDocument, revision.dot(), revision.stamp(), winner, *loser.document);
   const std::size_t before = losers_.size();
-  for (const db::FieldRevision& field : revision.fields) {
+  for (const db::FieldRevision& field : revision.fields()) {
     if (!has_unseen(field, seen)) continue;
-    const auto element = loser.document->view().find_element(field.name);
-    const auto other = document != nullptr ? document->view().find_element(field.name) : std::nullopt;
+    const auto element = loser.document->find_element(field.name);
+    const auto other = document ? document->find_element(field.name) : std::nullopt;
     // In a document that is gone as a whole an unset field is no loss.
-    if (!element && document == nullptr) continue;
+    if (!element && !document) continue;
     lost_register(field, element ? &*element : nullptr, winner, other ? &*other : nullptr, seen);
   }
-  if (document != nullptr || generation_unseen || losers_.size() == before) return;
+  if (document || generation_unseen || losers_.size() == before) return;
   Loser& newest = *std::max_element(
       losers_.begin() + static_cast<std::ptrdiff_t>(before), losers_.end(),
       [](const Loser& a, const Loser& b) { return std::tie(a.stamp, a.dot) < std::tie(b.stamp, b.dot); });
-  newest = {ConflictKind::kDocument, newest.dot, newest.stamp, winner, *loser.document, {}, {}, 0};
+  newest = {ConflictKind::kDocument, newest.dot, newest.stamp, winner, bson::Document(*loser.document), {}, {}, 0};
 }
 
 }  // namespace distri::replication

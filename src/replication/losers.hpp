@@ -85,13 +85,13 @@ class Losers {
   // `since`: the first one of the sum; 0: it is one increment.
   void lost_increment(const Dot& dot, const Stamp& base, const Dot& winner, std::string_view name,
                       const db::Number& delta, std::uint64_t since = 0);
-  void lost_document(ConflictKind kind, const Dot& dot, const Stamp& stamp, const Dot& winner, bson::Document content);
+  void lost_document(ConflictKind kind, const Dot& dot, const Stamp& stamp, const Dot& winner, bson::View content);
   // What a register held: its base when `seen` does not cover it, and the parts of a counter that it does not cover.
   // `element`: the field in the document that goes. `winner_element`: what takes its place; equal content is no loss.
   void lost_register(const db::FieldRevision& field, const bson::Element* element, const Dot& winner,
                      const bson::Element* winner_element, const Seen& seen);
-  // A whole state that gave way to `winner`, another generation (`document` nullptr: a delete or drop).
-  void lost_state(StateRef loser, const Dot& winner, const bson::Document* document, const Seen& seen);
+  // A whole state that gave way to `winner`, another generation (no document: a delete or drop).
+  void lost_state(StateRef loser, const Dot& winner, std::optional<bson::View> document, const Seen& seen);
 
   bool empty() const { return losers_.empty(); }
   const std::vector<Loser>& all() const { return losers_; }

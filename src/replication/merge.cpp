@@ -12,27 +12,33 @@ namespace {
 using db::FieldRevision;
 using db::Revision;
 
-template <class T>
-bool newer(const T& a, const T& b) {
+bool newer(const FieldRevision& a, const FieldRevision& b) {
   return std::tie(a.stamp, a.dot) > std::tie(b.stamp, b.dot);
+}
+
+bool newer(const Revision& a, const Revision& b) {
+  return std::tuple(a.stamp(), a.dot()) > std::tuple(b.stamp(), b.dot());
+}
+
+std::optional<bson::View> view_of(const State& state) {
+  return state.document ? std::optional(state.document->view()) : std::nullopt;
 }
 
 // An update at work on the document and the registers of its generation.
 class Update {
  public:
-  Update(const Revision& revision, const bson::Document& document, const Op& op, const Dot& dot, const Seen& seen,
-         Losers& losers)
-      : op_(op), dot_(dot), seen_(seen), losers_(losers), revision_(revision) {
-    slots_ = slots_of(document, revision.fields);
+  Update(const Revision& revision, bson::View document, const Op& op, const Dot& dot, const Seen& seen, Losers& losers)
+      : op_(op), dot_(dot), seen_(seen), losers_(losers), revision_(revision), fields_(revision_.mutable_fields()) {
+    slots_ = slots_of(document, fields_);
   }
 
   // nullptr unsets.
   void write(std::string_view name, const bson::Element* element) {
     Slot* slot = slot_of(slots_, name);
-    const auto at = lower_bound(revision_.fields, name);
+    const auto at = lower_bound(fields_, name);
     std::uint32_t ordinal = slot == nullptr ? FieldRevision::kAdded : slot->ordinal;
-    if (at == revision_.fields.end() || at->name != name) {
-      revision_.fields.insert(at, FieldRevision{std::string(name), op_.stamp, dot_, ordinal, element == nullptr});
+    if (at == fields_.end() || at->name != name) {
+      fields_.insert(at, FieldRevision{std::string(name), op_.stamp, dot_, ordinal, element == nullptr});
     } else {
       const bson::Element* old = slot == nullptr ? nullptr : &slot->element;
       if (std::tie(op_.stamp, dot_) <= std::tie(at->stamp, at->dot)) {
@@ -52,10 +58,10 @@ class Update {
 
   void increment(const Increment& increment) {
     Slot* slot = slot_of(slots_, increment.field);
-    auto at = lower_bound(revision_.fields, increment.field);
-    const bool has_register = at != revision_.fields.end() && at->name == increment.field;
-    if ((has_register ? at->stamp : revision_.stamp) != increment.base) {
-      const Dot& winner = has_register ? at->dot : revision_.dot;
+    auto at = lower_bound(fields_, increment.field);
+    const bool has_register = at != fields_.end() && at->name == increment.field;
+    if ((has_register ? at->stamp : revision_.stamp()) != increment.base) {
+      const Dot winner = has_register ? at->dot : revision_.dot();
       losers_.lost_increment(dot_, increment.base, winner, increment.field, increment.delta);
       return;
     }
@@ -71,7 +77,7 @@ class Update {
     if (!add(counter, dot_, increment.delta)) return;
     if (!has_register) {
       const std::uint32_t ordinal = slot == nullptr ? FieldRevision::kAdded : slot->ordinal;
-      at = revision_.fields.insert(at, FieldRevision{increment.field, revision_.stamp, revision_.dot, ordinal, false});
+      at = fields_.insert(at, FieldRevision{increment.field, revision_.stamp(), revision_.dot(), ordinal, false});
     }
     at->unset = false;
     made_.push_back(element_of(increment.field, value_of(counter)));
@@ -106,6 +112,7 @@ class Update {
   const Seen& seen_;
   Losers& losers_;
   Revision revision_;
+  std::vector<FieldRevision>& fields_;  // its
   Slots slots_;
   std::deque<bson::Document> made_;  // what slots of counters point into
   bool changed_ = false;
@@ -115,17 +122,21 @@ class Update {
 class Join {
  public:
   Join(StateRef mine, const State& theirs, const Seen& mine_seen, const Seen& theirs_seen, Losers& losers)
-      : mine_seen_(mine_seen), theirs_seen_(theirs_seen), losers_(losers), revision_(*mine.revision) {
-    slots_ = slots_of(*mine.document, revision_.fields);
-    their_slots_ = slots_of(*theirs.document, theirs.revision.fields);
+      : mine_seen_(mine_seen),
+        theirs_seen_(theirs_seen),
+        losers_(losers),
+        revision_(*mine.revision),
+        fields_(revision_.mutable_fields()) {
+    slots_ = slots_of(*mine.document, fields_);
+    their_slots_ = slots_of(*theirs.document, theirs.revision.fields());
   }
 
   void take(const FieldRevision& theirs) {
-    const auto at = lower_bound(revision_.fields, theirs.name);
+    const auto at = lower_bound(fields_, theirs.name);
     Slot* their_slot = slot_of(their_slots_, theirs.name);
     const bson::Element* element = their_slot == nullptr ? nullptr : &their_slot->element;
-    if (at == revision_.fields.end() || at->name != theirs.name) {
-      revision_.fields.insert(at, theirs);
+    if (at == fields_.end() || at->name != theirs.name) {
+      fields_.insert(at, theirs);
       put(theirs, element);
       return;
     }
@@ -172,6 +183,7 @@ class Join {
   const Seen& theirs_seen_;
   Losers& losers_;
   Revision revision_;
+  std::vector<FieldRevision>& fields_;  // its
   Slots slots_;
   Slots their_slots_;
   std::deque<bson::Document> made_;
@@ -193,7 +205,11 @@ std::optional<State> apply_inside(StateRef current, const Op& op, const Dot& dot
 
 StateRef ref(const State& state) {
   if (state.never_written()) return {};
-  return {&state.revision, state.document ? &*state.document : nullptr};
+  return {&state.revision, view_of(state)};
+}
+
+StateRef ref(const db::Record& record) {
+  return {&record.revision, record.document.view()};
 }
 
 void CollectionStamps::merge(const CollectionStamps& other) {
@@ -203,14 +219,14 @@ void CollectionStamps::merge(const CollectionStamps& other) {
 }
 
 void lose(StateRef current, const Op& op, const Dot& dot, const Dot& winner, Losers& losers) {
-  const bson::View held = current.document == nullptr ? bson::View() : current.document->view();
+  const bson::View held = current.document.value_or(bson::View());
   switch (op.kind) {
     case OpKind::kInsert:
-      if (current.document == nullptr || !(op.document == *current.document))
+      if (!current.document || op.document.bytes() != held.bytes())
         losers.lost_document(ConflictKind::kDocument, dot, op.stamp, winner, op.document);
       break;
     case OpKind::kDelete:
-      if (current.document != nullptr) losers.lost_document(ConflictKind::kDelete, dot, op.stamp, winner, op.document);
+      if (current.document) losers.lost_document(ConflictKind::kDelete, dot, op.stamp, winner, op.document);
       break;
     case OpKind::kUpdate:
       for (const bson::Element& element : op.document.view()) {
@@ -236,18 +252,18 @@ void lose(StateRef current, const Op& op, const Dot& dot, const Dot& winner, Los
 
 std::optional<State> apply(StateRef current, Op op, const Dot& dot, const Seen& seen, Losers& losers) {
   if (op.kind == OpKind::kUpdate || op.kind == OpKind::kIncrement) {
-    if (current.revision != nullptr && current.document != nullptr && current.revision->stamp == op.target)
+    if (current.revision != nullptr && current.document && current.revision->stamp() == op.target)
       return apply_inside(current, op, dot, seen, losers);
-    lose(current, op, dot, current.revision != nullptr ? current.revision->dot : Dot{}, losers);
+    lose(current, op, dot, current.revision != nullptr ? current.revision->dot() : Dot{}, losers);
     return std::nullopt;
   }
   State next{Revision{op.stamp, dot, {}}, std::nullopt};
   if (current.revision != nullptr && !newer(next.revision, *current.revision)) {
-    if (current.revision->dot != dot) lose(current, op, dot, current.revision->dot, losers);
+    if (current.revision->dot() != dot) lose(current, op, dot, current.revision->dot(), losers);
     return std::nullopt;
   }
   if (op.kind == OpKind::kInsert) next.document = std::move(op.document);
-  if (current.revision != nullptr) losers.lost_state(current, dot, next.document ? &*next.document : nullptr, seen);
+  if (current.revision != nullptr) losers.lost_state(current, dot, view_of(next), seen);
   return next;
 }
 
@@ -260,16 +276,16 @@ std::optional<State> merge(StateRef current, State other, const Seen& mine, cons
   if (other.never_written()) return std::nullopt;
   if (current.revision == nullptr) return other;
   if (newer(other.revision, *current.revision)) {
-    losers.lost_state(current, other.revision.dot, other.document ? &*other.document : nullptr, theirs);
+    losers.lost_state(current, other.revision.dot(), view_of(other), theirs);
     return other;
   }
   if (newer(*current.revision, other.revision)) {
-    losers.lost_state(ref(other), current.revision->dot, current.document, mine);
+    losers.lost_state(ref(other), current.revision->dot(), current.document, mine);
     return std::nullopt;
   }
-  if (current.document == nullptr || !other.document) return std::nullopt;
+  if (!current.document || !other.document) return std::nullopt;
   Join join(current, other, mine, theirs, losers);
-  for (const FieldRevision& field : other.revision.fields) join.take(field);
+  for (const FieldRevision& field : other.revision.fields()) join.take(field);
   return std::move(join).finish();
 }
 
@@ -284,8 +300,8 @@ State merged(State a, State b) {
 }
 
 Stamp newest_stamp(const Revision& revision) {
-  Stamp newest = revision.stamp;
-  for (const FieldRevision& field : revision.fields) newest = std::max(newest, field.stamp);
+  Stamp newest = revision.stamp();
+  for (const FieldRevision& field : revision.fields()) newest = std::max(newest, field.stamp);
   return newest;
 }
 
@@ -304,11 +320,11 @@ Result<std::vector<Increment>> plan_increments(StateRef current, const bson::Vie
       return fail(Code::kInvalidArgument, "increment: field '{}' is incremented by a {}; use int32, int64 or double",
                   element.key, bson::type_name(element.value.type()));
     }
-    const FieldRevision* field = find(current.revision->fields, element.key);
+    const FieldRevision* field = find(current.revision->fields(), element.key);
     Counter counter;
     if (field != nullptr && field->counter) {
       counter = *field->counter;
-    } else if (const auto value = current.document->view().find(element.key)) {
+    } else if (const auto value = current.document->find(element.key)) {
       const auto base = number_of(*value);
       if (!base) {
         return fail(Code::kInvalidArgument,
@@ -318,7 +334,7 @@ Result<std::vector<Increment>> plan_increments(StateRef current, const bson::Vie
       counter.base = *base;
     }
     DISTRI_TRY_VOID(check_add(counter, actor, *delta, element.key));
-    const Stamp base = field != nullptr ? field->stamp : current.revision->stamp;
+    const Stamp base = field != nullptr ? field->stamp : current.revision->stamp();
     increments.push_back({std::string(element.key), base, *delta});
   }
   return increments;

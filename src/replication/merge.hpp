@@ -24,6 +24,7 @@
 #include <optional>
 
 #include "distri/bson/document.hpp"
+#include "distri/db/records.hpp"
 #include "distri/replication/counter.hpp"
 #include "distri/replication/losers.hpp"
 #include "distri/replication/op.hpp"
@@ -39,16 +40,17 @@ struct State {
   db::Revision revision;
   std::optional<bson::Document> document;  // nullopt: tombstone (or never written)
 
-  bool never_written() const { return revision.dot.counter == 0; }
+  bool never_written() const { return revision.dot().counter == 0; }
   bool operator==(const State&) const = default;
 };
 
-// A state where it is stored. document == nullptr: tombstone. revision == nullptr: never written.
+// A state where it is stored. No document: tombstone. revision == nullptr: never written.
 struct StateRef {
   const db::Revision* revision = nullptr;
-  const bson::Document* document = nullptr;
+  std::optional<bson::View> document = std::nullopt;
 };
 StateRef ref(const State& state);
+StateRef ref(const db::Record& record);
 
 // Newest create and newest drop of a collection. Generations with a stamp not above dropped.stamp are dead.
 struct CollectionStamps {

@@ -27,7 +27,7 @@ Result<> check_counter(const db::FieldRevision& field, bson::View document) {
 }
 
 Result<> check_fields(const State& state) {
-  const auto& fields = state.revision.fields;
+  const auto& fields = state.revision.fields();
   std::size_t present = 0;
   std::vector<std::uint32_t> ordinals;
   for (std::size_t i = 0; i < fields.size(); ++i) {
@@ -36,8 +36,8 @@ Result<> check_fields(const State& state) {
       return fail(Code::kProtocolError, "state: field registers are not sorted by name");
     if (field.name == "_id") return fail(Code::kProtocolError, "state: _id has a register of its own");
     // A counter may have begun on the value that the generation itself gave the field.
-    const bool on_insert = field.counter && field.stamp == state.revision.stamp && field.dot == state.revision.dot;
-    if (field.stamp <= state.revision.stamp && !on_insert) {
+    const bool on_insert = field.counter && field.stamp == state.revision.stamp() && field.dot == state.revision.dot();
+    if (field.stamp <= state.revision.stamp() && !on_insert) {
       return fail(Code::kProtocolError, "state: the register of field '{}' is not newer than its generation",
                   field.name);
     }
@@ -62,7 +62,7 @@ Result<> check_fields(const State& state) {
 Result<> check_state(const State& state) {
   if (state.never_written()) return fail(Code::kProtocolError, "state: its dot is zero");
   if (!state.document) {
-    if (!state.revision.fields.empty()) return fail(Code::kProtocolError, "state: a tombstone has field registers");
+    if (!state.revision.fields().empty()) return fail(Code::kProtocolError, "state: a tombstone has field registers");
     return {};
   }
   const bson::View view = *state.document;
@@ -79,7 +79,7 @@ Result<> check_state(const State& state) {
   if (std::adjacent_find(names.begin(), names.end()) != names.end())
     return fail(Code::kProtocolError, "state: a field occurs twice");
   DISTRI_TRY_VOID(check_fields(state));
-  const Slots slots = slots_of(view, state.revision.fields);
+  const Slots slots = slots_of(view, state.revision.fields());
   if (!std::is_sorted(slots.begin(), slots.end(), in_order) || slots.front().ordinal != 0) {
     return fail(Code::kProtocolError, "state: the fields are out of order");
   }

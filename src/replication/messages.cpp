@@ -44,16 +44,19 @@ Result<> read_fields(wire::Reader& in, std::vector<db::FieldRevision>& fields) {
 Result<std::pair<Bytes, State>> read_state(wire::Reader& in, Item item) {
   std::pair<Bytes, State> result;
   auto& [key, state] = result;
-  state.revision.stamp = read_stamp(in);
-  state.revision.dot = read_dot(in);
+  const Stamp stamp = read_stamp(in);
+  const Dot dot = read_dot(in);
+  if (stamp.actor != dot.actor) return fail(Code::kProtocolError, "state: its stamp and its dot are of two actors");
+  std::vector<db::FieldRevision> fields;
   if (item == Item::kTombstone) {
     key = in.bytes32();
     if (key.empty()) return fail(Code::kProtocolError, "state: a tombstone has no key");
   } else {
-    DISTRI_TRY_VOID(read_fields(in, state.revision.fields));
+    DISTRI_TRY_VOID(read_fields(in, fields));
     DISTRI_TRY(state.document, decode_parts(in));
   }
   if (!in.ok()) return fail(Code::kProtocolError, "state: it ends early");
+  state.revision = db::Revision(stamp, dot, std::move(fields));
   DISTRI_TRY_VOID(check_state(state));
   if (item == Item::kDocument) key = bson::order_key(state.document->view().begin()->value);
   return result;
@@ -177,15 +180,15 @@ CollectionStamps decode_stamps(wire::Reader& in) {
 }
 
 void encode_state(wire::Writer& out, BytesView key, StateRef state) {
-  out.u8(static_cast<std::uint8_t>(state.document != nullptr ? Item::kDocument : Item::kTombstone));
-  encode(out, state.revision->stamp);
-  encode(out, state.revision->dot);
-  if (state.document == nullptr) {
+  out.u8(static_cast<std::uint8_t>(state.document ? Item::kDocument : Item::kTombstone));
+  encode(out, state.revision->stamp());
+  encode(out, state.revision->dot());
+  if (!state.document) {
     out.bytes32(key);
     return;
   }
-  out.u32(static_cast<std::uint32_t>(state.revision->fields.size()));
-  for (const db::FieldRevision& field : state.revision->fields) {
+  out.u32(static_cast<std::uint32_t>(state.revision->fields().size()));
+  for (const db::FieldRevision& field : state.revision->fields()) {
     out.bytes32(field.name);
     encode(out, field.stamp);
     encode(out, field.dot);

@@ -15,11 +15,11 @@ std::unexpected<Error> no_conflict(std::string_view collection) {
 }
 
 // The same writes as sets of the sums: what a counter must not be.
-bson::Document sums(const bson::Document& document, const std::vector<Increment>& increments) {
+bson::Document sums(bson::View document, const std::vector<Increment>& increments) {
   bson::Document set;
   for (const Increment& increment : increments) {
     Counter counter;
-    if (const auto value = document.view().find(increment.field)) counter.base = *number_of(*value);
+    if (const auto value = document.find(increment.field)) counter.base = *number_of(*value);
     add(counter, Dot{{}, 1}, increment.delta);
     set = bson::merge_fields(set, element_of(increment.field, value_of(counter)));
   }
@@ -34,7 +34,7 @@ Result<> Replica::Impl::increment_document(const db::Record& record, std::string
   op.kind = OpKind::kIncrement;
   op.collection = collection;
   op.key = key;
-  op.target = record.revision.stamp;
+  op.target = record.revision.stamp();
   if (config.plant == Plant::kIncrementAsSet) {
     op.kind = OpKind::kUpdate;
     op.document = sums(record.document, increments);
@@ -70,7 +70,7 @@ Result<> Replica::update_and_increment(std::string_view collection, BytesView ke
   const std::size_t bytes = record->document.bytes().size() + named.bytes().size() + 8 * deltas.count();
   if (bytes > bson::kDocumentBytesMax)
     return fail(Code::kTooLarge, "the updated document may exceed {} bytes", bson::kDocumentBytesMax);
-  DISTRI_TRY(auto increments, plan_increments({&record->revision, &record->document}, deltas, impl.self));
+  DISTRI_TRY(auto increments, plan_increments(ref(*record), deltas, impl.self));
   if (updates) {
     DISTRI_TRY_VOID(update(collection, key, set, unset, now_ms));
     record = impl.store.find(collection, key);

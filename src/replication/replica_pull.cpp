@@ -212,8 +212,8 @@ Result<> Replica::Impl::on_state(const NodeId& from, BytesView payload) {
   for (const CollectionChunk& collection : chunk.collections) {
     bool covered = known(collection.stamps.created.dot) && known(collection.stamps.dropped.dot);
     for (const auto& [key, state] : collection.states) {
-      covered = covered && known(state.revision.dot);
-      for (const auto& field : state.revision.fields) covered = covered && is_covered(field, chunk.vector);
+      covered = covered && known(state.revision.dot());
+      for (const auto& field : state.revision.fields()) covered = covered && is_covered(field, chunk.vector);
     }
     for (const Conflict& conflict : collection.conflicts)
       covered = covered && known(conflict.name.loser) && known(conflict.loser.winner);

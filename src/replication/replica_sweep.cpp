@@ -142,7 +142,7 @@ Stamp Replica::Impl::newest_inserted(std::string_view collection) const {
   const db::Collection* documents = store.database().find(collection);
   if (documents == nullptr || documents->insertion_order() == nullptr || documents->size() == 0) return {};
   const std::string_view key = db::InsertionOrder::id_key_of(*documents->insertion_order()->places().rbegin());
-  return documents->find(key)->revision.stamp;
+  return documents->find(key)->revision.stamp();
 }
 
 }  // namespace distri::replication

@@ -136,13 +136,13 @@ Result<> Replica::Impl::update_document(const db::Record& record, std::string_vi
   op.key = key;
   op.document = without_id(set);
   op.unset = unset;
-  op.target = record.revision.stamp;
+  op.target = record.revision.stamp();
   DISTRI_TRY_VOID(check_update_fields(op.document, op.unset));
   if (op.document.view().empty() && op.unset.empty()) return {};
   DISTRI_TRY(op.stamp, next_stamp(newest_stamp(record.revision), now_ms));
   // An upper bound of the size settles nearly every case without building the document twice.
   if (record.document.bytes().size() + op.document.bytes().size() > bson::kDocumentBytesMax) {
-    const auto next = replication::apply({&record.revision, &record.document}, op, Dot{self, next_counter});
+    const auto next = replication::apply(ref(record), op, Dot{self, next_counter});
     if (!next || next->document->bytes().size() > bson::kDocumentBytesMax) {
       return fail(Code::kTooLarge, "the updated document would exceed {} bytes", bson::kDocumentBytesMax);
     }

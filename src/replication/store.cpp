@@ -7,7 +7,7 @@
 
 namespace distri::replication {
 
-Hash256 member_hash(std::string_view collection, const bson::Document& document, const db::Revision& revision) {
+Hash256 member_hash(std::string_view collection, bson::View document, const db::Revision& revision) {
   Bytes bytes;
   bytes.reserve(collection.size() + document.bytes().size() + 64);
   wire::Writer out(bytes);
@@ -19,8 +19,8 @@ Hash256 member_hash(std::string_view collection, const bson::Document& document,
   };
   out.bytes8(collection);
   out.bytes32(document.bytes());
-  put(revision.stamp, revision.dot);
-  for (const db::FieldRevision& field : revision.fields) {
+  put(revision.stamp(), revision.dot());
+  for (const db::FieldRevision& field : revision.fields()) {
     out.bytes32(field.name);
     put(field.stamp, field.dot);
     out.u32(field.ordinal);
@@ -176,16 +176,16 @@ void Store::apply_to_document(Shelf& target, Op op, const Dot& dot, const Seen& 
 std::optional<State> Store::apply_to(const Shelf& target, const db::Record* record, Op op, const Dot& dot,
                                      const Seen& seen, Losers& losers) const {
   if (record != nullptr) {
-    if (plant_ == Plant::kUpdateAnyGeneration && op.kind == OpKind::kUpdate) op.target = record->revision.stamp;
+    if (plant_ == Plant::kUpdateAnyGeneration && op.kind == OpKind::kUpdate) op.target = record->revision.stamp();
     if ((op.kind == OpKind::kInsert || op.kind == OpKind::kDelete) && op.stamp <= target.stamps.dropped.stamp) {
-      lose({&record->revision, &record->document}, op, dot, record->revision.dot, losers);
+      lose(ref(*record), op, dot, record->revision.dot(), losers);
       return std::nullopt;
     }
-    return replication::apply({&record->revision, &record->document}, std::move(op), dot, seen, losers);
+    return replication::apply(ref(*record), std::move(op), dot, seen, losers);
   }
   if (const auto dead = target.tombstones.find(op.key); dead != target.tombstones.end()) {
     const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
-    return replication::apply({&revision, nullptr}, std::move(op), dot, seen, losers);
+    return replication::apply({&revision, std::nullopt}, std::move(op), dot, seen, losers);
   }
   // Below the drop, or inside a generation that is no longer here: the drop, or a delete whose tombstone is gone.
   if (op.stamp <= target.stamps.dropped.stamp || op.kind == OpKind::kUpdate || op.kind == OpKind::kIncrement) {
@@ -205,7 +205,7 @@ void Store::put(Shelf& target, std::string_view collection, std::string_view key
     database_.put(collection, key, db::Record{std::move(*state.document), std::move(state.revision)}, old);
     return;
   }
-  target.tombstones.insert_or_assign(std::string(key), Tombstone{state.revision.stamp, state.revision.dot});
+  target.tombstones.insert_or_assign(std::string(key), Tombstone{state.revision.stamp(), state.revision.dot()});
   if (old != nullptr) {
     database_.erase_document(collection, key);
     settle_existence(target, collection);
@@ -239,7 +239,7 @@ void Store::bury_dead(Shelf& target, std::string_view from, const Bytes* to, con
   std::vector<std::string> dead;
   const auto& records = documents->records();
   for (auto at = records.upper_bound(from); at != records.end() && inside(at->first); ++at) {
-    if (at->second.revision.stamp <= dropped) dead.emplace_back(at->first);
+    if (at->second.revision.stamp() <= dropped) dead.emplace_back(at->first);
   }
   const Dot winner = target.stamps.dropped.dot;
   if (dead.size() < documents->size()) {
@@ -299,14 +299,14 @@ std::optional<std::string> Store::check_collection(const std::string& name, cons
   Digest digest;
   if (documents != nullptr) {
     for (const auto& [key, record] : documents->records()) {
-      if (auto valid = check_state({record.revision, record.document}); !valid)
+      if (auto valid = check_state({record.revision, bson::Document(record.document.view())}); !valid)
         return fmt::format("'{}': {}", name, valid.error().message);
       if (bson::order_key(record.document.view().begin()->value) != key)
         return fmt::format("'{}': a key is not that of its _id", name);
-      if (record.revision.stamp <= target.stamps.dropped.stamp)
+      if (record.revision.stamp() <= target.stamps.dropped.stamp)
         return fmt::format("'{}': a document is older than the drop", name);
-      bool known = covered(record.revision.dot);
-      for (const db::FieldRevision& field : record.revision.fields) known = known && is_covered(field, vector);
+      bool known = covered(record.revision.dot());
+      for (const db::FieldRevision& field : record.revision.fields()) known = known && is_covered(field, vector);
       if (!known) return fmt::format("'{}': a document's dot is not covered by the vector", name);
       digest.add(member_hash(name, record.document, record.revision));
     }

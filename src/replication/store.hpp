@@ -195,6 +195,6 @@ class Store {
 };
 
 // What stands for a live document in its collection's digest: its bytes and all of its revisions.
-Hash256 member_hash(std::string_view collection, const bson::Document& document, const db::Revision& revision);
+Hash256 member_hash(std::string_view collection, bson::View document, const db::Revision& revision);
 
 }  // namespace distri::replication

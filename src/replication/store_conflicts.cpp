@@ -70,12 +70,11 @@ void Store::merge_conflicts(const Shelf& target, CollectionChunk& chunk, const V
 }
 
 std::optional<Loser> Store::shown_in(const Shelf& target, const Bytes& key, const Loser& loser) const {
-  if (const db::Record* record = find(target.name, key))
-    return replication::shown_in({&record->revision, &record->document}, loser);
+  if (const db::Record* record = find(target.name, key)) return replication::shown_in(ref(*record), loser);
   const auto dead = target.tombstones.find(key);
   if (dead == target.tombstones.end()) return std::nullopt;
   const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
-  return replication::shown_in({&revision, nullptr}, loser);
+  return replication::shown_in({&revision, std::nullopt}, loser);
 }
 
 void Store::take_conflict_changes(JournalChanges& changes) {

@@ -41,10 +41,10 @@ void Store::take_changes(JournalChanges& changes) {
     const db::Record* live = documents == nullptr ? nullptr : documents->find(key);
     if (live != nullptr) {
       body.reserve(live->document.bytes().size() + 160);
-      encode_state(out, key, {&live->revision, &live->document});
+      encode_state(out, key, ref(*live));
     } else if (const auto dead = target->tombstones.find(key); dead != target->tombstones.end()) {
       const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
-      encode_state(out, key, {&revision, nullptr});
+      encode_state(out, key, {&revision, std::nullopt});
     } else {
       changes.emplace_back(record, std::nullopt);
       continue;

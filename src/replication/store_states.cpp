@@ -49,11 +49,11 @@ Store::Scan Store::scan(const StateCursor& after, std::size_t bytes_max) const {
       progress = true;
       if (!state_next) continue;
       if (live) {
-        encode_state(out, next_key, {&record->second.revision, &record->second.document});
+        encode_state(out, next_key, ref(record->second));
         ++record;
       } else {
         const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
-        encode_state(out, next_key, {&revision, nullptr});
+        encode_state(out, next_key, {&revision, std::nullopt});
         ++dead;
       }
     }
@@ -70,12 +70,12 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
   if (absence == Absence::kDeleted) merge_conflicts(target, chunk, mine, theirs);
   if (absence == Absence::kDeleted && plant_ != Plant::kIgnoreCoveredDots)
     forget_absent(
-        target, chunk, [&](const db::Revision& revision) { return theirs.covers(revision.dot); }, Seen(theirs));
+        target, chunk, [&](const db::Revision& revision) { return theirs.covers(revision.dot()); }, Seen(theirs));
   if (absence == Absence::kDoubtful)
     forget_absent(
         target, chunk,
         [&](const db::Revision& revision) {
-          return revision.stamp <= std::max(chunk.stamps.purged, chunk.stamps.dropped.stamp);
+          return revision.stamp() <= std::max(chunk.stamps.purged, chunk.stamps.dropped.stamp);
         },
         Seen(theirs));
   // In doubt the stamps are the same but for `purged`, by which the other side judges what we lack.
@@ -97,12 +97,14 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
   for (auto& [key, state] : chunk.states) {
     Losers losers;
     const db::Record* record = find(chunk.name, key);
-    const bool differ = absence == Absence::kDeleted && record != nullptr && record->revision.dot != state.revision.dot;
+    const bool differ =
+        absence == Absence::kDeleted && record != nullptr && record->revision.dot() != state.revision.dot();
     // Who has seen the newer of two generations and holds the older one has deleted the newer, and has dropped its
     // tombstone since.
-    const bool ended = differ && state.revision.stamp < record->revision.stamp && theirs.covers(record->revision.dot);
-    if (state.revision.stamp <= target.stamps.dropped.stamp) {
-      losers.lost_state(ref(state), target.stamps.dropped.dot, nullptr, Seen(mine));
+    const bool ended =
+        differ && state.revision.stamp() < record->revision.stamp() && theirs.covers(record->revision.dot());
+    if (state.revision.stamp() <= target.stamps.dropped.stamp) {
+      losers.lost_state(ref(state), target.stamps.dropped.dot, std::nullopt, Seen(mine));
       if (!losers.empty()) keep_losers(chunk.name, key, losers);
       // As if it were absent.
       if (ended) {
@@ -113,31 +115,30 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
     }
     std::optional<State> next;
     if (ended) {
-      losers.lost_state({&record->revision, &record->document}, Dot{}, nullptr, Seen(theirs));
+      losers.lost_state(ref(*record), Dot{}, std::nullopt, Seen(theirs));
       next = std::move(state);
-    } else if (differ && state.revision.stamp > record->revision.stamp && mine.covers(state.revision.dot)) {
-      losers.lost_state(ref(state), Dot{}, nullptr, Seen(mine));
+    } else if (differ && state.revision.stamp() > record->revision.stamp() && mine.covers(state.revision.dot())) {
+      losers.lost_state(ref(state), Dot{}, std::nullopt, Seen(mine));
     } else if (record != nullptr) {
       next = absence == Absence::kDoubtful ? settle_damage(*record, state) : std::nullopt;
       if (!next) {
-        next = replication::merge({&record->revision, &record->document}, std::move(state), Seen(mine), Seen(theirs),
-                                  losers);
+        next = replication::merge(ref(*record), std::move(state), Seen(mine), Seen(theirs), losers);
       }
     } else {
       const auto dead = target.tombstones.find(key);
       const bool buried = dead != target.tombstones.end();
       // Seen and gone: it was deleted here, and its tombstone has been removed since. (An older one may be there
       // again.)
-      const bool newer = !buried || state.revision.stamp > dead->second.stamp;
+      const bool newer = !buried || state.revision.stamp() > dead->second.stamp;
       const bool gone = absence == Absence::kDoubtful
-                            ? !buried && state.revision.stamp <= std::max(ours.purged, ours.dropped.stamp)
-                            : newer && mine.covers(state.revision.dot) && plant_ != Plant::kIgnoreCoveredDots;
+                            ? !buried && state.revision.stamp() <= std::max(ours.purged, ours.dropped.stamp)
+                            : newer && mine.covers(state.revision.dot()) && plant_ != Plant::kIgnoreCoveredDots;
       if (gone) {
         // Of what is gone, updates that were not seen here remain as conflicts.
-        losers.lost_state(ref(state), Dot{}, nullptr, Seen(mine));
+        losers.lost_state(ref(state), Dot{}, std::nullopt, Seen(mine));
       } else if (buried) {
         const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
-        next = replication::merge({&revision, nullptr}, std::move(state), Seen(mine), Seen(theirs), losers);
+        next = replication::merge({&revision, std::nullopt}, std::move(state), Seen(mine), Seen(theirs), losers);
       } else {
         next = std::move(state);
       }
@@ -165,7 +166,7 @@ void Store::forget_absent(Shelf& target, const CollectionChunk& chunk,
   const Dot& drop = chunk.stamps.dropped.dot;
   for (const std::string& key : absent) {
     const db::Record* record = documents->find(key);
-    forget(target, key, *record, record->revision.stamp <= chunk.stamps.dropped.stamp ? drop : Dot{}, seen);
+    forget(target, key, *record, record->revision.stamp() <= chunk.stamps.dropped.stamp ? drop : Dot{}, seen);
   }
   if (!absent.empty()) settle_existence(target, chunk.name);
 }
@@ -182,7 +183,7 @@ void Store::forget(Shelf& target, const std::string& key, const db::Record& reco
 void Store::keep_what_ends(const Shelf& target, const std::string& key, const db::Record& record, const Dot& winner,
                            const Seen& seen) {
   Losers losers;
-  losers.lost_state({&record.revision, &record.document}, winner, nullptr, seen);
+  losers.lost_state(ref(record), winner, std::nullopt, seen);
   if (!losers.empty()) keep_losers(target.name, key, losers);
   touch(target, key);
 }
@@ -241,11 +242,11 @@ void Store::encode_range(wire::Writer& out, std::string_view collection, std::st
   const auto inside = [&](const auto& at, const auto& all) { return at != all.end() && (to_end || at->first <= to); };
   while (inside(record, records) || inside(dead, tombstones)) {
     if (!inside(dead, tombstones) || (inside(record, records) && record->first < dead->first)) {
-      encode_state(out, record->first, {&record->second.revision, &record->second.document});
+      encode_state(out, record->first, ref(record->second));
       ++record;
     } else {
       const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
-      encode_state(out, dead->first, {&revision, nullptr});
+      encode_state(out, dead->first, {&revision, std::nullopt});
       ++dead;
     }
   }

@@ -17,14 +17,14 @@ void check_resurrection(World& world, std::size_t i) {
   const Replica& replica = *world.machine(i).replica;
   for (const auto& [name, documents] : replica.database().collections()) {
     for (const auto& [key, record] : documents.records()) {
-      const History::Write* generation = world.history().find(record.revision.dot);
+      const History::Write* generation = world.history().find(record.revision.dot());
       if (generation == nullptr) {
         return world.fail(fmt::format("{}: a document of '{}' was written by {}, which nobody made",
-                                      world.machine(i).name, name, to_string(record.revision.dot)));
+                                      world.machine(i).name, name, to_string(record.revision.dot())));
       }
       if (const auto* end = world.history().superseded(*generation, {}, replica.vector())) {
         return world.fail(fmt::format("{}: document {} of '{}' is back that write {} ended", world.machine(i).name,
-                                      to_string(record.revision.dot), name, to_string(end->dot)));
+                                      to_string(record.revision.dot()), name, to_string(end->dot)));
       }
     }
   }
@@ -48,8 +48,8 @@ bool still_shows(const Replica& replica, const History::Write& write) {
   const db::Collection* documents = replica.database().find(write.op.collection);
   const db::Record* record = documents == nullptr ? nullptr : documents->find(write.op.key);
   if (record == nullptr) return false;
-  const auto& fields = record->revision.fields;
-  return record->revision.dot == write.dot ||
+  const auto& fields = record->revision.fields();
+  return record->revision.dot() == write.dot ||
          std::any_of(fields.begin(), fields.end(), [&](const auto& field) { return field.dot == write.dot; });
 }
 

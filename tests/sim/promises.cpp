@@ -59,7 +59,7 @@ class Judge {
 
   std::optional<std::string> shown_document(const History::Write& write) const {
     const db::Record* now = record(write);
-    if (now != nullptr && now->revision.dot == write.dot) return std::nullopt;
+    if (now != nullptr && now->revision.dot() == write.dot) return std::nullopt;
     if (gave_way(write, {})) return std::nullopt;
     // The same definition of an index, written by somebody else, took its place and may have been replaced since.
     if (write.op.collection == db::kIndexCollection && world_.history().has_twin(write)) return std::nullopt;
@@ -102,7 +102,7 @@ class Judge {
 
   static const db::FieldRevision* register_of(const db::Record* record, std::string_view name) {
     if (record == nullptr) return nullptr;
-    for (const db::FieldRevision& field : record->revision.fields) {
+    for (const db::FieldRevision& field : record->revision.fields()) {
       if (field.name == name) return &field;
     }
     return nullptr;

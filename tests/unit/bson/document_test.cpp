@@ -151,3 +151,21 @@ TEST_CASE("generated ids do not fail for times before 1970 or beyond 32 bits of 
   CHECK(to_hex({generator.next(-5).data(), 4}) == "00000000");
   CHECK(to_hex({generator.next(std::int64_t{1} << 60).data(), 4}) == "ffffffff");
 }
+
+TEST_CASE("A stored document holds a copy of just the bytes of a document") {
+  const Document document = Document(from_json(R"({"_id":1,"a":{"b":[1,2]}})").value());
+  StoredDocument stored(document);
+  CHECK(stored.bytes() == document.view().bytes());
+  CHECK(stored == document);
+  CHECK(stored.data() != document.bytes().data());
+  const StoredDocument copy = stored;
+  CHECK(copy == stored);
+  CHECK(copy.data() != stored.data());
+  const char* there = stored.data();
+  StoredDocument moved = std::move(stored);
+  CHECK(moved.data() == there);  // views of it hold
+  moved = copy;
+  CHECK(moved == copy);
+  CHECK(StoredDocument().view().empty());
+  CHECK_FALSE(moved == StoredDocument());
+}

@@ -80,9 +80,9 @@ TEST_CASE("Pure increments of top-level fields are told to replication as increm
       f.replica.database().find("c")->find(bson::order_key(*bson::from_json(R"({"_id":1})")->view().find("_id")));
   REQUIRE(record != nullptr);
   std::size_t counters = 0;
-  for (const auto& field : record->revision.fields) counters += field.counter != nullptr ? 1 : 0;
+  for (const auto& field : record->revision.fields()) counters += field.counter != nullptr ? 1 : 0;
   CHECK(counters == 2);
-  CHECK(record->revision.fields.size() == 3);
+  CHECK(record->revision.fields().size() == 3);
 }
 
 TEST_CASE("An update of many that fails says which documents were updated") {

@@ -8,9 +8,7 @@ using namespace distri::db::test;
 namespace {
 
 db::Record record(std::string_view text, std::uint64_t hlc) {
-  db::Record made{json(text), {}};
-  made.revision.stamp.hlc = hlc;
-  return made;
+  return {json(text), db::Revision(db::Stamp{hlc, {}}, db::Dot{})};
 }
 
 // Documents {_id, n, a} with stamps against the order of their ids.

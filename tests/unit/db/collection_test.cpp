@@ -149,11 +149,11 @@ TEST_CASE("The memory of a collection is what its documents, revisions and index
   const std::size_t longer = collection.memory_bytes();
   CHECK(longer >= 2 * one + 960);
   db::Revision revision;
-  revision.fields.push_back({std::string(100, 'f'), {}, {}});
+  revision.mutable_fields().push_back({std::string(100, 'f'), {}, {}});
   put(2, fmt::format(R"(,"text":"{}")", std::string(1000, 'x')), revision);
   const std::size_t revised = collection.memory_bytes();
   CHECK(revised >= longer + sizeof(db::FieldRevision) + 100);
-  revision.fields[0].counter = std::make_shared<const db::Counter>(db::Counter{{}, {10, db::CounterPart{}}});
+  revision.mutable_fields()[0].counter = std::make_shared<const db::Counter>(db::Counter{{}, {10, db::CounterPart{}}});
   put(2, fmt::format(R"(,"text":"{}")", std::string(1000, 'x')), revision);
   CHECK(collection.memory_bytes() >= revised + 10 * sizeof(db::CounterPart));
   CHECK(database.erase_document("c", put(2, "")));

@@ -91,6 +91,49 @@ TEST_CASE("a later page of a sorted read begins where the index has it") {
   }
 }
 
+TEST_CASE(
+    "A read in the order of an index shows the same when the index goes in its middle, by pages, skip and limit") {
+  const auto source = json(R"({"a":{"$gte":2}})");
+  const auto filter = db::Filter::compile(source);
+  for (const std::string_view sort : {R"({"b":1})", R"({"b":-1})", R"({"b":1,"a":-1})"}) {
+    for (int steps = 1; steps < 40; steps += 3) {
+      CAPTURE(sort);
+      CAPTURE(steps);
+      db::Collection collection = hundred();
+      const std::string index = fmt::format(R"({{"key":{},"name":"sorted"}})", sort);
+      create(collection, index);
+      db::FindQuery query;
+      query.filter = &*filter;
+      query.sort = *db::parse_sort(json(sort));
+      query.page_documents_max = 9;
+      query.skip = 5;
+      query.limit = 30;
+      db::FindQuery whole = query;
+      whole.hint = "$natural";
+      whole.page_documents_max = 100;
+      const auto expected = db::find(collection, whole)->records;
+      REQUIRE(expected.size() == 30);
+      std::vector<const db::Record*> shown;
+      int left = steps;
+      do {
+        db::FindRun run(query);
+        for (bool complete = false; !complete;) {
+          std::uint64_t budget = 3;
+          complete = *run.step(&collection, budget, [&](const db::Record& record) -> Result<> {
+            shown.push_back(&record);
+            return {};
+          });
+          if (--left > 0) continue;
+          if (left == 0) collection.drop_index("sorted");
+          if (left == 0 && steps % 2 == 0) create(collection, index);
+        }
+        query.cursor = run.cursor();
+      } while (!query.cursor.empty());
+      CHECK(shown == expected);
+    }
+  }
+}
+
 TEST_CASE("conditions on an array bound an index one at a time, but for $elemMatch") {
   db::Collection collection;
   for (int i = 0; i < 40; ++i) put(collection, fmt::format(R"({{"_id":{},"a":[{},{}]}})", i, i, i + 50));

@@ -87,3 +87,33 @@ TEST_CASE("records move, and what they moved onto is gone") {
   const Records moved = std::move(to);
   CHECK(value_of(*moved.record("a")) == 1);
 }
+
+TEST_CASE("A key may be as long as a key can be") {
+  Records records;
+  const std::string longest(0xffff, 'k');
+  records.insert(longest, record_of(1));
+  records.insert("", record_of(2));
+  CHECK(value_of(*records.record(longest)) == 1);
+  CHECK(records.begin()->first.empty());
+  CHECK((++records.begin())->first == longest);
+  CHECK(records.record(longest.substr(1)) == nullptr);
+}
+
+TEST_CASE("A revision is copied with its fields, and is the same with none as with an empty list") {
+  const ActorId actor{{1}};
+  Revision plain({5, actor}, {actor, 2});
+  CHECK(plain.stamp() == Stamp{5, actor});
+  CHECK(plain.dot() == Dot{actor, 2});
+  CHECK(plain.fields().empty());
+  Revision changed = plain;
+  CHECK(changed.mutable_fields().empty());
+  CHECK(changed == plain);
+  changed.mutable_fields().push_back({"a", {6, actor}, {actor, 3}});
+  CHECK_FALSE(changed == plain);
+  const Revision copy = changed;
+  changed.mutable_fields().front().unset = true;
+  CHECK_FALSE(copy.fields().front().unset);
+  plain = copy;
+  CHECK(plain == copy);
+  CHECK_FALSE(plain == Revision({5, actor}, {actor, 4}, copy.fields()));
+}

@@ -124,6 +124,24 @@ TEST_CASE("a batch that breaks a rule is refused with the rule's name") {
   refused([](Batch& b) { b.ops[6].loser.counter = 0; }, "conflict");
 }
 
+TEST_CASE("a state whose stamp and dot are of two actors is refused") {
+  const bson::Document document = doc(3, {{"a", 1}});
+  Bytes encoded;
+  wire::Writer out(encoded);
+  const State state{db::Revision({10, actor_id(7)}, {actor_id(7), 5}), document};
+  encode_state(out, key_of(document), ref(state));
+  wire::Reader whole(encoded);
+  REQUIRE(decode_state(whole).has_value());
+  const std::size_t actor_at = encoded.find(actor_id(7).view());
+  REQUIRE(actor_at != Bytes::npos);
+  encoded.replace(actor_at, ActorId::kSize, actor_id(8).view());
+  wire::Reader forged(encoded);
+  const auto refused = decode_state(forged);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code == Code::kProtocolError);
+  CHECK(refused.error().message == "state: its stamp and its dot are of two actors");
+}
+
 TEST_CASE("a version vector keeps the highest counter of each actor and knows what it covers") {
   VersionVector a;
   a.advance(actor_id(2), 5);

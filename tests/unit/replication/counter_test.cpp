@@ -38,7 +38,7 @@ Op increment_op(std::uint64_t hlc, const ActorId& actor, const State& state, bso
   Op op;
   op.kind = OpKind::kIncrement;
   op.stamp = {hlc, actor};
-  op.target = state.revision.stamp;
+  op.target = state.revision.stamp();
   op.increments = *plan_increments(ref(state), deltas, actor);
   return op;
 }
@@ -190,7 +190,7 @@ TEST_CASE("an increment begins on an insert, an update, a missing field and an u
   update.unset = {};
   x = *apply(ref(x), update, {two, 2});
   CHECK(x.document->view().find("a")->as_int32() == 100);
-  CHECK(x.revision.fields[0].counter == nullptr);
+  CHECK(x.revision.fields()[0].counter == nullptr);
   Losers losers;
   const auto late = apply(ref(x), increment_op(6, one, y, fields_only({{"a", 7}})), {one, 4}, Seen(), losers);
   CHECK_FALSE(late.has_value());
@@ -211,9 +211,9 @@ TEST_CASE("a state with a counter is refused when value, base and parts do not f
   REQUIRE(check_state(state).has_value());
   const auto broken = [&](auto change) {
     State bad = state;
-    Counter changed = *bad.revision.fields[0].counter;
+    Counter changed = *bad.revision.fields()[0].counter;
     change(bad, changed);
-    bad.revision.fields[0].counter = std::make_shared<const Counter>(changed);
+    bad.revision.mutable_fields()[0].counter = std::make_shared<const Counter>(changed);
     return !check_state(bad).has_value();
   };
   CHECK_FALSE(broken([](State&, Counter&) {}));
@@ -221,9 +221,9 @@ TEST_CASE("a state with a counter is refused when value, base and parts do not f
   CHECK(broken([](State&, Counter& c) { c.base.integer = 9; }));
   CHECK(broken([](State&, Counter& c) { c.parts.clear(); }));
   CHECK(broken([](State&, Counter& c) { c.parts.push_back(c.parts[0]); }));
-  CHECK(broken([](State& s, Counter&) { s.revision.fields[0].unset = true; }));
-  CHECK(broken([](State& s, Counter&) { s.revision.fields[0].dot.counter = 2; }));
-  CHECK(broken([](State& s, Counter&) { s.revision.fields[0].stamp.hlc = 4; }));
+  CHECK(broken([](State& s, Counter&) { s.revision.mutable_fields()[0].unset = true; }));
+  CHECK(broken([](State& s, Counter&) { s.revision.mutable_fields()[0].dot.counter = 2; }));
+  CHECK(broken([](State& s, Counter&) { s.revision.mutable_fields()[0].stamp.hlc = 4; }));
 }
 
 TEST_CASE("increments of concurrent writers all count, on every node") {

@@ -110,7 +110,7 @@ Op random_op(Random& random, const Writer& writer, const ActorId& actor, int val
     auto increments = plan_increments(ref(writer.state), deltas, actor);
     if (increments && !increments->empty()) {
       op.kind = OpKind::kIncrement;
-      op.target = writer.state.revision.stamp;
+      op.target = writer.state.revision.stamp();
       op.increments = std::move(*increments);
       return op;
     }
@@ -123,7 +123,7 @@ Op random_op(Random& random, const Writer& writer, const ActorId& actor, int val
     op.document = doc(1);
   } else {
     op.kind = OpKind::kUpdate;
-    op.target = writer.state.revision.stamp;
+    op.target = writer.state.revision.stamp();
     op.document = random_fields(random, value, false);
     for (const char* name : {"a", "c", "f"}) {
       if (!op.document.view().find(name) && random.below(3) == 0) op.unset.emplace_back(name);
@@ -203,7 +203,7 @@ Expected brute_force(const History& history) {
 
 sim::NaiveModel::Counters counters_of(const State& state) {
   sim::NaiveModel::Counters result;
-  for (const auto& field : state.revision.fields) {
+  for (const auto& field : state.revision.fields()) {
     if (!field.counter) continue;
     for (const CounterPart& part : field.counter->parts)
       result[field.name][part.actor] = {part.first, part.counter, part.sum.integer, part.sum.real};
@@ -310,15 +310,17 @@ TEST_CASE("a state from outside is refused when its parts do not fit together") 
     change(state);
     return !check_state(state).has_value();
   };
-  CHECK(broken([](State& s) { s.revision.dot.counter = 0; }));
-  CHECK(broken([](State& s) { s.revision.fields[0].stamp.hlc = 5; }));
-  CHECK(broken([](State& s) { s.revision.fields[0].name = "_id"; }));
-  CHECK(broken([](State& s) { s.revision.fields[0].name = "x"; }));
-  CHECK(broken([](State& s) { s.revision.fields[0].unset = true; }));
-  CHECK(broken([](State& s) { s.revision.fields[0].ordinal = 0; }));
-  CHECK(broken([](State& s) { s.revision.fields[0].ordinal = 1; }));
-  CHECK(broken([](State& s) { s.revision.fields[0].ordinal = 9; }));
-  CHECK(broken([](State& s) { s.revision.fields.push_back(s.revision.fields[0]); }));
+  CHECK(broken([](State& s) {
+    s.revision = db::Revision(s.revision.stamp(), {s.revision.dot().actor, 0}, s.revision.fields());
+  }));
+  CHECK(broken([](State& s) { s.revision.mutable_fields()[0].stamp.hlc = 5; }));
+  CHECK(broken([](State& s) { s.revision.mutable_fields()[0].name = "_id"; }));
+  CHECK(broken([](State& s) { s.revision.mutable_fields()[0].name = "x"; }));
+  CHECK(broken([](State& s) { s.revision.mutable_fields()[0].unset = true; }));
+  CHECK(broken([](State& s) { s.revision.mutable_fields()[0].ordinal = 0; }));
+  CHECK(broken([](State& s) { s.revision.mutable_fields()[0].ordinal = 1; }));
+  CHECK(broken([](State& s) { s.revision.mutable_fields()[0].ordinal = 9; }));
+  CHECK(broken([](State& s) { s.revision.mutable_fields().push_back(s.revision.fields()[0]); }));
   CHECK(broken([](State& s) { s.document = fields_only({{"a", 1}, {"b", 2}}); }));
   CHECK(broken([](State& s) { s.document = doc(1, {{"a", 1}, {"b", 2}, {"a", 3}}); }));
   CHECK(broken([](State& s) { s.document.reset(); }));

@@ -246,7 +246,7 @@ TEST_CASE("a clock far ahead is reported and not followed, and later writes stil
   CHECK(field(mesh[0], "c", 1, "a") == 2);
   CHECK(field(mesh[0], "c", 2, "a") == 2);
   // The general clock of the second node stayed where it belongs.
-  CHECK(HybridClock::to_ms(find(mesh[1], "c", 3)->revision.stamp.hlc) <= mesh.now + 1);
+  CHECK(HybridClock::to_ms(find(mesh[1], "c", 3)->revision.stamp().hlc) <= mesh.now + 1);
   mesh.check_equal();
 }
 

@@ -47,7 +47,7 @@ struct Node {
   void forget_tombstones() {
     store.purge_tombstones([](const Store::Tombstone&) { return true; }, 100);
   }
-  bool holds(const Dot& dot) const { return find() != nullptr && find()->revision.dot == dot; }
+  bool holds(const Dot& dot) const { return find() != nullptr && find()->revision.dot() == dot; }
   const db::Record* find() const { return store.find("c", kKey); }
   bool has_conflict(const Dot& loser) const { return store.conflicts().find({"c", kKey, loser}) != nullptr; }
 

@@ -32,7 +32,8 @@ inline bson::Document replicated(bson::View document, const db::UpdateResult& re
                            ? replica.replace("c", result.document, 2)
                            : replica.update_and_increment("c", key, result.set, result.unset, result.deltas, 2);
   DISTRI_CHECK(written.has_value() || written.error().code == Code::kTooLarge);
-  return written ? replica.database().find("c")->find(key)->document : result.document;
+  if (!written) return result.document;
+  return bson::Document(replica.database().find("c")->find(key)->document.view());
 }
 
 // Fails the process when an invariant of db/update.hpp does not hold. nullopt: the update was refused.
