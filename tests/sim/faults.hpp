@@ -45,6 +45,7 @@ enum class Fault {
   kMixedDurability,  // every node has a mode of its own: memory, batched or sync
   kPowerCut,         // all nodes crash at once
   kLeases,           // no fault: documents that expire
+  kCapped,           // no fault: capped collections
 };
 
 struct FaultName {
@@ -54,7 +55,7 @@ struct FaultName {
   bool apart = false;  // drawn by whoever needs it (add())
 };
 inline constexpr double kLaterChance = 0.2;
-inline constexpr std::array<FaultName, 30> kFaultNames{{
+inline constexpr std::array<FaultName, 31> kFaultNames{{
     {Fault::kDrop, "drop"},
     {Fault::kBreak, "break"},
     {Fault::kDuplicate, "duplicate"},
@@ -85,6 +86,7 @@ inline constexpr std::array<FaultName, 30> kFaultNames{{
     {Fault::kMixedDurability, "mixed-durability", kLaterChance},
     {Fault::kPowerCut, "power-cut", kLaterChance},
     {Fault::kLeases, "leases", 0, true},
+    {Fault::kCapped, "capped", 0, true},
 }};
 
 class FaultSet {

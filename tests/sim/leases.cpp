@@ -71,7 +71,7 @@ void World::expire(std::size_t i) {
     for (const auto& [key, record] : replica.database().find(kLeases)->records())
       before.emplace_back(key, record.document);
   }
-  replica.sweep(kSweepSlice, wall(machines_[i]));
+  sweep(i);
   const db::Collection* after = replica.database().find(kLeases);
   for (const auto& [key, document] : before) {
     if (after == nullptr || after->find(key) == nullptr) judge_expired(i, *lease_index(replica), document);

@@ -25,10 +25,13 @@ bool needs_disk(Fault fault) {
 // "after": seeds that are known, such as 3222, draw nothing from it.
 constexpr std::uint64_t kLaterStream = 0x6166746572;
 constexpr std::uint64_t kLeasesStream = 0x6c6561736573;  // "leases"
-constexpr double kLeasesChance = 0.25;
+constexpr std::uint64_t kCappedStream = 0x636170706564;  // "capped"
+constexpr double kApartChance = 0.25;
 
-FaultSet with_leases(FaultSet faults, Random& random, bool forced) {
-  if (!forced && random.chance(kLeasesChance)) faults.add(Fault::kLeases);
+// Each from its own stream.
+FaultSet with_apart(FaultSet faults, Random& leases, Random& capped, bool forced) {
+  if (!forced && leases.chance(kApartChance)) faults.add(Fault::kLeases);
+  if (!forced && capped.chance(kApartChance)) faults.add(Fault::kCapped);
   return faults;
 }
 
@@ -71,11 +74,13 @@ Swarm::Swarm(const SwarmOptions& options, EventLog& log)
       random_(options.seed),
       later_(options.seed ^ kLaterStream),
       leases_(options.seed ^ kLeasesStream),
-      faults_(with_leases(FaultSet(random_, later_, options.faults), leases_, !options.faults.empty())),
+      capped_(options.seed ^ kCappedStream),
+      faults_(with_apart(FaultSet(random_, later_, options.faults), leases_, capped_, !options.faults.empty())),
       world_(draw(options, faults_, random_, later_), faults_, random_, log),
       clients_(4) {
   turns_left_ = options.ops / 2;
   turn_gap_ms_ = static_cast<Millis>(1 + random_.below(50));
+  log_documents_ = 2 + static_cast<std::int64_t>(capped_.below(9));
   for (std::size_t i = 0; i < world_.size(); ++i) {
     if (faults_.has(Fault::kClockSkew))
       world_.machine(i).clock_offset_ms = static_cast<Millis>(random_.below(40'000)) - 20'000;
@@ -119,6 +124,7 @@ std::optional<std::string> Swarm::run() {
   if (!world_.failure()) last_writes();
   if (!world_.failure()) agree();
   if (!world_.failure()) check_leases();
+  if (!world_.failure()) check_capped();
   if (!world_.failure()) check_end(world_);
   if (!world_.failure()) check_copies_noticed(world_);
   for (WatchClient& watcher : watchers_) {

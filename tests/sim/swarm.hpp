@@ -25,6 +25,8 @@ class Swarm {
  public:
   static constexpr Millis kLivenessMs = 120'000;
   static constexpr std::size_t kClonesMax = 2;
+  // Nothing in it is restored or deleted by a client.
+  static constexpr std::string_view kCappedLog = "log";
 
   Swarm(const SwarmOptions& options, EventLog& log);
 
@@ -70,6 +72,19 @@ class Swarm {
   void lease_turn(std::size_t i);
   void check_leases();
 
+  // ---- capped.cpp
+  void capped_turn(std::size_t i);
+  void write_cap(std::size_t i, std::string_view collection);
+  Result<> write_log(std::size_t i, replication::Replica& replica, Millis now);
+  Result<> write_ring(std::size_t i, replication::Replica& replica, Millis now);
+  Result<> put_capped(std::size_t i, replication::Replica& replica, Millis now, std::string_view collection,
+                      bson::Document document, std::int64_t serial, bool upsert);
+  void await_capped(std::size_t i, const Dot& dot, std::int64_t serial);
+  void check_capped();
+  void check_log(std::size_t i);
+  void check_log_order();
+  void check_reading(std::size_t i, std::string_view collection);
+
   // ---- disasters.cpp
   void disaster();
   void cut(const std::vector<int>& sides, Millis duration);
@@ -100,6 +115,7 @@ class Swarm {
   Random random_;
   Random later_;   // of what this simulator could not do from the start: other draws stay what they were
   Random leases_;  // draws of documents that expire; only where there are any
+  Random capped_;  // of capped collections; only where there are any
   FaultSet faults_;
   World world_;
   std::vector<Client> clients_;
@@ -114,6 +130,7 @@ class Swarm {
   std::vector<Dot> lost_;  // what sessions were told is lost
   std::size_t turns_left_ = 0;
   Millis turn_gap_ms_ = 1;
+  std::int64_t log_documents_ = 1;  // the cap of kCappedLog
   std::int64_t next_serial_ = 1;
   std::size_t replaced_ = 0;
   bool removed_ = false;

@@ -55,6 +55,7 @@ void Swarm::client_turn() {
     client_write(client.home, client);
     if (random_.below(12) == 0 && running(client.home)) settle_conflict(client.home);
     if (faults_.has(Fault::kLeases) && running(client.home)) lease_turn(client.home);
+    if (faults_.has(Fault::kCapped) && running(client.home)) capped_turn(client.home);
   }
   world_.schedule(1 + static_cast<Millis>(random_.below(2 * static_cast<std::uint64_t>(turn_gap_ms_))),
                   [this] { client_turn(); });
@@ -204,7 +205,7 @@ void Swarm::settle_conflict(std::size_t i) {
   const auto conflicts = world_.machine(i).replica->conflicts().list({});
   if (conflicts.empty()) return;
   const replication::ConflictName name = conflicts[random_.below(conflicts.size())]->name;
-  const bool restore = random_.chance(0.5);
+  const bool restore = random_.chance(0.5) && name.collection != kCappedLog;
   world_.turn(i, {[&](Replica& replica, Millis now) {
                 return restore ? replica.restore_conflict(name.collection, name.key, name.loser, now)
                                : replica.dismiss_conflict(name.collection, name.key, name.loser, now);

@@ -95,6 +95,13 @@ struct Machine {
   int ticks_over_budget = 0;    // one after the other, with more tombstones than the budget allows
 };
 
+// A document of a capped collection.
+struct Inserted {
+  db::Stamp stamp;
+  Bytes key;
+  std::size_t bytes = 0;
+};
+
 class World {
  public:
   static constexpr Millis kEpochMs = 1'700'000'000'000;  // where the simulated wall clocks start
@@ -147,6 +154,11 @@ class World {
   // Someone waits until the newest write of that machine has so many holders. Call inside of a Write, after the write.
   std::shared_ptr<Outcome> await(std::size_t i, const Dot& dot, std::uint32_t holders, Millis timeout_ms,
                                  std::int64_t serial = -1);
+
+  // ---- Capped collections (capped.cpp). The documents, oldest first.
+  std::vector<Inserted> inserted_in(std::size_t i, std::string_view collection) const;
+  // The machine had these to choose from, and keeps what it holds now.
+  void judge_trimmed(std::size_t i, std::string_view collection, const std::vector<Inserted>& before);
 
   // ---- Links (world_links.cpp).
   Network& network() { return network_; }
@@ -207,6 +219,7 @@ class World {
   void watch_clock(Machine& machine);
   void judge_expired(std::size_t i, const db::Index& index, bson::View document);
   void judge_refusal(std::size_t i, const Error& refusal);
+  void sweep(std::size_t i);  // capped.cpp
   void record(std::size_t i);
   void settle_awaited(std::size_t i);
   void promise(std::size_t i, const Machine::Awaited& awaited);
