@@ -20,4 +20,12 @@ if(TARGET distri-bench)
   distri_program(bench_workload_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/programs/workload_test.cpp
                  LINK distri_doctest_main doctest::doctest distri_bench_parts)
   add_test(NAME programs.bench_workload COMMAND bench_workload_test)
+
+  if(TARGET distri-example)
+    distri_program(killed_teller_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/killed_teller_test.cpp
+                   LINK distri_doctest_main doctest::doctest distri_bench_parts)
+    add_dependencies(killed_teller_test distri-example)
+    add_test(NAME integration.killed_teller COMMAND killed_teller_test)
+    set_tests_properties(integration.killed_teller PROPERTIES TIMEOUT 600 PROCESSORS 2)
+  endif()
 endif()
