@@ -40,6 +40,9 @@ enum class Plant : std::uint8_t {
   kWatchRepeats,      // it shows again what the reader has seen elsewhere
   kWatchTurnsBack,    // and what lost to that
   kExpireByOwnClock,  // documents expire by the wall clock of the node that removes them
+  kTrimNewest,        // a capped collection over its limits loses its newest documents
+  kTrimInsertsOnly,   // what a merge or a lowered limit leaves over the limits stays
+  kInsertByClock,     // what is inserted into a capped collection stands where the writer's clock puts it
 };
 
 }  // namespace distri::replication

@@ -110,6 +110,7 @@ bool Replica::Impl::remove_expired(std::size_t& budget, std::int64_t now_ms) {
 }
 
 bool Replica::Impl::trim_all(std::size_t& budget, std::int64_t now_ms) {
+  if (config.plant == Plant::kTrimInsertsOnly) return false;
   for (const auto& [collection, options] : store.database().options()) {
     if (options.cap && !trim(collection, budget, now_ms)) return true;
   }
@@ -127,7 +128,9 @@ bool Replica::Impl::trim(std::string_view collection, std::size_t& budget, std::
     done = documents == nullptr || !cap || !exceeds(*documents, *cap);
     if (done || budget == 0) break;
     --budget;
-    const std::string key(db::InsertionOrder::id_key_of(*documents->insertion_order()->places().begin()));
+    const auto& places = documents->insertion_order()->places();
+    const std::string& place = config.plant == Plant::kTrimNewest ? *places.rbegin() : *places.begin();
+    const std::string key(db::InsertionOrder::id_key_of(place));
     done = !remove_document(*documents->find(key), collection, key, now_ms);
     if (done) break;
     ++counters.documents_capped;
@@ -139,6 +142,7 @@ bool Replica::Impl::trim(std::string_view collection, std::size_t& budget, std::
 // What an insert into a capped collection must exceed, so that the order of stamps is that of insertion as its writer
 // knows it, whatever the clocks say.
 Stamp Replica::Impl::newest_inserted(std::string_view collection) const {
+  if (config.plant == Plant::kInsertByClock) return {};
   const db::Collection* documents = store.database().find(collection);
   if (documents == nullptr || documents->insertion_order() == nullptr || documents->size() == 0) return {};
   const std::string_view key = db::InsertionOrder::id_key_of(*documents->insertion_order()->places().rbegin());

@@ -80,6 +80,9 @@ inline constexpr std::array kDefectNames{
     DefectName{"watch-repeats", {.replica = replication::Plant::kWatchRepeats}},
     DefectName{"watch-turns-back", {.replica = replication::Plant::kWatchTurnsBack}},
     DefectName{"expire-by-own-clock", {.replica = replication::Plant::kExpireByOwnClock}},
+    DefectName{"trim-newest", {.replica = replication::Plant::kTrimNewest}},
+    DefectName{"trim-inserts-only", {.replica = replication::Plant::kTrimInsertsOnly}},
+    DefectName{"insert-by-clock", {.replica = replication::Plant::kInsertByClock}},
 };
 
 }  // namespace distri::sim
