@@ -17,7 +17,7 @@ foreach(test ${distri_program_tests})
 endforeach()
 
 if(TARGET distri-bench)
-  distri_program(bench_workload_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/programs/workload_test.cpp
+  distri_program(bench_workload_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/programs/watch_phase_test.cpp ${CMAKE_CURRENT_LIST_DIR}/programs/workload_test.cpp
                  LINK distri_doctest_main doctest::doctest distri_bench_parts)
   add_test(NAME programs.bench_workload COMMAND bench_workload_test)
 
