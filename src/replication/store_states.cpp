@@ -101,8 +101,10 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
         absence == Absence::kDeleted && record != nullptr && record->revision.dot() != state.revision.dot();
     // Who has seen the newer of two generations and holds the older one has deleted the newer, and has dropped its
     // tombstone since.
-    const bool ended =
-        differ && state.revision.stamp() < record->revision.stamp() && theirs.covers(record->revision.dot());
+    const bool seen_here = differ && mine.covers(state.revision.dot());
+    const bool seen_there = differ && theirs.covers(record->revision.dot());
+    const bool ended = seen_there && state.revision.stamp() < record->revision.stamp();
+    const bool theirs_ended = seen_here && state.document && state.revision.stamp() > record->revision.stamp();
     if (state.revision.stamp() <= target.stamps.dropped.stamp) {
       losers.lost_state(ref(state), target.stamps.dropped.dot, std::nullopt, Seen(mine));
       if (!losers.empty()) keep_losers(chunk.name, key, losers);
@@ -114,10 +116,18 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
       continue;
     }
     std::optional<State> next;
+    if (seen_here && seen_there && state.document) {
+      // The newer of the two was deleted, and that delete is newer than the older one, too.
+      losers.lost_state(ref(state), Dot{}, std::nullopt, Seen(mine));
+      if (!losers.empty()) keep_losers(chunk.name, key, losers);
+      forget(target, key, *record, {}, Seen(theirs));
+      settle_existence(target, chunk.name);
+      continue;
+    }
     if (ended) {
       losers.lost_state(ref(*record), Dot{}, std::nullopt, Seen(theirs));
       next = std::move(state);
-    } else if (differ && state.revision.stamp() > record->revision.stamp() && mine.covers(state.revision.dot())) {
+    } else if (theirs_ended) {
       losers.lost_state(ref(state), Dot{}, std::nullopt, Seen(mine));
     } else if (record != nullptr) {
       next = absence == Absence::kDoubtful ? settle_damage(*record, state) : std::nullopt;

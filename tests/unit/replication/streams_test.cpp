@@ -137,6 +137,55 @@ TEST_CASE("a document whose delete the sender has forgotten ends, also when the 
   CHECK(mine.find() == nullptr);
 }
 
+TEST_CASE("a delete that was seen and forgotten here ends a document that came after it and is older") {
+  Node mine;
+  mine.insert(1, 10, 1);
+  mine.remove(1, 30, mine.vector);
+  mine.forget_tombstones();
+  const Dot late = mine.insert(2, 20, 2);
+  Node theirs;
+  theirs.insert(1, 10, 1);
+  theirs.remove(1, 30, theirs.vector);
+  SUBCASE("the sender has seen it") {
+    theirs.insert(2, 20, 2);
+    REQUIRE(theirs.has_conflict(late));
+  }
+  SUBCASE("the sender has not") {}
+  REQUIRE(mine.holds(late));
+  mine.take(theirs);
+  CHECK(mine.find() == nullptr);
+  CHECK(mine.store.tombstone("c", kKey).has_value());
+  CHECK(mine.has_conflict(late));
+}
+
+TEST_CASE("of two documents that either side has seen the end of, neither comes back") {
+  Node mine;
+  mine.insert(1, 10, 1);
+  mine.remove(1, 12, mine.vector);
+  mine.forget_tombstones();
+  const Dot newer = mine.insert(2, 20, 2);
+  Node theirs;
+  theirs.insert(2, 20, 2);
+  theirs.remove(2, 30, theirs.vector);
+  theirs.forget_tombstones();
+  const Dot older = theirs.insert(1, 10, 1);
+  REQUIRE(mine.holds(newer));
+  REQUIRE(theirs.holds(older));
+  SUBCASE("the older one comes") {
+    mine.take(theirs);
+    CHECK(mine.find() == nullptr);
+    theirs.take(mine);
+  }
+  SUBCASE("the newer one comes") {
+    theirs.take(mine);
+    CHECK(theirs.find() == nullptr);
+    mine.take(theirs);
+  }
+  CHECK(mine.find() == nullptr);
+  CHECK(theirs.find() == nullptr);
+  CHECK(mine.store.digest("c") == theirs.store.digest("c"));
+}
+
 TEST_CASE("a document whose delete was forgotten here stays away, also when an older tombstone is here") {
   Node mine;
   mine.insert(1, 30, 1);
