@@ -92,7 +92,8 @@ inline void push(Json& array, const Json& operand) {
 
 inline bool is_pulled(const Json& condition, const Json& element) {
   if (!condition.is_object()) return same(condition, element);
-  if (!condition.empty() && condition.begin().key()[0] == '$') return element_holds(condition, element);
+  // As if the element were a field: operators look into an array that lies in the array.
+  if (!condition.empty() && condition.begin().key()[0] == '$') return holds({{"", condition}}, {{"", element}});
   return element.is_object() && holds(condition, element);
 }
 
