@@ -14,6 +14,8 @@ constexpr std::int64_t kTickMs = 50;
 constexpr std::int64_t kCompleteMs = 60'000;
 // A starting node that reaches nobody serves alone after this, even if some address neither answers nor refuses.
 constexpr std::int64_t kAloneMs = 3'000;
+// See Loop::end_turns_after().
+constexpr std::int64_t kAloneTurnNs = 50'000;
 // A slice of building indexes is over after so many documents or keys, or so long.
 constexpr std::size_t kIndexSlice = 400;
 constexpr std::int64_t kIndexSliceNs = 500'000;
@@ -172,6 +174,8 @@ void CloudNode::Impl::end_of_turn() {
   peers->send_outgoing();
   dispatcher->feed_watches();
   submit_commit();
+  // With nobody to send batches to, short turns cost nothing.
+  loop.end_turns_after(storage || peers->connected_count() > 0 ? 0 : kAloneTurnNs);
   log_notices();
   tell_conflicts();
   if (state == State::kStarting) become_ready_if_complete();

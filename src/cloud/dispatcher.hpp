@@ -189,6 +189,7 @@ class Dispatcher {
   std::size_t readings_next_ = 0;  // whose turn it is
   std::uint64_t read_slices_ = 0;
   bool readings_waited_ = false;  // for the next turn
+  std::int64_t others_ns_ = 0;    // what turns have taken since the last slice
   replication::ChangeFeed feed_;
   std::vector<std::shared_ptr<Request>> watches_;
   std::pair<std::uint64_t, std::uint64_t> watches_seen_;  // end of the log and durable commit

@@ -69,13 +69,16 @@ void Dispatcher::set_reading_bytes(Request& request, std::size_t bytes) {
 }
 
 // One slice of one of them, and another turn soon: what has come meanwhile is served between. A turn that has already
-// been long leaves it to the next one, but not twice.
+// been long leaves it to the next one, but not twice; after turns that were cut short, others have had a slice's time.
 void Dispatcher::go_on_reading() {
   std::erase_if(readings_, [](const auto& request) { return request->stage != Request::Stage::kRunning; });
   if (readings_.empty()) return;
   parts_.loop.post([] {});
+  others_ns_ += parts_.loop.turn_ns();
+  if (parts_.loop.turn_was_cut() && others_ns_ < kSliceNs) return;
   readings_waited_ = !readings_waited_ && parts_.loop.turn_ns() > kSliceNs;
   if (readings_waited_) return;
+  others_ns_ = 0;
   const auto request = readings_[readings_next_++ % std::min(readings_.size(), kReadingsAtOnce)];
   // Its reply would pile up, too.
   if (const auto busy = overload(request->connection->unsent_reply_bytes())) {

@@ -104,6 +104,11 @@ void LoopImpl::schedule_tick() {
   tick = std::move(next);
 }
 
+bool LoopImpl::turn_full(int events) const {
+  if (events >= kTurnEventsMax) return true;
+  return turn_ns_max != 0 && turn_began_ns != 0 && SystemClock().monotonic_ns() - turn_began_ns >= turn_ns_max;
+}
+
 void LoopImpl::end_turn() {
   for (std::size_t i = 0; i < hooks.size(); ++i) hooks[i]();
   const auto members_to_flush = std::exchange(dirty, {});
@@ -137,7 +142,7 @@ void Loop::run() {
   impl_->thread = std::this_thread::get_id();
   while (!impl_->stop_requested.exchange(false)) {
     impl_->io.run_one();
-    for (int events = 1; events < kTurnEventsMax && impl_->io.poll_one() != 0; ++events) {
+    for (int events = 1; !(impl_->turn_cut = impl_->turn_full(events)) && impl_->io.poll_one() != 0; ++events) {
     }
     impl_->end_turn();
   }
@@ -181,6 +186,14 @@ const Histogram& Loop::turns_us() const {
 
 std::int64_t Loop::turn_ns() const {
   return impl_->turn_began_ns == 0 ? 0 : SystemClock().monotonic_ns() - impl_->turn_began_ns;
+}
+
+void Loop::end_turns_after(std::int64_t ns) {
+  impl_->turn_ns_max = ns;
+}
+
+bool Loop::turn_was_cut() const {
+  return impl_->turn_cut;
 }
 
 std::int64_t Loop::take_longest_turn_us() {

@@ -1,8 +1,8 @@
 // loop.hpp: the event loop of one thread: sockets, timers, work posted from other threads, and the notion of a turn.
 //
-// A turn handles every event that is ready (bounded by kTurnEventsMax), then runs the end-of-turn hooks in the order
-// they were added, then flushes the connections that have something to send, one send each. So everything that one turn
-// produced leaves together.
+// A turn handles every event that is ready (bounded by kTurnEventsMax, and by end_turns_after()), then runs the
+// end-of-turn hooks in the order they were added, then flushes the connections that have something to send, one send
+// each. So everything that one turn produced leaves together.
 //
 // Lifetime: a loop outlives run(). When it is destroyed, timers are disarmed, and connections and listeners that still
 // exist are closed without another event (no on_closed()).
@@ -69,8 +69,14 @@ class Loop {
   void on_signals(std::vector<int> signals, std::function<void(int)> function);
   // True on the loop's thread inside run().
   bool on_loop_thread() const;
+  // From the next event on, a turn that has taken `ns` ends, with ready events left for the next one; 0 (from the
+  // start): turns have no such end. Short turns let who is answered first go on while the others are served; long ones
+  // put more into each batch.
+  void end_turns_after(std::int64_t ns);
   // How long the turn under way has taken so far; 0 between turns. On the loop's thread.
   std::int64_t turn_ns() const;
+  // In a hook: the turn ended by one of its bounds, so more may be ready.
+  bool turn_was_cut() const;
   // Longest turn since the last call of take_longest_turn_us(), in microseconds, without the wait for events.
   std::int64_t take_longest_turn_us();
   // How long the turns took in this life, in microseconds, in the same sense. On the loop's thread.

@@ -54,6 +54,8 @@ struct LoopImpl {
   void remove_member(LoopMember& member);
   // Calls member->on_end_of_turn() once at the end of this turn.
   void want_end_of_turn(std::shared_ptr<LoopMember> member) { dirty.push_back(std::move(member)); }
+  // Whether the turn under way has reached one of its bounds.
+  bool turn_full(int events) const;
   void end_turn();
 
   struct Signals {
@@ -77,6 +79,8 @@ struct LoopImpl {
   std::vector<std::unique_ptr<Signals>> signals;
   std::unique_ptr<std::array<char, kReadBufferBytes>> read_buffer;
   std::int64_t turn_began_ns = 0;    // 0: between turns
+  std::int64_t turn_ns_max = 0;      // 0: no bound
+  bool turn_cut = false;             // the turn that ends now has reached a bound
   std::int64_t longest_turn_ns = 0;  // since take_longest_turn_us()
   Histogram turns_us;
 

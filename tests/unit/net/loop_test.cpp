@@ -131,6 +131,28 @@ TEST_CASE("what is posted on the loop's thread runs in a later turn, after the e
   CHECK(order == std::vector<std::string>{"first", "hook 1", "hook 2", "second", "hook 1", "hook 2"});
 }
 
+TEST_CASE("a turn takes all events that are ready, or ends after the time it was given and says so") {
+  for (const bool bounded : {false, true}) {
+    CAPTURE(bounded);
+    Loop loop;
+    if (bounded) loop.end_turns_after(1);
+    int ran = 0;
+    std::vector<std::pair<int, bool>> turns;  // how many had run at its end, whether it was cut
+    loop.at_end_of_turn([&] { turns.emplace_back(ran, loop.turn_was_cut()); });
+    for (int i = 0; i < 3; ++i) {
+      loop.post([&] {
+        if (++ran == 3) loop.stop();
+      });
+    }
+    run_bounded(loop);
+    if (bounded) {
+      CHECK(turns == std::vector<std::pair<int, bool>>{{1, true}, {2, true}, {3, true}});
+    } else {
+      CHECK(turns == std::vector<std::pair<int, bool>>{{3, false}});
+    }
+  }
+}
+
 TEST_CASE("a function that posts itself for ever does not keep timers waiting") {
   Loop loop;
   std::function<void()> again = [&] { loop.post(again); };
