@@ -19,7 +19,9 @@ std::string shown_id(bson::View document) {
 }  // namespace
 
 struct DocumentWriter::Compiled {
-  db::Filter filter;
+  // One of the two: a filter that names one document and nothing else need not be compiled.
+  std::optional<Bytes> key;
+  std::optional<db::Filter> filter;
   db::Update update;
 };
 
@@ -30,13 +32,23 @@ bson::Document id_of(bson::View document) {
 }
 
 Result<DocumentWriter::Compiled> DocumentWriter::compile(const UpdateRequest& request) const {
-  DISTRI_TRY(auto filter, db::Filter::compile(request.filter, now_ms_));
+  const auto id = db::sole_id(request.filter);
+  std::optional<db::Filter> filter;
+  if (!id) {
+    DISTRI_TRY(filter, db::Filter::compile(request.filter, now_ms_));
+  }
   DISTRI_TRY(auto update, db::Update::compile(request.update, {request.array_filters}));
   if (request.multi && update.is_replacement()) {
     return fail(Code::kInvalidArgument,
                 "FailedToParse (9): multi update is not supported for a replacement document; use operators");
   }
-  return Compiled{std::move(filter), std::move(update)};
+  return Compiled{id ? std::optional(bson::order_key(*id)) : std::nullopt, std::move(filter), std::move(update)};
+}
+
+Result<std::vector<Bytes>> DocumentWriter::select(std::string_view collection, const Compiled& compiled,
+                                                  const std::vector<db::SortKey>& sort, std::uint64_t limit) const {
+  if (!compiled.key) return select(collection, &*compiled.filter, sort, limit);
+  return find(collection, *compiled.key) == nullptr ? std::vector<Bytes>() : std::vector<Bytes>{*compiled.key};
 }
 
 Result<std::vector<Bytes>> DocumentWriter::select(std::string_view collection, const db::Filter* filter,
@@ -89,9 +101,10 @@ Result<bson::Document> DocumentWriter::insert(std::string_view collection, bson:
 Result<bool> DocumentWriter::update_one(const UpdateRequest& request, const Compiled& compiled, const Bytes& key) {
   const bson::StoredDocument& document = *find(request.collection, key);
   db::UpdateContext context{.now_ms = now_ms_};
-  if (compiled.update.is_positional()) {
+  // A filter on `_id` alone goes through no array.
+  if (compiled.update.is_positional() && compiled.filter) {
     DISTRI_TRY(context.matched_index,
-               db::positional_match(request.filter, compiled.filter, document, compiled.update.positional_path()));
+               db::positional_match(request.filter, *compiled.filter, document, compiled.update.positional_path()));
   }
   DISTRI_TRY(const db::UpdateResult result, compiled.update.apply(document, context));
   if (!result.changed) return false;
@@ -112,7 +125,7 @@ Result<bson::Document> DocumentWriter::upsert(const UpdateRequest& request, cons
 
 Result<UpdateOutcome> DocumentWriter::update(const UpdateRequest& request) {
   DISTRI_TRY(const Compiled compiled, compile(request));
-  DISTRI_TRY(const auto keys, select(request.collection, &compiled.filter, {}, request.multi ? 0 : 1));
+  DISTRI_TRY(const auto keys, select(request.collection, compiled, {}, request.multi ? 0 : 1));
   UpdateOutcome outcome;
   for (const Bytes& key : keys) {
     const auto changed = update_one(request, compiled, key);
@@ -139,7 +152,7 @@ Result<FindAndModifyOutcome> DocumentWriter::find_and_modify(const FindAndModify
     return fail(Code::kInvalidArgument,
                 "FailedToParse (9): a positional projection cannot be used when the new document is returned");
   }
-  DISTRI_TRY(const auto keys, select(what.collection, &compiled.filter, request.sort, 1));
+  DISTRI_TRY(const auto keys, select(what.collection, compiled, request.sort, 1));
   // Of what was there before it is made first: nothing may go wrong after the write.
   const auto projected = [&](bson::View document) -> Result<bson::Document> {
     if (!request.projection) return bson::Document(document);
@@ -147,8 +160,8 @@ Result<FindAndModifyOutcome> DocumentWriter::find_and_modify(const FindAndModify
     evaluation.set_now(now_ms_);
     db::ProjectionContext context;
     context.evaluation = &evaluation;
-    if (const auto path = request.projection->positional_path(); !path.empty()) {
-      DISTRI_TRY(context.matched_index, db::positional_match(what.filter, compiled.filter, document, path));
+    if (const auto path = request.projection->positional_path(); !path.empty() && compiled.filter) {
+      DISTRI_TRY(context.matched_index, db::positional_match(what.filter, *compiled.filter, document, path));
     }
     return request.projection->apply(document, context);
   };

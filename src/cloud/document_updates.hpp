@@ -76,6 +76,8 @@ class DocumentWriter {
   // Keys of the documents that match, at most `limit` (0: all).
   Result<std::vector<Bytes>> select(std::string_view collection, const db::Filter* filter,
                                     const std::vector<db::SortKey>& sort, std::uint64_t limit) const;
+  Result<std::vector<Bytes>> select(std::string_view collection, const Compiled& compiled,
+                                    const std::vector<db::SortKey>& sort, std::uint64_t limit) const;
   // True: the document has changed.
   Result<bool> update_one(const UpdateRequest& request, const Compiled& compiled, const Bytes& key);
   Result<bson::Document> upsert(const UpdateRequest& request, const Compiled& compiled);

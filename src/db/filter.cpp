@@ -190,7 +190,36 @@ bool all_match(const std::vector<FilterNode>& nodes, bson::View document, MatchS
   return true;
 }
 
+// Neither a pattern, nor a list, nor what an operator could be in, nor one of the values that comparisons treat apart.
+bool is_plain_id(Type type) {
+  switch (type) {
+    case Type::kDouble:
+    case Type::kString:
+    case Type::kBinary:
+    case Type::kObjectId:
+    case Type::kBool:
+    case Type::kDate:
+    case Type::kInt32:
+    case Type::kInt64:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
+
+std::optional<Value> sole_id(bson::View filter) {
+  const auto only = [](bson::View document, std::string_view key) -> std::optional<Value> {
+    auto at = document.begin();
+    if (at == document.end() || (*at).key != key) return std::nullopt;
+    const Value value = (*at).value;
+    return ++at == document.end() ? std::optional(value) : std::nullopt;
+  };
+  auto value = only(filter, "_id");
+  if (value && value->type() == Type::kObject) value = only(value->as_object(), "$eq");
+  return value && is_plain_id(value->type()) ? value : std::nullopt;
+}
 
 bool filter_matches(const FilterNode& node, bson::View document, MatchState& state) {
   const auto child_matches = [&](const FilterNode& child) { return filter_matches(child, document, state); };

@@ -35,6 +35,10 @@ struct IdBounds {
   bool bounded() const { return !first.empty() || end.has_value(); }
 };
 
+// The value, if `filter` is {_id: value} or {_id: {$eq: value}} and nothing else, of a type that equals its like only:
+// the one document that can match is found by its key, and matches. nullopt says nothing.
+std::optional<bson::Value> sole_id(bson::View filter);
+
 struct FilterNode;  // filter_program.hpp
 
 class Filter {

@@ -9,7 +9,10 @@ namespace distri::replication {
 
 Hash256 member_hash(std::string_view collection, bson::View document, const db::Revision& revision) {
   Bytes bytes;
-  bytes.reserve(collection.size() + document.bytes().size() + 64);
+  constexpr std::size_t kRevisionBytes = 64;  // without what counters hold
+  std::size_t size = collection.size() + document.bytes().size() + kRevisionBytes;
+  for (const db::FieldRevision& field : revision.fields()) size += field.name.size() + kRevisionBytes;
+  bytes.reserve(size);
   wire::Writer out(bytes);
   const auto put = [&out](const Stamp& stamp, const Dot& dot) {
     out.u64(stamp.hlc);

@@ -246,6 +246,59 @@ TEST_CASE("a filter knows when it is empty and when only one _id can match") {
   }
 }
 
+TEST_CASE("what sole_id() finds is the one _id that the filter matches") {
+  const std::vector<std::string> values = {"5",
+                                           "5.0",
+                                           "5.5",
+                                           "-0.0",
+                                           "0",
+                                           R"({"$numberDouble":"NaN"})",
+                                           R"({"$numberDouble":"Infinity"})",
+                                           R"({"$numberLong":"9007199254740993"})",
+                                           "9007199254740992.0",
+                                           R"({"$numberDecimal":"5"})",
+                                           R"("x")",
+                                           R"("")",
+                                           "true",
+                                           "false",
+                                           "null",
+                                           R"({"$undefined":true})",
+                                           R"({"$oid":"0123456789abcdef01234567"})",
+                                           R"({"$date":"2026-01-01T00:00:00Z"})",
+                                           R"({"$binary":{"base64":"AAE=","subType":"00"}})",
+                                           R"({"$timestamp":{"t":1,"i":2}})",
+                                           R"({"$minKey":1})",
+                                           R"({"$maxKey":1})",
+                                           R"({"a":1})",
+                                           "{}"};
+  std::size_t found = 0;
+  for (const std::string& wanted : values) {
+    for (const std::string& text :
+         {fmt::format(R"({{"_id":{}}})", wanted), fmt::format(R"({{"_id":{{"$eq":{}}}}})", wanted)}) {
+      CAPTURE(text);
+      const auto source = bson::from_json(text);
+      REQUIRE(source);
+      const auto id = db::sole_id(*source);
+      if (!id) continue;
+      ++found;
+      const auto filter = compile(text);
+      CHECK(filter.id_key() == bson::order_key(*id));
+      for (const std::string& there : values) {
+        CAPTURE(there);
+        const auto document = bson::from_json(fmt::format(R"({{"_id":{}}})", there));
+        CHECK(filter.matches(*document) == (bson::order_key(*document->view().find("_id")) == bson::order_key(*id)));
+      }
+    }
+  }
+  CHECK(found == 2 * 16);
+  for (const auto* text :
+       {"{}", R"({"a":5})", R"({"_id":5,"a":1})", R"({"a":1,"_id":5})", R"({"_id":{"$eq":5,"$gt":1}})",
+        R"({"_id":{"$gt":5}})", R"({"_id":{"$in":[5]}})", R"({"_id":{"$eq":[5]}})", R"({"_id":[5]})",
+        R"({"_id":{"$eq":{"$eq":5}}})", R"({"_id":{"$regularExpression":{"pattern":"x","options":""}}})"}) {
+    CHECK_MESSAGE(!db::sole_id(*bson::from_json(text)), text);
+  }
+}
+
 TEST_CASE("a filter outlives its source and works after being moved") {
   std::optional<db::Filter> filter;
   {
