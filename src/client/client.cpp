@@ -100,6 +100,12 @@ Result<Reply> Client::call(BytesView data, std::string_view service, const nlohm
   return impl_->wait(impl_->make_spec(service, params, options), data);
 }
 
+Result<Reply> Client::call_encoded(BytesView data, std::string_view service, Bytes params, const CallOptions& options) {
+  CallSpec spec = impl_->make_spec(service, nullptr, options);
+  spec.params = std::move(params);
+  return impl_->wait(std::move(spec), data);
+}
+
 void Client::async_call(Bytes data, std::string service, const nlohmann::json& params, const CallOptions& options,
                         ReplyCallback callback) {
   impl_->core->submit(

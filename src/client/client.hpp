@@ -151,6 +151,9 @@ class Client {
   // The same with everything that is known about the answer.
   Result<Reply> call(BytesView data, std::string_view service, const nlohmann::json& params,
                      const CallOptions& options = {});
+  // The same with parameters that are encoded already: one document, JSON text, or BSON with CallOptions::bson; empty:
+  // none. They travel as they are, with fields in their own order.
+  Result<Reply> call_encoded(BytesView data, std::string_view service, Bytes params, const CallOptions& options = {});
   // Asynchronous: the callback runs exactly once.
   void async_call(Bytes data, std::string service, const nlohmann::json& params, const CallOptions& options,
                   ReplyCallback callback);

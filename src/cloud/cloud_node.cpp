@@ -223,12 +223,14 @@ void CloudNode::Impl::become_ready_if_complete() {
   dispatcher->set_ready();
   config.log.info("serving after {} ms: {} nodes connected, {} writes known", age_ms, peers->connected_count(),
                   replica->vector().total());
+  if (config.on_serving) config.on_serving();
 }
 
 void CloudNode::Impl::begin_stop(const std::string& reason) {
   if (state == State::kStopping) return;
   config.log.info("stopping: {}", reason);
   state = State::kStopping;
+  if (config.on_stopping) config.on_stopping();
   stop_deadline_ns = clock.monotonic_ns() + config.stop_ms * 1'000'000;
   listener->close();
   dispatcher->end_watches("the node is stopping");

@@ -51,6 +51,9 @@ struct NodeConfig {
   // thread.
   std::function<void(std::string_view collection, std::string_view conflict)> on_conflict;
   bool handle_signals = true;  // SIGTERM and SIGINT stop the node
+  // On the main thread, quick: it begins to serve, because it has what its peers had; and it begins to stop.
+  std::function<void()> on_serving;
+  std::function<void()> on_stopping;
 
   // ---- Durability (docs/services.md). Without a directory, everything is in memory only, and the node is a new one
   // with each start.

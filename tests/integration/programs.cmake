@@ -1,4 +1,4 @@
-# Tests of distri-example and distri-bench as programs. Included by CMakeLists.txt of this folder.
+# Tests of distri, distri-example and distri-bench as programs. Included by CMakeLists.txt of this folder.
 distri_program(json_check SOURCES ${CMAKE_CURRENT_LIST_DIR}/programs/json_check.cpp
                LINK fmt::fmt nlohmann_json::nlohmann_json)
 
@@ -8,6 +8,9 @@ if(TARGET distri-example AND TARGET distri-bench)
   if(DISTRI_HAVE_IMAGES)
     list(APPEND distri_program_tests images)
   endif()
+endif()
+if(TARGET distri)
+  list(APPEND distri_program_tests distri)
 endif()
 foreach(test ${distri_program_tests})
   add_test(NAME programs.${test}
