@@ -68,7 +68,7 @@ struct Id {
   }
 };
 
-// A node: 32 bytes, the size of an Ed25519 public key. Random until nodes hold keys.
+// A node: its Ed25519 public key (signing.hpp), or 32 random bytes where nodes hold no keys.
 using NodeId = Id<struct NodeIdTag, 32>;
 
 // One life of a node's replica: derived from (node id, incarnation). Owner of a dense sequence of write counters.
