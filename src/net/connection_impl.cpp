@@ -11,10 +11,6 @@ constexpr std::int64_t kLingerMs = 1000;             // for the other side to re
 constexpr std::int64_t kIdleBufferMs = 1000;         // after this long without traffic buffers are given back
 constexpr std::size_t kKeptOutputBytes = 64u << 10;  // a send buffer larger than this is given back at once
 
-bool would_block(const asio::error_code& error) {
-  return error == asio::error::would_block || error == asio::error::try_again || error == asio::error::interrupted;
-}
-
 }  // namespace
 
 // ---- Receiving.
@@ -32,7 +28,7 @@ void ConnectionImpl::wait_readable() {
 
 void ConnectionImpl::on_readable() {
   if (state_ == State::kLingering) return discard();
-  if (state_ != State::kOpen) return;
+  if (state_ != State::kOpen && state_ != State::kSecuring) return;
   if (must_pause()) {
     paused_ = true;
     return;
@@ -40,15 +36,21 @@ void ConnectionImpl::on_readable() {
   asio::error_code error;
   char* const buffer = loop_->read_buffer->data();
   const std::size_t size = transport_->read(buffer, kReadBufferBytes, error);
-  if (error && !would_block(error)) {
-    return lost(error == asio::error::eof ? "the other side closed it" : error.message());
-  }
+  if (state_ == State::kSecuring && !secured(error)) return;
   if (size > 0) receive(BytesView(buffer, size));
-  if (state_ == State::kOpen) wait_readable();
+  if (state_ != State::kOpen) return;
+  if (const TlsStream* const tls = transport_->tls()) {
+    if (tls->state() == TlsStream::State::kFailed) return ended_by_tls(tls->failure());
+    if (tls->state() == TlsStream::State::kEnded) return lost("the other side closed it");
+    if (transport_->unsent_bytes() > 0) flush();  // answers of TLS itself
+  }
+  if (error && !would_block(error)) return lost_link(error);
+  wait_readable();
 }
 
 void ConnectionImpl::receive(BytesView bytes) {
   received_ms_ = loop_->now_ms();
+  if (session_.frames_received() == 0 && !options_.tls && refuse_tls(bytes)) return;
   const auto result = session_.receive(bytes);
   if (state_ != State::kOpen) return;  // a handler closed the connection
   if (!result) return close(result.error());
@@ -63,7 +65,7 @@ void ConnectionImpl::receive(BytesView bytes) {
 // While lingering: reads to nowhere.
 void ConnectionImpl::discard() {
   asio::error_code error;
-  transport_->read(loop_->read_buffer->data(), kReadBufferBytes, error);
+  transport_->discard(loop_->read_buffer->data(), kReadBufferBytes, error);
   if (error && !would_block(error)) {
     drop();
   } else {
@@ -93,11 +95,12 @@ void ConnectionImpl::on_end_of_turn() {
 }
 
 void ConnectionImpl::flush() {
-  if (loop_ != nullptr && (state_ == State::kOpen || state_ == State::kClosing) && !writing_) write();
+  const bool connected = state_ == State::kSecuring || state_ == State::kOpen || state_ == State::kClosing;
+  if (loop_ != nullptr && connected && !writing_) write();
 }
 
 std::size_t ConnectionImpl::outbound_bytes() const {
-  return sending_.size() - sent_ + session_.output().size();
+  return sending_.size() - sent_ + session_.output().size() + (transport_ ? transport_->unsent_bytes() : 0);
 }
 
 void ConnectionImpl::write() {
@@ -106,15 +109,19 @@ void ConnectionImpl::write() {
       sending_.clear();
       sent_ = 0;
       if (sending_.capacity() > kKeptOutputBytes) Bytes().swap(sending_);
-      if (session_.output().empty()) break;
-      sending_.swap(session_.output());
+      if (session_.output().empty() || state_ == State::kSecuring) {
+        if (state_ == State::kClosing) transport_->finish();
+        if (transport_->unsent_bytes() == 0) break;
+      } else {
+        sending_.swap(session_.output());
+      }
     }
     asio::error_code error;
-    const std::size_t size = transport_->write(BytesView(sending_).substr(sent_), error);
-    sent_ += size;
-    if (size > 0) write_stalled_ms_ = loop_->now_ms();
+    bool progress = false;
+    sent_ += transport_->write(BytesView(sending_).substr(sent_), progress, error);
+    if (progress) write_stalled_ms_ = loop_->now_ms();
     if (!error) continue;
-    if (!would_block(error)) return lost(error.message());
+    if (!would_block(error)) return lost_link(error);
     if (write_stalled_ms_ == 0) write_stalled_ms_ = loop_->now_ms();
     writing_ = true;
     transport_->wait_writable([self = self()](const asio::error_code& wait_error) {
@@ -146,6 +153,13 @@ void ConnectionImpl::on_tick(std::int64_t now_ms) {
       if (now_ms - began_ms_ > options_.dial_ms) {
         end(Error{Code::kDeadlineExceeded,
                   fmt::format("no connection to {} within {} ms (dial_ms)", remote_, options_.dial_ms)},
+            false);
+      }
+      break;
+    case State::kSecuring:
+      if (now_ms - began_ms_ > options_.hello_ms) {
+        end(Error{Code::kDeadlineExceeded, fmt::format("the TLS handshake with {} was not done within {} ms (hello_ms)",
+                                                       remote_, options_.hello_ms)},
             false);
       }
       break;
@@ -214,11 +228,23 @@ void ConnectionImpl::lost(std::string_view what) {
   end(Error{Code::kConnectionLost, std::move(message)}, false);
 }
 
+void ConnectionImpl::lost_link(const asio::error_code& error) {
+  const TlsStream* const tls = transport_->tls();
+  if (tls != nullptr && tls->state() == TlsStream::State::kFailed) return ended_by_tls(tls->failure());
+  lost(error == asio::error::eof ? "the other side closed it" : error.message());
+}
+
+// The last word of TLS, an alert, is on its way: it is not to be destroyed by closing with unread bytes.
+void ConnectionImpl::ended_by_tls(const Error& failure) {
+  session_.stop();
+  end(state_ == State::kClosing ? std::move(reason_) : failure, failure.code != Code::kConnectionLost);
+}
+
 void ConnectionImpl::close(Error reason) {
   if (closed() || loop_ == nullptr) return;
   const auto keep = shared_from_this();
   session_.stop();
-  if (state_ == State::kDialling) return end(std::move(reason), false);
+  if (state_ < State::kOpen) return end(std::move(reason), false);
   state_ = State::kClosing;
   reason_ = std::move(reason);
   if (write_stalled_ms_ == 0) write_stalled_ms_ = loop_->now_ms();

@@ -1,9 +1,9 @@
 // connection_impl.hpp: Connection on a Transport. Private to this module.
 //
-// States:  kDialling -> kOpen -> kClosing (what is queued is still being sent) -> kLingering (we have said all; what
-// arrives is thrown away until the other side closes too, because closing with unread bytes would reset the connection
-// and could destroy our last words on their way) -> kGone. on_closed() is posted on leaving kDialling, kOpen or
-// kClosing for the last two.
+// States:  kDialling -> kSecuring (encrypted links only: the handshake) -> kOpen -> kClosing (what is queued is still
+// being sent) -> kLingering (we have said all; what arrives is thrown away until the other side closes too, because
+// closing with unread bytes would reset the connection and could destroy our last words on their way) -> kGone.
+// on_closed() is posted on leaving kDialling, kSecuring, kOpen or kClosing for the last two.
 #pragma once
 
 #include <asio/ip/tcp.hpp>
@@ -14,6 +14,7 @@
 
 #include "distri/net/connection.hpp"
 #include "distri/net/loop_impl.hpp"
+#include "distri/net/tls_stream.hpp"
 #include "distri/net/transport.hpp"
 
 namespace distri::net {
@@ -38,9 +39,12 @@ class ConnectionImpl final : public Connection, public LoopMember, private wire:
   void close(Error reason) override;
   bool closed() const override { return state_ > State::kOpen; }
   const std::string& remote() const override { return remote_; }
+  const std::optional<NodeId>& peer_key() const override { return peer_key_; }
+  bool encrypted() const override { return options_.tls != nullptr; }
+  bool resumed() const override { return resumed_; }
 
  private:
-  enum class State { kDialling, kOpen, kClosing, kLingering, kGone };
+  enum class State { kDialling, kSecuring, kOpen, kClosing, kLingering, kGone };
 
   // LoopMember
   void on_tick(std::int64_t now_ms) override;
@@ -61,6 +65,13 @@ class ConnectionImpl final : public Connection, public LoopMember, private wire:
   std::shared_ptr<ConnectionImpl> self() { return std::static_pointer_cast<ConnectionImpl>(shared_from_this()); }
   void connect(const asio::ip::tcp::resolver::results_type& endpoints);
   void on_connected();
+  void secure();
+  void on_secured();
+  // True when the handshake is done, just now; otherwise there is nothing more to do with what was read.
+  bool secured(const asio::error_code& error);
+  void on_plaintext_peer();
+  // On a link that is not encrypted: true when the other side speaks TLS, and the connection is closing for it.
+  bool refuse_tls(BytesView bytes);
   void wait_readable();
   void on_readable();
   void receive(BytesView bytes);
@@ -72,7 +83,9 @@ class ConnectionImpl final : public Connection, public LoopMember, private wire:
   void check_open_limits(std::int64_t now_ms);
   void give_up(Error reason);
   void lost(std::string_view what);
-  // Leaves kDialling, kOpen or kClosing: posts on_closed(), and lingers or not.
+  void lost_link(const asio::error_code& error);
+  void ended_by_tls(const Error& failure);
+  // Leaves kDialling, kSecuring, kOpen or kClosing: posts on_closed(), and lingers or not.
   void end(Error reason, bool linger);
   void drop();
 
@@ -85,6 +98,9 @@ class ConnectionImpl final : public Connection, public LoopMember, private wire:
   wire::Side side_;
   wire::Session session_;
   State state_ = State::kDialling;
+  std::optional<NodeId> peer_key_;
+  TlsDetector detector_;  // links that are not encrypted
+  bool resumed_ = false;
   Error reason_;   // from kClosing on
   Bytes sending_;  // taken from the session; bytes before sent_ are gone
   std::size_t sent_ = 0;

@@ -137,6 +137,10 @@ Result<tcp::endpoint> resolve(asio::io_context& io, const Address& address) {
 
 Result<std::unique_ptr<Listener>> Listener::listen(Loop& loop, const Address& address, wire::Hello hello,
                                                    const ConnectionOptions& options, Accept accept) {
+  if (options.tls && !options.tls->key()) {
+    return fail(Code::kInvalidArgument, "cannot listen on {} with encryption and without a key; make one for this node",
+                to_string(address));
+  }
   asio::io_context& io = loop.impl().io;
   DISTRI_TRY(const tcp::endpoint endpoint, resolve(io, address));
   tcp::acceptor acceptor(io);

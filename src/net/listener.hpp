@@ -16,7 +16,9 @@ class Listener {
   // must live until its on_closed(). nullptr refuses the connection (it is closed at once).
   using Accept = std::function<ConnectionHandler*(const std::shared_ptr<Connection>&)>;
 
-  // Binds and listens. Errors: kInvalidArgument when the host cannot be resolved, kUnavailable when the port is taken
+  // Binds and listens. With ConnectionOptions::tls whoever connects must speak TLS; then `accept` is called before the
+  // handshake, and a connection whose handshake fails is one that was closed. Errors: kInvalidArgument when the host
+  // cannot be resolved or the Tls has no key, kUnavailable when the port is taken
   // ("address 127.0.0.1:3000 is already in use; choose another port or stop the program that holds it"),
   // kPermissionDenied. `hello` is what accepted connections say of us.
   static Result<std::unique_ptr<Listener>> listen(Loop& loop, const Address& address, wire::Hello hello,

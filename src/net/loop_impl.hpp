@@ -5,6 +5,7 @@
 // otherwise.
 #pragma once
 
+#include <asio/error.hpp>
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 
@@ -19,11 +20,23 @@
 
 #include "distri/net/loop.hpp"
 #include "distri/net/timer_queue.hpp"
+#include "distri/utils/bytes.hpp"
 
 namespace distri::net {
 
 inline constexpr std::int64_t kTickMs = 100;                 // how often limits in time are looked at
 inline constexpr std::size_t kReadBufferBytes = 256u << 10;  // shared by all connections of the loop
+
+inline bool would_block(const asio::error_code& error) {
+  return error == asio::error::would_block || error == asio::error::try_again || error == asio::error::interrupted;
+}
+
+// Of the encrypted connections of a loop, made for the first of them: what was read before it is decrypted, and what
+// was encrypted before it is sent. Empty between calls.
+struct TlsBuffers {
+  std::array<char, kReadBufferBytes - (32u << 10)> in;  // so that what is in it fits the read buffer, whatever waited
+  Bytes out;
+};
 
 class LoopMember {
  public:
@@ -78,6 +91,7 @@ struct LoopImpl {
   std::vector<std::function<void()>> next_turn;  // posted on the loop's thread
   std::vector<std::unique_ptr<Signals>> signals;
   std::unique_ptr<std::array<char, kReadBufferBytes>> read_buffer;
+  std::unique_ptr<TlsBuffers> tls_buffers;
   std::int64_t turn_began_ns = 0;    // 0: between turns
   std::int64_t turn_ns_max = 0;      // 0: no bound
   bool turn_cut = false;             // the turn that ends now has reached a bound

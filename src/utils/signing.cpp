@@ -83,6 +83,11 @@ Signature SigningKey::sign(std::string_view context, BytesView message) const {
   return signature;
 }
 
+bool is_valid(const PublicKey& key) {
+  start_sodium();
+  return crypto_core_ed25519_is_valid_point(key.bytes.data()) == 1;
+}
+
 bool verify(const PublicKey& key, std::string_view context, BytesView message, const Signature& signature) {
   start_sodium();
   const Bytes bytes = signed_bytes(context, message);

@@ -52,6 +52,10 @@ class SigningKey {
   std::array<unsigned char, 64> secret_{};  // the seed, then the public key
 };
 
+// False for bytes that cannot be anybody's key: not a point, not the only encoding of one, or of small order (for which
+// anybody can sign).
+bool is_valid(const PublicKey& key);
+
 // True if the holder of the secret half signed this message for this context. Precondition as for sign(). Any bytes may
 // be given as a key or a signature; keys of small order and encodings that are not the only one are never valid.
 bool verify(const PublicKey& key, std::string_view context, BytesView message, const Signature& signature);

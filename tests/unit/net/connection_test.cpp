@@ -6,15 +6,16 @@
 
 namespace distri::net {
 
-TEST_CASE("a request and its reply, and a close that the other side sees as a lost connection") {
+TEST_CASE_TEMPLATE("a request and its reply, and a close that the other side sees as a lost connection", Link, Plain,
+                   Encrypted) {
   Loop loop;
-  Server server(loop, {}, [](TestHandler& handler) {
+  Server server(loop, Link::on(), [](TestHandler& handler) {
     handler.when_request = [&](std::uint32_t stream, BytesView body, bool) {
       handler.session().send_reply(stream, {}, body, true);
     };
   });
   TestHandler client;
-  dial(loop, client, server.address());
+  dial(loop, client, server.address(), Link::on());
   client.when_ready = [&] { send_request(*client.connection, "Echo", "12345"); };
   client.when_reply = [&](std::uint32_t, BytesView body, bool end) {
     CHECK(body == "12345");
@@ -38,15 +39,15 @@ TEST_CASE("a request and its reply, and a close that the other side sees as a lo
   CHECK(client.connection->remote() == to_string(server.address()));
 }
 
-TEST_CASE("nothing that arrives in the same bytes is delivered after close") {
+TEST_CASE_TEMPLATE("nothing that arrives in the same bytes is delivered after close", Link, Plain, Encrypted) {
   Loop loop;
-  Server server(loop, {}, [](TestHandler& handler) {
+  Server server(loop, Link::on(), [](TestHandler& handler) {
     handler.when_request = [&](std::uint32_t, BytesView, bool) {
       handler.connection->close(Error{Code::kCancelled, "enough"});
     };
   });
   TestHandler client;
-  dial(loop, client, server.address());
+  dial(loop, client, server.address(), Link::on());
   client.when_ready = [&] {
     for (int i = 0; i < 10; ++i) send_request(*client.connection, "Again");
   };
@@ -58,9 +59,10 @@ TEST_CASE("nothing that arrives in the same bytes is delivered after close") {
   CHECK(client.closed.size() == 1);
 }
 
-TEST_CASE("on_closed comes in a later turn than close, also for a connection that was never made") {
+TEST_CASE_TEMPLATE("on_closed comes in a later turn than close, also for a connection that was never made", Link, Plain,
+                   Encrypted) {
   Loop loop;
-  Server server(loop);
+  Server server(loop, Link::on());
   TestHandler client;
   int turns = 0;
   int closed_in_turn = -1;
@@ -71,7 +73,7 @@ TEST_CASE("on_closed comes in a later turn than close, also for a connection tha
   };
   int close_in_turn = -1;
   loop.post([&] {
-    dial(loop, client, server.address());
+    dial(loop, client, server.address(), Link::on());
     close_in_turn = turns;
     client.connection->close(Error{Code::kCancelled, "never mind"});
     client.connection->close(Error{Code::kInternal, "twice"});
@@ -83,9 +85,10 @@ TEST_CASE("on_closed comes in a later turn than close, also for a connection tha
   CHECK(client.events.empty());
 }
 
-TEST_CASE("what was queued before close still arrives, with a goodbye in front of the end") {
+TEST_CASE_TEMPLATE("what was queued before close still arrives, with a goodbye in front of the end", Link, Plain,
+                   Encrypted) {
   Loop loop;
-  Server server(loop, {}, [](TestHandler& handler) {
+  Server server(loop, Link::on(), [](TestHandler& handler) {
     handler.when_request = [&](std::uint32_t stream, BytesView, bool) {
       handler.session().send_reply(stream, {}, std::string(60'000, 'r'), true);
       handler.session().goodbye(Error{Code::kUnavailable, "stopping"});
@@ -93,7 +96,7 @@ TEST_CASE("what was queued before close still arrives, with a goodbye in front o
     };
   });
   TestHandler client;
-  dial(loop, client, server.address());
+  dial(loop, client, server.address(), Link::on());
   client.when_ready = [&] { send_request(*client.connection, "Last"); };
   client.when_closed = [&] { loop.stop(); };
   run_bounded(loop);
@@ -104,17 +107,18 @@ TEST_CASE("what was queued before close still arrives, with a goodbye in front o
   CHECK(client.closed[0].message.find("stopping") != std::string::npos);
 }
 
-TEST_CASE("a refused connection, an unknown host and a port nobody listens on are told apart by their text") {
+TEST_CASE_TEMPLATE("a refused connection, an unknown host and a port nobody listens on are told apart by their text",
+                   Link, Plain, Encrypted) {
   Loop loop;
   Address nobody;
   {
-    Server server(loop);
+    Server server(loop, Link::on());
     nobody = server.address();
   }
   TestHandler refused;
   TestHandler unknown;
-  dial(loop, refused, nobody);
-  dial(loop, unknown, Address{"no-such-host.invalid", 1});
+  dial(loop, refused, nobody, Link::on());
+  dial(loop, unknown, Address{"no-such-host.invalid", 1}, Link::on());
   refused.when_closed = unknown.when_closed = [&] {
     if (!refused.closed.empty() && !unknown.closed.empty()) loop.stop();
   };
@@ -125,23 +129,23 @@ TEST_CASE("a refused connection, an unknown host and a port nobody listens on ar
   CHECK(unknown.closed[0].message.find("no-such-host.invalid") != std::string::npos);
 }
 
-TEST_CASE("localhost is resolved") {
+TEST_CASE_TEMPLATE("localhost is resolved", Link, Plain, Encrypted) {
   Loop loop;
-  Server server(loop);
+  Server server(loop, Link::on());
   TestHandler client;
-  dial(loop, client, Address{"localhost", server.address().port});
+  dial(loop, client, Address{"localhost", server.address().port}, Link::on());
   client.when_ready = [&] { loop.stop(); };
   run_bounded(loop);
   CHECK(client.session().ready());
 }
 
-TEST_CASE("the outputs of one turn leave together, one send per connection") {
+TEST_CASE_TEMPLATE("the outputs of one turn leave together, one send per connection", Link, Plain, Encrypted) {
   Loop loop;
-  Server server(loop);
+  Server server(loop, Link::on());
   TestHandler a;
   TestHandler b;
-  dial(loop, a, server.address());
-  dial(loop, b, server.address());
+  dial(loop, a, server.address(), Link::on());
+  dial(loop, b, server.address(), Link::on());
   bool sent = false;
   loop.at_end_of_turn([&] {
     if (!sent && a.session().ready() && b.session().ready()) {
@@ -171,11 +175,11 @@ TEST_CASE("the outputs of one turn leave together, one send per connection") {
   run_bounded(loop);
 }
 
-TEST_CASE("flush sends without waiting for the end of the turn") {
+TEST_CASE_TEMPLATE("flush sends without waiting for the end of the turn", Link, Plain, Encrypted) {
   Loop loop;
-  Server server(loop);
+  Server server(loop, Link::on());
   TestHandler client;
-  dial(loop, client, server.address());
+  dial(loop, client, server.address(), Link::on());
   client.when_ready = [&] {
     send_request(*client.connection, "Now");
     CHECK(client.connection->outbound_bytes() > 0);
@@ -186,12 +190,12 @@ TEST_CASE("flush sends without waiting for the end of the turn") {
   run_bounded(loop);
 }
 
-TEST_CASE("64 MiB are echoed between two loops in two threads, with bounded queues") {
+TEST_CASE_TEMPLATE("64 MiB are echoed between two loops in two threads, with bounded queues", Link, Plain, Encrypted) {
   constexpr std::size_t kBodyBytes = 64u << 20;
   constexpr std::size_t kChunkBytes = 128u << 10;
   Loop server_loop;
   std::size_t server_queue_max = 0;
-  Server server(server_loop, {}, [&](TestHandler& handler) {
+  Server server(server_loop, Link::on(), [&](TestHandler& handler) {
     auto waiting = std::make_shared<Bytes>();
     auto ended = std::make_shared<bool>(false);
     const auto pump = [&, waiting, ended](std::uint32_t stream) {
@@ -214,7 +218,7 @@ TEST_CASE("64 MiB are echoed between two loops in two threads, with bounded queu
 
   Loop loop;
   TestHandler client;
-  dial(loop, client, server.address());
+  dial(loop, client, server.address(), Link::on());
   std::size_t sent = 0;
   std::size_t client_queue_max = 0;
   const std::string chunk(kChunkBytes, 'c');
@@ -242,9 +246,10 @@ TEST_CASE("64 MiB are echoed between two loops in two threads, with bounded queu
   CHECK(server_queue_max < (1u << 20));
 }
 
-TEST_CASE("two nodes that flood each other come through, although both queues are over outbound_bytes_high") {
+TEST_CASE_TEMPLATE("two nodes that flood each other come through, although both queues are over outbound_bytes_high",
+                   Link, Plain, Encrypted) {
   Loop loop;
-  ConnectionOptions options;
+  ConnectionOptions options = Link::on();
   options.outbound_bytes_high = 256u << 10;
   options.write_stall_ms = 2000;
   constexpr std::size_t kMessages = 64;
@@ -267,13 +272,13 @@ TEST_CASE("two nodes that flood each other come through, although both queues ar
   CHECK(dialler.closed.empty());
 }
 
-TEST_CASE("a loop may be destroyed with connections and a listener on it") {
+TEST_CASE_TEMPLATE("a loop may be destroyed with connections and a listener on it", Link, Plain, Encrypted) {
   TestHandler client;
   std::unique_ptr<Server> server;
   {
     Loop loop;
-    server = std::make_unique<Server>(loop);
-    dial(loop, client, server->address());
+    server = std::make_unique<Server>(loop, Link::on());
+    dial(loop, client, server->address(), Link::on());
     client.when_ready = [&] { loop.stop(); };
     run_bounded(loop);
     send_request(*client.connection, "Unsent");

@@ -1,9 +1,11 @@
 // net_rig.hpp: what the tests of this module share: a loop that must come to an end, a handler that writes down its
-// events, a server, and a plain blocking socket for everything a well-behaved client would not do.
+// events, a server, the two kinds of links, and a blocking socket for everything a well-behaved client would not do,
+// in the clear or encrypted.
 #pragma once
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -18,6 +20,7 @@
 #include "distri/net/connection.hpp"
 #include "distri/net/listener.hpp"
 #include "distri/net/loop.hpp"
+#include "tls_rig.hpp"
 
 namespace distri::net {
 
@@ -119,10 +122,17 @@ inline std::uint32_t send_request(Connection& connection, BytesView service, Byt
   return *stream;
 }
 
+// With encryption a node's id is its key.
+inline wire::Hello hello_for(wire::Role role, const ConnectionOptions& options) {
+  wire::Hello hello = hello_of(role);
+  if (role == wire::Role::kNode && options.tls && options.tls->key()) hello.node = *options.tls->key();
+  return hello;
+}
+
 // Accepts with a TestHandler each; `prepare` sets it up.
 struct Server {
   Server(Loop& loop, ConnectionOptions options = {}, std::function<void(TestHandler&)> prepare = {}) {
-    auto result = Listener::listen(loop, Address{"127.0.0.1", 0}, hello_of(wire::Role::kNode), options,
+    auto result = Listener::listen(loop, Address{"127.0.0.1", 0}, hello_for(wire::Role::kNode, options), options,
                                    [this, prepare](const std::shared_ptr<Connection>& connection) {
                                      auto& handler = *handlers.emplace_back(std::make_unique<TestHandler>());
                                      handler.connection = connection;
@@ -141,12 +151,13 @@ struct Server {
 
 inline void dial(Loop& loop, TestHandler& handler, const Address& to, const ConnectionOptions& options = {},
                  wire::Role role = wire::Role::kClient) {
-  handler.connection = Connection::dial(loop, to, hello_of(role), options, handler);
+  handler.connection = Connection::dial(loop, to, hello_for(role, options), options, handler);
 }
 
 // A blocking TCP socket with a bound on every call.
 class RawSocket {
  public:
+  RawSocket(Loop&, const Address& to, int receive_buffer_bytes = 0) : RawSocket(to, receive_buffer_bytes) {}
   explicit RawSocket(const Address& to, int receive_buffer_bytes = 0) : descriptor_(::socket(AF_INET, SOCK_STREAM, 0)) {
     REQUIRE(descriptor_ >= 0);
     if (receive_buffer_bytes > 0) {
@@ -164,6 +175,7 @@ class RawSocket {
   RawSocket& operator=(const RawSocket&) = delete;
   ~RawSocket() { close(); }
 
+  int descriptor() const { return descriptor_; }
   void close() {
     if (descriptor_ >= 0) ::close(descriptor_);
     descriptor_ = -1;
@@ -185,6 +197,66 @@ class RawSocket {
 
  private:
   int descriptor_;
+};
+
+// The same, encrypted by OpenSSL alone; the handshake is done when it is made.
+class RawTls {
+ public:
+  RawTls(Loop& loop, const Address& to, int receive_buffer_bytes = 0)
+      : context_(make_context(PeerSettings{})), socket_(to, receive_buffer_bytes), ssl_(SSL_new(context_.get())) {
+    SSL_set_fd(ssl_.get(), socket_.descriptor());
+    const int flags = ::fcntl(socket_.descriptor(), F_GETFL);
+    ::fcntl(socket_.descriptor(), F_SETFL, flags | O_NONBLOCK);
+    for (int turns = 0;; ++turns) {
+      const int result = SSL_connect(ssl_.get());
+      if (result == 1) break;
+      REQUIRE(SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ);
+      REQUIRE(turns < 10'000);
+      run_turns(loop, 1);
+    }
+    run_turns(loop, 2);  // the node has our last flight
+    ::fcntl(socket_.descriptor(), F_SETFL, flags);
+  }
+
+  void send(BytesView bytes) {
+    std::size_t size = 0;
+    REQUIRE(SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &size) == 1);
+  }
+  // Everything until the other side closes, as it must.
+  Bytes read_all() {
+    Bytes all;
+    char buffer[4096];
+    std::size_t size = 0;
+    for (;;) {
+      const int result = SSL_read_ex(ssl_.get(), buffer, sizeof buffer, &size);
+      if (result != 1) {
+        REQUIRE(SSL_get_error(ssl_.get(), result) == SSL_ERROR_ZERO_RETURN);
+        return all;
+      }
+      all.append(buffer, size);
+    }
+  }
+  SSL* ssl() { return ssl_.get(); }
+  RawSocket& socket() { return socket_; }
+
+ private:
+  SslContext context_;
+  RawSocket socket_;
+  SslHandle ssl_;
+};
+
+// The kinds of links that most tests run over.
+struct Plain {
+  static ConnectionOptions on(ConnectionOptions options = {}) { return options; }
+  using Raw = RawSocket;
+};
+struct Encrypted {
+  static ConnectionOptions on(ConnectionOptions options = {}) {
+    static const std::shared_ptr<Tls> tls = make_tls(SigningKey::generate());
+    options.tls = tls;
+    return options;
+  }
+  using Raw = RawTls;
 };
 
 inline Bytes client_hello_bytes() {

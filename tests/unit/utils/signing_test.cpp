@@ -105,6 +105,10 @@ TEST_CASE("an empty or made-up key verifies nothing") {
   PublicKey ones;
   ones.bytes.fill(0xff);
   CHECK_FALSE(verify(ones, "test", "message", signature));
+  CHECK_FALSE(is_valid(PublicKey{}));
+  CHECK_FALSE(is_valid(identity));
+  CHECK_FALSE(is_valid(ones));
+  CHECK(is_valid(SigningKey::generate().public_key()));
 }
 
 TEST_CASE("a key file holds the key, is its owner's alone whatever the umask, and nothing else is left behind") {
