@@ -255,6 +255,23 @@ TEST_CASE("who speaks TLS 1.2 only is refused, on either side, and told so") {
   CHECK(client.says("TLS 1.3"));
 }
 
+TEST_CASE("the three cipher suites of the page are accepted and others are not, and early data never") {
+  const Two two;
+  const auto connects = [&](const char* suite) {
+    MemoryPeer dialler(dialling_peer());
+    REQUIRE(SSL_set_ciphersuites(dialler.ssl(), suite) == 1);
+    StreamSide node(two.node, Side::kAccepted);
+    converse(node, dialler);
+    CHECK(SSL_SESSION_get_max_early_data(SSL_get0_session(dialler.ssl())) == 0);
+    if (node.failed()) CHECK(node.says("cipher"));
+    return node.open();
+  };
+  CHECK(connects("TLS_AES_256_GCM_SHA384"));
+  CHECK(connects("TLS_AES_128_GCM_SHA256"));
+  CHECK(connects("TLS_CHACHA20_POLY1305_SHA256"));
+  CHECK_FALSE(connects("TLS_AES_128_CCM_SHA256"));
+}
+
 TEST_CASE("another application protocol, or none, is refused on either side") {
   const Two two;
   for (const auto* alpn : {"", "h2", "distri/1", "distri/22"}) {

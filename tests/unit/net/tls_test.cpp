@@ -251,6 +251,37 @@ TEST_CASE("a browser at an encrypted port gets a goodbye in the clear") {
   CHECK(goodbye_in(browser.read_all()).code == Code::kProtocolError);
 }
 
+TEST_CASE("an encrypted server of another kind, dialled in the clear, is called what it is") {
+  // It does not answer what it does not understand, except by an alert.
+  Loop loop;
+  const int listening = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::bind(listening, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::listen(listening, 1) == 0);
+  socklen_t size = sizeof address;
+  ::getsockname(listening, reinterpret_cast<sockaddr*>(&address), &size);
+  std::jthread server([&] {
+    const int accepted = ::accept(listening, nullptr, nullptr);
+    char buffer[1024];
+    if (::recv(accepted, buffer, sizeof buffer, 0) > 0)
+      ::send(accepted, "\x15\x03\x01\x00\x02\x02\x46", 7, MSG_NOSIGNAL);
+    while (::recv(accepted, buffer, sizeof buffer, 0) > 0) {
+    }
+    ::close(accepted);
+  });
+  TestHandler client;
+  dial(loop, client, Address{"127.0.0.1", ntohs(address.sin_port)});
+  client.when_closed = [&] { loop.stop(); };
+  run_bounded(loop);
+  CHECK(client.closed[0].code == Code::kProtocolError);
+  CHECK(contains(client.closed[0].message, "speaks TLS and this side does not; dial it with encryption"));
+  run_turns(loop, 5);
+  server.join();
+  ::close(listening);
+}
+
 TEST_CASE("a handshake whose bytes drip is cut off within hello_ms, and one that says nothing, too") {
   Keys keys;
   keys.node.hello_ms = 300;
