@@ -34,8 +34,8 @@ inline constexpr std::string_view kAlpn =
     "\x08"
     "distri/2";
 
-// The node id that a certificate shows; none when its key is not an Ed25519 key that can be somebody's. Nothing else in
-// a certificate is looked at.
+// The node id that a certificate shows; none when its key is not an Ed25519 key. Nothing else in a certificate is looked
+// at.
 std::optional<NodeId> key_of(const X509* certificate);
 
 class TlsImpl final : public Tls {

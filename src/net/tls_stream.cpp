@@ -183,7 +183,7 @@ int TlsStream::check_certificate(X509_STORE_CTX* store, void*) {
   auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
   TlsStream& stream = stream_of(ssl);
   const std::optional<NodeId> key = key_of(X509_STORE_CTX_get0_cert(store));
-  if (!key) {
+  if (!key || !is_valid(*key)) {
     stream.refusal_ = Error{Code::kUnauthenticated,
                             fmt::format("{} shows a certificate without a valid Ed25519 key, which is what the nodes "
                                         "and clients of distri have; check what listens or dials there",
@@ -256,6 +256,7 @@ std::size_t TlsStream::receive(BytesView cipher, char* plain, std::size_t size, 
   std::size_t total = 0;
   while (state_ == State::kOpen && (!input_.empty() || SSL_has_pending(ssl_.get()) == 1)) {
     std::size_t got = 0;
+    forget_errors();
     const int result = SSL_read_ex(ssl_.get(), plain + total, size - total, &got);
     total += got;
     if (result == 1) continue;

@@ -233,6 +233,26 @@ TEST_CASE("a certificate with an RSA or P-256 key is refused by either side") {
   }
 }
 
+TEST_CASE("a certificate with a key for which anybody can sign is refused") {
+  const Two two;
+  // The neutral element: the right key's certificate with the other key in it.
+  const SigningKey key = SigningKey::generate();
+  PeerSettings settings = dialling_peer(ed25519_key(key));
+  MemoryPeer dialler(settings);
+  X509* const certificate = SSL_get_certificate(dialler.ssl());
+  REQUIRE(certificate != nullptr);
+  NodeId identity;
+  identity.bytes[0] = 1;
+  const EvpKey weak(
+      EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, identity.bytes.data(), identity.bytes.size()));
+  REQUIRE(X509_set_pubkey(certificate, weak.get()) == 1);
+  StreamSide node(two.node, Side::kAccepted);
+  converse(node, dialler);
+  REQUIRE(node.failed());
+  CHECK(node.stream.failure().code == Code::kUnauthenticated);
+  CHECK(node.says("valid Ed25519 key"));
+}
+
 TEST_CASE("who speaks TLS 1.2 only is refused, on either side, and told so") {
   const Two two;
   PeerSettings old = dialling_peer();
