@@ -182,7 +182,7 @@ Admission admit_by_sponsor(const ClusterId& cluster, const SigningKey& sponsor, 
                       .node = node,
                       .name = std::move(name),
                       .admitted_ms = admitted_ms,
-                      .sponsored = Admission::Sponsored{invitation, use, by_joiner},
+                      .sponsored = Sponsorship{invitation, use, by_joiner},
                       .signature = {}};
   admission.signature = sponsor.sign(kSponsoredContext, signed_part(cluster, admission));
   return admission;
@@ -235,7 +235,7 @@ Result<Admission> decode_admission(wire::Reader& in) {
     return fail(Code::kProtocolError, "admission: {}", checked.error().message);
   }
   if (kind == 1) {
-    Admission::Sponsored& sponsored = admission.sponsored.emplace();
+    Sponsorship& sponsored = admission.sponsored.emplace();
     DISTRI_TRY(sponsored.invitation, decode_invitation(in));
     sponsored.use = in.u16();
     sponsored.by_joiner = in.id<Signature>();

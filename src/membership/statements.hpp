@@ -128,18 +128,20 @@ Result<> verify(const Invitation& invitation, const Authority& authority);
 void encode(wire::Writer& out, const Invitation& invitation);
 Result<Invitation> decode_invitation(wire::Reader& in);
 
+// What makes an admission hold without the root.
+struct Sponsorship {
+  Invitation invitation;
+  std::uint16_t use = 1;  // which of the invitation's uses, 1 to uses
+  Signature by_joiner;    // by the invitation's key: "this node, under this name, through this sponsor"
+  bool operator==(const Sponsorship&) const = default;
+};
+
 struct Admission {
-  struct Sponsored {
-    Invitation invitation;
-    std::uint16_t use = 1;  // which of the invitation's uses, 1 to uses
-    Signature by_joiner;    // by the invitation's key: "this node, under this name, through this sponsor"
-    bool operator==(const Sponsored&) const = default;
-  };
   std::uint32_t epoch = 0;
   NodeId node;
   std::string name;
   std::int64_t admitted_ms = 0;  // wall time of who signed
-  std::optional<Sponsored> sponsored;
+  std::optional<Sponsorship> sponsored;
   Signature signature;  // by the sponsor; without one by the root
   bool operator==(const Admission&) const = default;
 };

@@ -15,7 +15,8 @@ if(DISTRI_HAVE_IMAGES)
   distri_fuzzer(image LINK distri::services)
 endif()
 distri_fuzzer(membership LINK distri::membership)
-# Makes the seeds of its corpus anew, when an encoding has changed: membership_corpus tests/fuzz/corpus/membership
+distri_fuzzer(swim LINK distri::membership)
+# Makes the seeds of both anew, when an encoding has changed: membership_corpus tests/fuzz/corpus
 add_executable(membership_corpus EXCLUDE_FROM_ALL fuzz/membership_corpus.cpp)
 target_link_libraries(membership_corpus PRIVATE distri::membership)
 distri_own_options(membership_corpus)

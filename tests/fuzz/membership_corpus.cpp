@@ -1,7 +1,9 @@
-// Writes the seeds of the fuzzer of membership into a folder: one good input of each kind.
+// Writes the seeds of the fuzzers membership and swim into their folders below the one that is named: one good input of
+// each kind.
 #include <cstdio>
 #include <fstream>
 
+#include "distri/membership/swim.hpp"
 #include "membership_pile.hpp"
 
 using namespace distri;
@@ -12,8 +14,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: membership_corpus FOLDER\n");
     return 2;
   }
-  const auto write = [&](std::string_view name, char kind, const Bytes& bytes) {
-    std::ofstream(std::string(argv[1]) + "/" + std::string(name), std::ios::binary) << kind << bytes;
+  const auto write = [&](std::string_view name, char kind, const Bytes& bytes, std::string_view folder = "membership") {
+    std::ofstream(fmt::format("{}/{}/{}", argv[1], folder, name), std::ios::binary) << kind << bytes;
   };
   const auto pile = membership::fuzz::make_pile();
   MemberTable table(membership::fuzz::founding());
@@ -41,5 +43,14 @@ int main(int argc, char** argv) {
   Bytes merges;
   for (int i = 0; i < 40; ++i) merges.push_back(static_cast<char>(i * 7));
   write("merges", 5, merges);
+
+  SwimMessage message;
+  message.kind = SwimMessage::Kind::kPingReq;
+  message.target = sponsor_key.public_key();
+  message.nack_after_ms = 360;
+  message.reports = {{invitation.public_key(), Health::kSuspect, 3, sponsor_key.public_key()},
+                     {sponsor_key.public_key(), Health::kAlive, 4, {}}};
+  write("ping_req", 0, encode(message), "swim");
+  write("detector", 1, merges + merges + merges, "swim");
   return 0;
 }
