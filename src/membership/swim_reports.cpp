@@ -125,9 +125,16 @@ std::vector<SwimReport> Swim::choose_reports(const NodeId& to) {
     reports.push_back(report_on(to, peer));
     room -= encoded_bytes(reports.back());
   }
+  // It may take this node for dead, too.
+  const SwimReport alive{.node = self_, .health = Health::kAlive, .incarnation = incarnation_, .by = {}};
+  if (peer.health == Health::kDead) {
+    reports.push_back(alive);
+    room -= encoded_bytes(alive);
+  }
   std::vector<Rumor*> waiting;
   for (auto& [node, rumor] : rumors_) {
-    if (!first || node != to) waiting.push_back(&rumor);
+    const bool said = (first && node == to) || (peer.health == Health::kDead && node == self_);
+    if (!said) waiting.push_back(&rumor);
   }
   // What was sent least often goes first.
   std::ranges::stable_sort(waiting, {}, &Rumor::sent);

@@ -289,6 +289,24 @@ TEST_CASE("dead nodes are pinged in turn and told that they count as dead") {
   for (const auto& [node, count] : pings) CHECK(std::abs(count - 200 / 16) <= 1);
 }
 
+TEST_CASE("two nodes that take each other for dead, each after the other's refutation, find each other again") {
+  Rig one(2, {}, 7);
+  Swim other(id(1), 9, {}, Random(2), one.now_ms);
+  other.set_members(ids(2));
+  REQUIRE(other.receive(one.now_ms, id(0), encode(said(SwimMessage::Kind::kAck, 1, {report(0, Health::kDead, 6)}))));
+  one.tell(1, report(1, Health::kDead, 8));
+  for (int i = 0; i < 100 && one.swim.health(id(1)) == Health::kDead; ++i) {
+    for (const Swim::Message& message : one.next()) {
+      REQUIRE(other.receive(one.now_ms, id(0), message.bytes));
+      for (const Swim::Message& answer : other.take_messages()) {
+        REQUIRE(one.swim.receive(one.now_ms, id(1), answer.bytes));
+      }
+    }
+  }
+  CHECK(one.swim.health(id(1)) == Health::kAlive);
+  CHECK(other.health(id(0)) == Health::kAlive);
+}
+
 TEST_CASE("messages stay within their bound however much there is to tell, and all of it is told in the end") {
   Rig rig(120);
   for (std::size_t node = 2; node < 120; ++node) rig.tell(1, report(node, Health::kSuspect, 7, 1 + node % 3));
