@@ -62,12 +62,12 @@ Result<Admission> Sponsor::redeem(const JoinRequest& request, BytesView binding,
     return fail(Code::kPermissionDenied, "join: node {} was removed for good; it can only come back with a new key",
                 request.node.short_hex());
   }
+  const auto again = std::ranges::find(open.admitted, request.node, &Admission::node);
+  if (again != open.admitted.end() && table.is_member(request.node)) return *again;  // also from an earlier epoch
   if (open.invitation.epoch != table.epoch()) {
     return fail(Code::kUnavailable, "join: the root key has changed since the invitation was made; make a new one");
   }
-  for (const Admission& admission : open.admitted) {
-    if (admission.node == request.node) return admission;
-  }
+  if (again != open.admitted.end()) return *again;
   for (std::uint16_t use = 1; use <= open.invitation.uses; ++use) {
     const Admission* known = table.admission(open.invitation.key, use);
     if (known != nullptr && known->node == request.node) return *known;
@@ -98,7 +98,9 @@ Sponsor::Answer Sponsor::answer(BytesView request, BytesView binding, std::int64
   if (!decoded) return {membership::encode(JoinReply(decoded.error())), false};
   const auto admitted = redeem(*decoded, binding, now_ms, table);
   if (!admitted) return {membership::encode(JoinReply(admitted.error())), false};
-  if (const auto added = table.add(*admitted); !added) return {membership::encode(JoinReply(added.error())), true};
+  if (!table.is_member(admitted->node)) {
+    if (const auto added = table.add(*admitted); !added) return {membership::encode(JoinReply(added.error())), true};
+  }
   if (!table.is_member(admitted->node)) {
     const Error error{Code::kUnavailable, "join: the admission does not count any more; make a new invitation"};
     return {membership::encode(JoinReply(error)), true};

@@ -144,7 +144,7 @@ Result<int> run(int argc, char** argv) {
     ("plain", "SWIM as published, without Lifeguard's refinements")
     ("compare", "count false suspicions and deaths with and without the refinements")
     ("hours", "with --compare: simulated time, 0.1 to 100", cxxopts::value<double>()->default_value("1"))
-    ("loss", "with --compare: share of messages that are lost, 0 to 0.5", cxxopts::value<double>()->default_value("0.05"))
+    ("loss", "with --compare: share of messages lost, 0 to 0.5", cxxopts::value<double>()->default_value("0.05"))
     ("slow", "with --compare: share of nodes that are slow, 0 to 0.5", cxxopts::value<double>()->default_value("0.125"))
     ("h,help", "this text");
   // clang-format on

@@ -60,6 +60,21 @@ TEST_CASE("a sponsor restored from a backup counts the uses that its table knows
   CHECK(restored.redeem(Door::request(8), "channel", kNow, door.table).error().code == Code::kCancelled);
 }
 
+TEST_CASE("a node whose answer was lost gets it after a root change, too, if the roll names it") {
+  for (const bool named : {true, false}) {
+    Door door;
+    REQUIRE(door.sponsor.answer(joiner(7).request("one"), "one", kNow, door.table).persist);
+    Roll roll = door.table.roll();
+    if (!named) std::erase_if(roll.members, [](const Roll::Member& member) { return member.node == node_id(7); });
+    REQUIRE(door.table.add(door.table.change_root(root_key(1), digest_of(root_key(2).public_key()), roll).value()));
+    Joiner machine = joiner(7);
+    const auto answer = door.sponsor.answer(machine.request("two"), "two", kNow, door.table);
+    CHECK(machine.on_reply(answer.reply).value() == (named ? Joiner::State::kMember : Joiner::State::kRefused));
+    if (named) CHECK(machine.table().encode() == door.table.encode());
+    if (!named) CHECK(machine.refusal().code == Code::kUnavailable);
+  }
+}
+
 TEST_CASE("removing a node that joined does not give its use back") {
   Door door;
   REQUIRE(door.sponsor.answer(joiner(7).request("one"), "one", kNow, door.table).persist);

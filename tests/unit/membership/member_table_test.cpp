@@ -70,6 +70,18 @@ TEST_CASE("a table is read back byte for byte, with root changes and all kinds o
   CHECK(new_node.encode() == table.encode());
 }
 
+TEST_CASE("a root change that comes without its roll is refused") {
+  MemberTable table = table_of(3);
+  REQUIRE(table.add(table.change_root(root_key(1), digest_of(root_key(2).public_key()), table.roll()).value()).value());
+  REQUIRE(table.add(announce(1, 1, 7001)).value());
+  // What somebody gets who says that he knows the change.
+  Bytes summary("\x01\x01\0\0\0", 5);
+  MemberTable old = table_of(3);
+  const Bytes before = old.encode();
+  CHECK(old.merge(table.missing(summary).value()).error().message == "root change 1: its roll is missing");
+  CHECK(old.encode() == before);
+}
+
 TEST_CASE("a root key that was lost is replaced by the one that was promised") {
   MemberTable table = table_of(2);  // root_key(0) is not used any more
   Roll roll = table.roll();

@@ -145,7 +145,9 @@ TEST_CASE("a node that hears that it is suspected or dead says that it is alive,
     CHECK(std::ranges::count(reports, SwimReport{id(0), Health::kAlive, incarnation, {}}) == 1);
     CHECK(rig.swim.incarnation() == incarnation);
   }
-  // Whoever has missed it is told again.
+  // Whoever has missed it is told again, also when it is not news any more.
+  for (std::uint32_t i = 0; i < 20; ++i) rig.hear(2, said(SwimMessage::Kind::kPing, i));
+  CHECK(decoded(rig.hear(2, said(SwimMessage::Kind::kPing, 9)).at(0)).reports.empty());
   const auto answers = rig.hear(1, said(SwimMessage::Kind::kPing, 5, {report(0, Health::kDead, 12)}));
   CHECK(std::ranges::count(decoded(answers.at(0)).reports, SwimReport{id(0), Health::kAlive, 51, {}}) == 1);
   CHECK(rig.swim.incarnation() == 51);
