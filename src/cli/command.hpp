@@ -66,6 +66,14 @@ struct Command {
   Result<> (*run)(const Arguments& arguments) = nullptr;
 };
 
+// Commands whose names begin with the same word.
+struct Group {
+  std::string_view name;  // "db"
+  std::string_view summary;
+};
+const std::vector<Group>& groups();
+bool is_group(std::string_view word);
+
 // All of them, in the order of the help. Every one also knows --json and --help.
 const std::vector<Command>& commands();
 

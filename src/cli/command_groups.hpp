@@ -8,6 +8,7 @@
 namespace distri::cli {
 
 std::vector<Command> node_commands();        // serve, status, call, backup, restore
+std::vector<Command> cluster_commands();     // keygen, cluster init, invite, members, remove, replace
 std::vector<Command> document_commands();    // db find, db insert, ...
 std::vector<Command> collection_commands();  // db create, db indexes, db conflicts, ...
 

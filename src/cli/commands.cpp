@@ -1,4 +1,5 @@
 // The list of commands, with those that ask nobody.
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -24,9 +25,20 @@ Result<> completion(const Arguments& arguments) {
 
 }  // namespace
 
+const std::vector<Group>& groups() {
+  static const std::vector<Group> kGroups{{"cluster", "a cluster with keys: founding it, its root key"},
+                                          {"db", "documents, collections, indexes, changes"}};
+  return kGroups;
+}
+
+bool is_group(std::string_view word) {
+  return std::any_of(groups().begin(), groups().end(), [word](const Group& group) { return group.name == word; });
+}
+
 const std::vector<Command>& commands() {
   static const std::vector<Command> kAll = [] {
     std::vector<Command> all = node_commands();
+    for (Command& each : cluster_commands()) all.push_back(std::move(each));
     all.push_back({"completion",
                    "print a script that completes this command's words",
                    {{"SHELL", "bash, zsh or fish"}},

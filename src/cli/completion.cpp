@@ -22,16 +22,25 @@ std::string quoted(std::string_view text) {
   return out + "'";
 }
 
-bool in_group(const Command& command) {
-  return command.name.find(' ') != std::string_view::npos;
+// The group of a command; empty: none.
+std::string_view group_of(const Command& command) {
+  const std::size_t space = command.name.find(' ');
+  return space == std::string_view::npos ? std::string_view() : command.name.substr(0, space);
 }
 
-std::vector<std::string> names(bool grouped) {
+std::string_view last_word(const Command& command) {
+  return command.name.substr(command.name.find(' ') + 1);
+}
+
+// The words that may follow the name of the group; or with an empty one, that of the program.
+std::vector<std::string> words_of(std::string_view group) {
   std::vector<std::string> out;
   for (const Command& each : commands()) {
-    if (in_group(each) == grouped) out.emplace_back(grouped ? each.name.substr(each.name.find(' ') + 1) : each.name);
+    if (group_of(each) == group) out.emplace_back(last_word(each));
   }
-  if (!grouped) out.emplace_back("db");
+  if (group.empty()) {
+    for (const Group& each : groups()) out.emplace_back(each.name);
+  }
   return out;
 }
 
@@ -60,20 +69,24 @@ std::string bash_case(const Command& command) {
 }
 
 std::string bash_script() {
-  std::string cases;
+  std::string cases, grouped;
   for (const Command& each : commands()) cases += bash_case(each);
+  for (const Group& each : groups())
+    grouped += fmt::format("    {}) words='{} --help' ;;\n", each.name, joined(words_of(each.name)));
   return fmt::format(R"(# bash completion for distri. In ~/.bashrc: source <(distri completion bash)
 _distri() {{
-  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} command options files
+  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} command words= options files
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
     COMPREPLY=($(compgen -W '{} --help --version' -- "$word"))
     return
   fi
   command=${{COMP_WORDS[1]}}
-  if [[ $command == db ]]; then
+  case $command in
+{}  esac
+  if [[ -n $words ]]; then
     if ((COMP_CWORD == 2)); then
-      COMPREPLY=($(compgen -W '{} --help' -- "$word"))
+      COMPREPLY=($(compgen -W "$words" -- "$word"))
       return
     fi
     command+=" ${{COMP_WORDS[2]}}"
@@ -89,7 +102,7 @@ _distri() {{
 }}
 complete -o filenames -F _distri distri
 )",
-                     joined(names(false)), joined(names(true)), cases);
+                     joined(words_of("")), grouped, cases);
 }
 
 // "[...]" and ":" mean something to _arguments.
@@ -111,9 +124,19 @@ std::string zsh_action(Expects expects, const std::vector<std::string_view>& wor
 
 std::string zsh_script() {
   std::string top, grouped, cases;
+  const auto described = [](std::string_view word, std::string_view summary) {
+    return fmt::format("      {}\n", quoted(fmt::format("{}:{}", word, summary)));
+  };
+  for (const Group& group : groups()) {
+    top += described(group.name, group.summary);
+    grouped += fmt::format("    {}) words_of=(\n", group.name);
+    for (const Command& each : commands()) {
+      if (group_of(each) == group.name) grouped += described(last_word(each), each.summary);
+    }
+    grouped += "    ) ;;\n";
+  }
   for (const Command& each : commands()) {
-    const std::string_view name = in_group(each) ? each.name.substr(each.name.find(' ') + 1) : each.name;
-    (in_group(each) ? grouped : top) += fmt::format("    {}\n", quoted(fmt::format("{}:{}", name, each.summary)));
+    if (group_of(each).empty()) top += described(each.name, each.summary);
     cases += fmt::format("    {})\n      _arguments", quoted(each.name));
     for (const Option& option : each.options) {
       std::string spec = fmt::format("{}--{}[{}]", option.repeated ? "*" : "", option.name, zsh_text(option.help));
@@ -133,11 +156,8 @@ std::string zsh_script() {
   return fmt::format(R"(#compdef distri
 # zsh completion for distri: write it to a file named _distri in a directory of $fpath.
 _distri() {{
-  local -a top grouped
+  local -a top words_of
   top=(
-{}    'db:documents, collections, indexes, changes'
-  )
-  grouped=(
 {}  )
   if ((CURRENT == 2)); then
     _describe command top
@@ -146,9 +166,11 @@ _distri() {{
   local name=$words[2]
   shift words
   ((CURRENT--))
-  if [[ $name == db ]]; then
+  case $name in
+{}  esac
+  if (($#words_of)); then
     if ((CURRENT == 2)); then
-      _describe command grouped
+      _describe command words_of
       return
     fi
     name+=" $words[2]"
@@ -175,21 +197,26 @@ std::string fish_text(std::string_view text) {
 std::string fish_script() {
   std::string out =
       "# fish completion for distri: distri completion fish > ~/.config/fish/completions/distri.fish\n"
-      "complete -c distri -f\n"
-      "complete -c distri -n __fish_use_subcommand -a db -d 'documents, collections, indexes, changes'\n";
+      "complete -c distri -f\n";
+  std::string all_groups;
+  for (const Group& each : groups()) {
+    out += fmt::format("complete -c distri -n __fish_use_subcommand -a {} -d {}\n", each.name, fish_text(each.summary));
+    all_groups += fmt::format(" {}", each.name);
+  }
   for (const Command& each : commands()) {
     std::string seen;
-    if (in_group(each)) {
-      const std::string_view name = each.name.substr(each.name.find(' ') + 1);
+    if (const std::string_view group = group_of(each); !group.empty()) {
       out += fmt::format(
-          "complete -c distri -n '__fish_seen_subcommand_from db; and test (count (commandline -opc)) -eq 2' -a {} -d "
+          "complete -c distri -n '__fish_seen_subcommand_from {}; and test (count (commandline -opc)) -eq 2' -a {} -d "
           "{}\n",
-          name, fish_text(each.summary));
-      seen = fmt::format("'__fish_seen_subcommand_from db; and __fish_seen_subcommand_from {}'", name);
+          group, last_word(each), fish_text(each.summary));
+      seen =
+          fmt::format("'__fish_seen_subcommand_from {}; and __fish_seen_subcommand_from {}'", group, last_word(each));
     } else {
       out +=
           fmt::format("complete -c distri -n __fish_use_subcommand -a {} -d {}\n", each.name, fish_text(each.summary));
-      seen = fmt::format("'__fish_seen_subcommand_from {}; and not __fish_seen_subcommand_from db'", each.name);
+      seen =
+          fmt::format("'__fish_seen_subcommand_from {}; and not __fish_seen_subcommand_from{}'", each.name, all_groups);
     }
     for (const Option& option : each.options) {
       out += fmt::format("complete -c distri -n {} -l {} -d {}", seen, option.name, fish_text(option.help));

@@ -71,12 +71,13 @@ Rows commands_of(std::string_view group) {
 
 std::string help_of_program() {
   Rows rows = commands_of("");
-  rows.emplace_back("db", "documents, collections, indexes, changes: 'distri db' lists the commands");
+  for (const Group& each : groups()) rows.emplace_back(each.name, each.summary);
   return "usage: distri COMMAND [argument...] [option...]\n\n"
          "A peer-to-peer cloud: nodes that each hold all documents, and the commands to use them.\n\n"
          "Commands:\n" +
          table(rows) +
-         "\nEvery command knows --help, with examples, and --json.\n"
+         "\n'distri cluster' and 'distri db' list their commands. Every command knows --help, with examples, and "
+         "--json.\n"
          "Nodes are found by --nodes, else $DISTRI_NODES, else at 127.0.0.1:3000.\n"
          "Exit code: 0 done; 1 it failed; 2 the command line or the request is wrong.\n";
 }

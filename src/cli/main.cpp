@@ -25,14 +25,14 @@ int report(const Error& error, bool json) {
 }
 
 Error unknown_command(const std::vector<std::string>& words) {
-  const bool grouped = words.front() == "db" && words.size() > 1;
+  const bool grouped = is_group(words.front()) && words.size() > 1;
   const std::string asked = grouped ? words[0] + " " + words[1] : words[0];
   std::vector<std::string_view> known;
   for (const Command& each : commands()) known.push_back(each.name);
   const std::string meant = nearest(asked, known);
-  return {Code::kInvalidArgument,
-          fmt::format("unknown command '{}'{}; 'distri {}--help' lists them", asked,
-                      meant.empty() ? "" : fmt::format(", did you mean '{}'?", meant), grouped ? "db " : "")};
+  return {Code::kInvalidArgument, fmt::format("unknown command '{}'{}; 'distri {}--help' lists them", asked,
+                                              meant.empty() ? "" : fmt::format(", did you mean '{}'?", meant),
+                                              grouped ? words.front() + " " : "")};
 }
 
 int run(const std::vector<std::string>& words) {
@@ -54,8 +54,8 @@ int run(const std::vector<std::string>& words) {
     return done ? kExitOk : report(done.error(), json);
   }
   const bool asks_help = words.back() == "--help" || words.back() == "-h" || words.front() == "help";
-  if (words.front() == "db" && (words.size() == 1 || (words.size() == 2 && asks_help))) {
-    fmt::print("{}", help_of_group("db"));
+  if (is_group(words.front()) && (words.size() == 1 || (words.size() == 2 && asks_help))) {
+    fmt::print("{}", help_of_group(words.front()));
     return kExitOk;
   }
   if (asks_help && words.size() == 1) {

@@ -8,10 +8,12 @@
 #include <thread>
 
 #include "distri/cli/command_groups.hpp"
+#include "distri/cli/machine_name.hpp"
 #include "distri/cli/remote.hpp"
 #include "distri/cli/settings.hpp"
 #include "distri/cli/supervisor.hpp"
 #include "distri/cli/units.hpp"
+#include "distri/cloud/cluster_setup.hpp"
 #ifdef DISTRI_HAVE_IMAGES
 #include "distri/services/register.hpp"
 #endif
@@ -46,6 +48,20 @@ void show_settings(const Arguments& arguments, const std::vector<Origin>& origin
   print_table(rows);
 }
 
+Result<> join(const Arguments& arguments, const std::string& line, const cloud::NodeConfig& config) {
+  constexpr std::int64_t kJoinMs = 60'000;
+  if (config.data_dir.empty()) {
+    return fail(Code::kInvalidArgument,
+                "--join needs --data-dir: a member keeps its key and the table of members there");
+  }
+  DISTRI_TRY(
+      const auto joined,
+      cloud::join_cluster(config.data_dir, line, arguments.text("name").value_or(machine_name()), kJoinMs, config.log));
+  config.log.info("node {} {} a member of cluster {}", joined.node.short_hex(), joined.before ? "was already" : "is now",
+                  joined.cluster.substr(0, 8));
+  return {};
+}
+
 Result<> serve(const Arguments& arguments) {
   DISTRI_TRY(LoadedSettings loaded, load_settings(arguments, [](const std::string& name) -> std::optional<std::string> {
                const char* const value = std::getenv(name.c_str());
@@ -61,13 +77,18 @@ Result<> serve(const Arguments& arguments) {
   config.log = Log::to_stderr("distri", settings.log_level);
   config.on_serving = [] { notify_supervisor("READY=1\nSTATUS=serving"); };
   config.on_stopping = [] { notify_supervisor("STOPPING=1\nSTATUS=finishing what was accepted"); };
+  if (const auto line = arguments.text("join")) DISTRI_TRY_VOID(join(arguments, *line, config));
   cloud::CloudNode node(config);
   DISTRI_TRY_VOID(register_images(node, settings.service_key));
   DISTRI_TRY_VOID(node.listen());
   if (arguments.flag("json")) {
-    print_line(Json{{"address", to_string(node.address())}}.dump());
+    Json out{{"address", to_string(node.address())}};
+    if (const auto local = node.local_address()) out["local_address"] = to_string(*local);
+    print_line(out.dump());
   } else {
     print_line(fmt::format("listening at {}", to_string(node.address())));
+    if (const auto local = node.local_address())
+      print_line(fmt::format("and for this machine at {}", to_string(*local)));
   }
   std::fflush(stdout);
   return node.run();
@@ -262,7 +283,8 @@ std::vector<Command> node_commands() {
        "says when it serves (Type=notify).",
        "distri serve\n"
        "distri serve --listen 127.0.0.1:3001 --peers 127.0.0.1:3000 --data-dir /var/lib/distri\n"
-       "distri serve --config /etc/distri.toml --check-config",
+       "distri serve --config /etc/distri.toml --check-config\n"
+       "distri serve --join LINE --data-dir /var/lib/distri --listen 0.0.0.0:3000 --advertise 10.0.0.2:3000",
        serve},
       {"status",
        "how the nodes are: one line each",

@@ -7,7 +7,9 @@
 #include <cstring>
 #include <memory>
 
+#include "distri/cli/member_files.hpp"
 #include "distri/cli/units.hpp"
+#include "distri/net/tls.hpp"
 
 namespace distri::cli {
 namespace {
@@ -20,6 +22,11 @@ std::vector<Option> with_remote(std::vector<Option> options) {
   options.push_back(
       {"nodes", "A,B",
        "addresses of nodes; the others are learned from them (default: $DISTRI_NODES, else 127.0.0.1:3000)"});
+  options.push_back(
+      {"data-dir", "DIR",
+       "of a node of a cluster with keys: its key is shown, and only members of its cluster are spoken to "
+       "(default: $DISTRI_DATA_DIR)",
+       Expects::kDirectory});
   options.push_back({"timeout", "TIME", "how long it may take (default: 30s)"});
   return options;
 }
@@ -79,7 +86,25 @@ Result<Remote> Remote::open(const Arguments& arguments) {
         !w->empty() && w->size() < 6 && std::all_of(w->begin(), w->end(), [](char c) { return c >= '0' && c <= '9'; });
     remote.w_ = number ? Json(std::stoi(*w)) : Json(*w);
   }
-  remote.client_ = std::make_shared<client::Client>(remote.nodes_);
+  client::ClientOptions options;
+  auto directory = arguments.text("data-dir");
+  if (const char* variable = std::getenv("DISTRI_DATA_DIR"); !directory && variable != nullptr) directory = variable;
+  if (directory) {
+    DISTRI_TRY(const auto member, read_member(*directory));
+    if (member) {
+      DISTRI_TRY(options.tls, net::Tls::with_key(member->key));
+      options.trust = [table = member->table](const NodeId& node) -> Result<> {
+        if (table->is_member(node)) return {};
+        return fail(Code::kUnauthenticated, "the node there is {}, which is no member of cluster {}", node.short_hex(),
+                    table->cluster().short_hex());
+      };
+      if (!nodes) {
+        const auto* self = member->table->member(member->key.public_key());
+        if (self != nullptr && !self->addresses.empty()) remote.nodes_ = self->addresses;
+      }
+    }
+  }
+  remote.client_ = std::make_shared<client::Client>(remote.nodes_, options);
   return remote;
 }
 

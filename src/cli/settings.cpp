@@ -89,6 +89,11 @@ Result<> apply_advertise(ServeSettings& settings, const Values& values) {
   return {};
 }
 
+Result<> apply_local_listen(ServeSettings& settings, const Values& values) {
+  DISTRI_TRY(settings.node.local_listen, parse_address(values.front()));
+  return {};
+}
+
 Result<> apply_insecure(ServeSettings& settings, const Values& values) {
   DISTRI_TRY(settings.node.insecure, boolean(values.front()));
   return {};
@@ -140,6 +145,10 @@ const std::vector<Setting>& all_settings() {
       {{"advertise", "ADDRESS", "where others reach this node, when that is not where it listens"},
        "as --listen",
        apply_advertise},
+      {{"local-listen", "ADDRESS",
+        "for a node with keys: a loopback address where programs of this machine may do everything, without keys"},
+       "none",
+       apply_local_listen},
       {{"insecure", "", "listen beyond loopback without keys, in a network you trust"}, "false", apply_insecure},
       {{"data-dir", "DIR", "keep everything in this directory, too; without, the node starts empty each time",
         Expects::kDirectory},
@@ -309,6 +318,9 @@ std::vector<Option> serve_options() {
     options.push_back(all_settings()[i].option);
     options.back().help = kHelp[i];
   }
+  options.push_back(
+      {"join", "LINE", "first become a member of a cluster, by the line that 'distri invite' has printed"});
+  options.push_back({"name", "NAME", "with --join: what this node is called (default: the machine's name)"});
   options.push_back({"config", "FILE", "settings in TOML; the names of these options, with _ for -", Expects::kFile});
   options.push_back(
       {"check-config", "", "say what would be used and where each setting comes from, and start nothing"});

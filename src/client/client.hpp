@@ -45,6 +45,10 @@
 #include "distri/utils/ids.hpp"
 #include "distri/utils/result.hpp"
 
+namespace distri::net {
+class Tls;  // net/tls.hpp
+}
+
 namespace distri::client {
 
 // The thread that moves bytes for one or many clients, their connection pools and what they learned about nodes.
@@ -65,6 +69,11 @@ struct ClientOptions {
   // until a node has it again; nothing is ever read backwards. False: the client then starts a session anew, because
   // nodes without a disk may have lost it for good.
   bool keep_session = false;
+  // For nodes with keys: encrypts every connection, and shows this client's key if it has one. None: no encryption.
+  std::shared_ptr<net::Tls> tls;
+  // With `tls`, and on the runtime's thread: whether a node with this key may be spoken to; an error ends the
+  // connection before anything was sent. None: whoever answers, which protects against listening only.
+  std::function<Result<>(const NodeId& node)> trust;
   std::shared_ptr<Runtime> runtime;  // none: a runtime of its own
 };
 

@@ -21,7 +21,7 @@ ClientCore::ClientCore(RuntimeCore& runtime, std::vector<Address> nodes, const C
       discover_(options.discover),
       keep_session_(options.keep_session),
       pool_(runtime, std::max<std::size_t>(options.connections_per_node, 1),
-            std::max<std::int64_t>(options.dial_ms, 1)) {}
+            LinkOptions{std::max<std::int64_t>(options.dial_ms, 1), options.tls, options.trust}) {}
 
 void ClientCore::submit(std::shared_ptr<Exchange> exchange) {
   if (runtime_.on_loop_thread()) return start(exchange);

@@ -14,12 +14,20 @@ constexpr std::int64_t kHelloSpareMs = 1'000;
 
 }  // namespace
 
-std::shared_ptr<Link> Link::dial(RuntimeCore& runtime, NodePtr node, std::int64_t dial_ms) {
+std::shared_ptr<Link> Link::dial(RuntimeCore& runtime, NodePtr node, const LinkOptions& link_options) {
   auto link = std::make_shared<Link>(runtime, std::move(node));
   runtime.adopt(link);
   net::ConnectionOptions options;
-  options.dial_ms = dial_ms;
-  options.hello_ms = 2 * dial_ms + kHelloSpareMs;  // a node with thousands of new clients is slow to greet, yet alive
+  options.dial_ms = link_options.dial_ms;
+  options.tls = link_options.tls;
+  if (link_options.trust) {
+    // A node always shows a key.
+    options.admit = [trust = link_options.trust](const std::optional<NodeId>& key) {
+      return trust(key.value_or(NodeId{}));
+    };
+  }
+  options.hello_ms =
+      2 * link_options.dial_ms + kHelloSpareMs;  // a node with thousands of new clients is slow to greet, yet alive
   wire::Hello hello;
   hello.role = wire::Role::kClient;
   hello.software = "distri-client";
@@ -155,7 +163,7 @@ std::shared_ptr<Link> LinkPool::link_to(const NodePtr& node) {
   std::erase_if(links, [](const auto& link) { return !link->usable(); });
   const auto least = std::ranges::min_element(links, {}, [](const auto& link) { return link->exchanges(); });
   if (least != links.end() && ((*least)->exchanges() == 0 || links.size() >= links_max_)) return *least;
-  links.push_back(Link::dial(runtime_, node, dial_ms_));
+  links.push_back(Link::dial(runtime_, node, options_));
   return links.back();
 }
 

@@ -25,10 +25,17 @@ namespace distri::client {
 class Exchange;
 class RuntimeCore;
 
+// Of every connection of a client; see ClientOptions.
+struct LinkOptions {
+  std::int64_t dial_ms = 0;
+  std::shared_ptr<net::Tls> tls;
+  std::function<Result<>(const NodeId& node)> trust;
+};
+
 class Link final : public net::ConnectionHandler, public std::enable_shared_from_this<Link> {
  public:
   // Starts to connect. The runtime keeps the link until its connection has ended.
-  static std::shared_ptr<Link> dial(RuntimeCore& runtime, NodePtr node, std::int64_t dial_ms);
+  static std::shared_ptr<Link> dial(RuntimeCore& runtime, NodePtr node, const LinkOptions& options);
 
   Link(RuntimeCore& runtime, NodePtr node) : runtime_(runtime), node_(std::move(node)) {}
 
@@ -80,8 +87,8 @@ class Link final : public net::ConnectionHandler, public std::enable_shared_from
 class LinkPool {
  public:
   // At most `links_max` links to each node.
-  LinkPool(RuntimeCore& runtime, std::size_t links_max, std::int64_t dial_ms)
-      : runtime_(runtime), links_max_(links_max), dial_ms_(dial_ms) {}
+  LinkPool(RuntimeCore& runtime, std::size_t links_max, LinkOptions options)
+      : runtime_(runtime), links_max_(links_max), options_(std::move(options)) {}
 
   // The least used link to the node; a new one while all are in use and the pool has room.
   std::shared_ptr<Link> link_to(const NodePtr& node);
@@ -90,7 +97,7 @@ class LinkPool {
  private:
   RuntimeCore& runtime_;
   std::size_t links_max_;
-  std::int64_t dial_ms_;
+  LinkOptions options_;
   std::map<Address, std::vector<std::shared_ptr<Link>>> links_;
 };
 

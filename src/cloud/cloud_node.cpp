@@ -14,6 +14,8 @@ constexpr std::int64_t kTickMs = 50;
 constexpr std::int64_t kCompleteMs = 60'000;
 // A starting node that reaches nobody serves alone after this, even if some address neither answers nor refuses.
 constexpr std::int64_t kAloneMs = 3'000;
+// So long a connection without rights may stay, to ask to join.
+constexpr std::int64_t kStrangerMs = 10'000;
 // See Loop::end_turns_after().
 constexpr std::int64_t kAloneTurnNs = 50'000;
 // A slice of building indexes is over after so many documents or keys, or so long.
@@ -77,17 +79,22 @@ Address CloudNode::address() const {
   return impl_->listener ? impl_->listener->address() : impl_->config.listen;
 }
 
+std::optional<Address> CloudNode::local_address() const {
+  return impl_->local_listener ? std::optional(impl_->local_listener->address()) : std::nullopt;
+}
+
 Result<> CloudNode::Impl::listen() {
   if (listener) return {};
-  if (!is_loopback(config.listen) && !config.insecure) {
+  DISTRI_TRY_VOID(open_data_directory());
+  if (!cluster && !is_loopback(config.listen) && !config.insecure) {
     return fail(Code::kPermissionDenied,
-                "{} is not a loopback address and this version of distri has no keys yet: anybody who reaches it could "
-                "read and write "
-                "everything; listen on 127.0.0.1, or allow it on a network you trust with --insecure",
+                "{} is not a loopback address and this node has no key: anybody who reaches it could read and write "
+                "everything; make it a member of a cluster ('distri cluster init' or 'distri serve --join'), listen on "
+                "127.0.0.1, or allow it on a network you trust with --insecure",
                 to_string(config.listen));
   }
-  DISTRI_TRY_VOID(open_data_directory());
   net::ConnectionOptions options;
+  if (cluster) options.tls = cluster->tls();
   options.hello_ms = config.hello_ms;
   options.frame_ms = config.frame_ms;
   options.write_stall_ms = config.write_stall_ms;
@@ -99,12 +106,38 @@ Result<> CloudNode::Impl::listen() {
   hello.software = kSoftware;
   // Who dials us knows our address already; with port 0 it is known only after this.
   DISTRI_TRY(auto bound, net::Listener::listen(loop, config.listen, hello, options,
-                                               [this](const auto& connection) { return accept(connection); }));
+                                               [this](const auto& connection) { return accept(connection, false); }));
   listener = std::move(bound);
   own_address = listener->address();
   if (!config.advertise.empty()) {
     DISTRI_TRY(own_address, parse_address(config.advertise));
   }
+  if (config.local_listen) {
+    if (auto local = listen_locally(options, hello); !local) {
+      listener.reset();
+      return local;
+    }
+  }
+  return {};
+}
+
+Result<> CloudNode::Impl::listen_locally(const net::ConnectionOptions& options, const wire::Hello& hello) {
+  if (!cluster) {
+    return fail(Code::kInvalidArgument,
+                "local_listen is for nodes with keys; this one has none, and serves programs of this machine at {}",
+                to_string(listener->address()));
+  }
+  if (!is_loopback(*config.local_listen)) {
+    return fail(Code::kPermissionDenied,
+                "local_listen {} is not a loopback address; whoever reaches it may do everything, so it must be one of "
+                "127.0.0.1",
+                to_string(*config.local_listen));
+  }
+  net::ConnectionOptions plain = options;
+  plain.tls = nullptr;
+  DISTRI_TRY(local_listener,
+             net::Listener::listen(loop, *config.local_listen, hello, plain,
+                                   [this](const auto& connection) { return accept(connection, true); }));
   return {};
 }
 
@@ -114,12 +147,13 @@ Result<> CloudNode::Impl::run() {
   pool = std::make_unique<WorkerPool>(worker_count(config.workers), config.queue_max);
   DISTRI_TRY_VOID(make_replica());
   documents = std::make_unique<DocumentServices>(*replica, clock, random, config.reply_page_bytes_max);
-  peers = std::make_unique<Peers>(loop, *replica, clock, random, config.log);
+  peers = std::make_unique<Peers>(loop, *replica, clock, random, config.log, cluster.get());
   dispatcher = std::make_unique<Dispatcher>(Dispatcher::Parts{
       config, clock, loop, *replica, registry, *pool, *documents, [this] { return stats(); },
       [this] { return nodes(); }, [this] { return better_node(); },
       [this](const std::string& directory, std::function<void(Result<>)> done) { backup(directory, std::move(done)); },
-      members, storage != nullptr});
+      [this](MembershipCall call) { run_membership(std::move(call)); }, [this] { return members; },
+      storage != nullptr});
 
   std::vector<std::string> services;
   for (const auto name : document_service_names()) services.emplace_back(name);
@@ -134,7 +168,15 @@ Result<> CloudNode::Impl::run() {
   hello.software = kSoftware;
   net::ConnectionOptions options;
   options.write_stall_ms = config.write_stall_ms;
-  peers->start(config.peers, own_address, hello, options);
+  std::vector<Address> others = config.peers;
+  if (cluster) {
+    // They are waited for like configured ones: who has just joined has nothing yet.
+    for (const auto& member : cluster->table().members()) {
+      if (member.node != node_id) others.insert(others.end(), member.addresses.begin(), member.addresses.end());
+    }
+  }
+  peers->start(others, own_address, hello, options);
+  if (cluster) start_cluster();
 
   loop.at_end_of_turn([this] { end_of_turn(); });
   if (config.handle_signals) {
@@ -146,19 +188,22 @@ Result<> CloudNode::Impl::run() {
   if (stop_requested) begin_stop("stop() was called");
   loop.run();
   pool->stop();
+  if (cluster) cluster->stop();
   stop_storage();
   config.log.info("node {} has stopped", node_id.short_hex());
+  if (stop_error) return fail(*stop_error);
   return {};
 }
 
-net::ConnectionHandler* CloudNode::Impl::accept(const std::shared_ptr<net::Connection>& connection) {
+net::ConnectionHandler* CloudNode::Impl::accept(const std::shared_ptr<net::Connection>& connection, bool local) {
   if (state == State::kStopping || connections.size() >= config.connections_max || !dispatcher) return nullptr;
-  auto handler = std::make_unique<ServerConnection>(connection, *dispatcher, *peers, [this](ServerConnection* closed) {
-    // The connection is still inside the handler's last call.
-    const auto it = connections.find(closed);
-    loop.post([gone = std::shared_ptr<ServerConnection>(std::move(it->second))] {});
-    connections.erase(it);
-  });
+  auto handler = std::make_unique<ServerConnection>(
+      connection, *dispatcher, *peers, local ? nullptr : cluster.get(), local, [this](ServerConnection* closed) {
+        // The connection is still inside the handler's last call.
+        const auto it = connections.find(closed);
+        loop.post([gone = std::shared_ptr<ServerConnection>(std::move(it->second))] {});
+        connections.erase(it);
+      });
   auto* raw = handler.get();
   connections.emplace(raw, std::move(handler));
   return raw;
@@ -192,6 +237,13 @@ void CloudNode::Impl::tick() {
   documents->set_memory(memory().total(), config.memory_bytes_max);
   if (replica->database().building_indexes() && !building_indexes) build_indexes();
   if (!sweeping) sweep();
+  if (cluster) {
+    cluster->tick();
+    if (clock.monotonic_ns() - gossiped_ns > Cluster::kGossipMs * 1'000'000) {
+      gossiped_ns = clock.monotonic_ns();
+      peers->tell_all(cluster->digest());
+    }
+  }
   tick_timer = loop.after(kTickMs, [this] { tick(); });
 }
 
@@ -233,6 +285,7 @@ void CloudNode::Impl::begin_stop(const std::string& reason) {
   if (config.on_stopping) config.on_stopping();
   stop_deadline_ns = clock.monotonic_ns() + config.stop_ms * 1'000'000;
   listener->close();
+  if (local_listener) local_listener->close();
   dispatcher->end_watches("the node is stopping");
   for (const auto& [raw, connection] : connections) {
     if (connection->connection().session().ready())

@@ -42,8 +42,13 @@ struct NodeConfig {
   std::vector<Address> peers;         // other nodes; more are learned from them
   // Where others reach this node, when that differs from `listen`.
   std::string advertise;
-  // Nodes have no keys yet: beyond loopback they refuse to start unless this says that the network is trusted.
+  // A node whose data directory belongs to a cluster with keys (cluster_setup.hpp) encrypts all its links, and speaks
+  // to members and to clients whose key is a member's or the root's. One without keys refuses to listen beyond loopback
+  // unless this says that the network is trusted.
   bool insecure = false;
+  // For a node with keys: programs on this machine may do everything at this loopback address, without keys and
+  // encryption.
+  std::optional<Address> local_listen;
   unsigned workers = 0;  // 0: one per core
   Log log;
   // Called on the main thread for every write that lost to a concurrent one, as soon as it is known here: the
@@ -103,9 +108,9 @@ class CloudNode {
   Result<> register_stream_service(std::string name, StreamHandler handler);
 
   // Binds the address; then address() is known and connections wait to be served by run(). Optional: run() does it too.
-  // kUnavailable: port in use; kPermissionDenied: not loopback without `insecure`. The data directory:
-  // kInvalidArgument, kPermissionDenied, kStorageFailed (another process uses it), kDataLoss (its node_id is damaged),
-  // kStorageFull.
+  // kUnavailable: port in use; kPermissionDenied: not loopback without keys or `insecure`; this node was removed from
+  // its cluster. The data directory: kInvalidArgument, kPermissionDenied (also: its key may be read by others),
+  // kStorageFailed (another process uses it), kDataLoss (node_id or membership is damaged), kStorageFull.
   Result<> listen();
   // Loads the data directory, then serves until stopped. Errors: listen()'s, and kStorageFull and kStorageFailed of the
   // journal. Data that fails its checks is moved aside with a line in the log; the node then starts empty.
@@ -113,6 +118,8 @@ class CloudNode {
   // From any thread, also before run(); returns at once.
   void stop();
   Address address() const;
+  // Of local_listen; nullopt: there is none.
+  std::optional<Address> local_address() const;
 
  private:
   struct Impl;

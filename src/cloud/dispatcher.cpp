@@ -31,7 +31,9 @@ Dispatcher::Dispatcher(Parts parts)
       memory_(parts_.config.remembered_requests_max, parts_.config.remembered_bytes_max),
       feed_(parts_.replica) {
   for (const auto name : document_service_names()) document_metrics_.push_back(&built_in_[std::string(name)]);
-  for (const auto* name : {"Stats", "Nodes", "Echo", "Backup", "Watch"}) built_in_[name];
+  for (const auto* name :
+       {"Stats", "Nodes", "Echo", "Backup", "Watch", "Members", "Join", "OpenInvitation", "ChangeMembers"})
+    built_in_[name];
   if (!parts_.journal) durable_counter_ = std::numeric_limits<std::uint64_t>::max();
 }
 
@@ -44,12 +46,17 @@ void Dispatcher::begin(ServerConnection& connection, std::uint32_t stream, const
   const auto name = parse_service_name(head.service);
   if (!name) return refuse(arrival, name.error());
   arrival.name = *name;
+  if (!connection.trusted() && name->name != "Join") return refuse(arrival, connection.distrust());
   if (const auto service = find_document_service(name->name)) return begin_document(arrival, *service);
   if (const auto it = parts_.registry.find(name->name); it != parts_.registry.end())
     return begin_registered(arrival, it->second);
   if (name->name == "Echo") return begin_echo(arrival);
   if (name->name == "Backup") return begin_backup(arrival);
   if (name->name == "Watch") return begin_watch(arrival);
+  if (name->name == "Members" || name->name == "Join" || name->name == "OpenInvitation" ||
+      name->name == "ChangeMembers") {
+    return begin_membership(arrival);
+  }
   if (name->name == "Stats" || name->name == "Nodes") {
     auto& metrics = built_in_.find(name->name)->second;
     ++metrics.received;
@@ -233,6 +240,24 @@ void Dispatcher::begin_backup(Arrival& arrival) {
     reply.append_string("directory", path);
     finish(request, render_document(std::move(reply).finish(), request->format));
   });
+}
+
+void Dispatcher::begin_membership(Arrival& arrival) {
+  auto& metrics = built_in_.find(arrival.name.name)->second;
+  ++metrics.received;
+  if (!arrival.end) {
+    return refuse(arrival, Error{Code::kTooLarge,
+                                 fmt::format("the body of {} must fit into the request's frame", arrival.name.name)});
+  }
+  if (!arrival.connection.may_ask_to_join()) {
+    return refuse(arrival,
+                  Error{Code::kPermissionDenied, "this connection has asked to join too often; make a new one"});
+  }
+  const auto request = open_executed(arrival, Request::Kind::kBuffered, metrics);
+  request->stage = Request::Stage::kRunning;
+  parts_.membership({std::string(arrival.name.name), std::string(arrival.name.target), arrival.head.format,
+                     Bytes(arrival.body), arrival.connection.connection().channel_binding(),
+                     [this, request](const Result<Bytes>& result) { finish(request, result); }});
 }
 
 void Dispatcher::begin_watch(Arrival& arrival) {

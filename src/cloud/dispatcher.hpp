@@ -30,6 +30,16 @@
 
 namespace distri::cloud {
 
+// A request of one of the services about membership: Members, Join, OpenInvitation, ChangeMembers.
+struct MembershipCall {
+  std::string service;
+  std::string target;
+  wire::Format format = wire::Format::kJson;
+  Bytes body;
+  Bytes binding;  // of the connection: Connection::channel_binding()
+  std::function<void(Result<Bytes>)> done;
+};
+
 class Dispatcher {
  public:
   struct Parts {
@@ -47,7 +57,10 @@ class Dispatcher {
     std::function<std::string()> better_node;
     // Makes a backup; tells the outcome on the main thread, later or at once.
     std::function<void(const std::string& directory, std::function<void(Result<>)> done)> backup;
-    std::uint32_t members = 1;
+    // Ends with a call of its `done`, at once or later.
+    std::function<void(MembershipCall)> membership;
+    // How many nodes the cluster has.
+    std::function<std::uint32_t()> members;
     // Writes are durable later than at once: own_writes_durable() says when.
     bool journal = false;
   };
@@ -111,6 +124,7 @@ class Dispatcher {
   void begin_registered(Arrival& arrival, RegisteredService& service);
   void begin_echo(Arrival& arrival);
   void begin_backup(Arrival& arrival);
+  void begin_membership(Arrival& arrival);
   void begin_watch(Arrival& arrival);
   std::shared_ptr<Request> open(Arrival& arrival, Request::Kind kind, RequestMetrics& metrics);
   // The same without its parameters and body, for a request that has been executed.

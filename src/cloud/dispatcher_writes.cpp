@@ -49,7 +49,7 @@ void Dispatcher::wait_for_shown(Outcome& outcome, const Shown& shown) const {
 Result<> Dispatcher::run_write(const DocumentCall& call, const RequestId& id, Outcome& outcome, Preparation* prepared) {
   if (!call.params.empty()) {
     DISTRI_TRY(const bson::Document params, parse_document(call.params, call.format, "parameters"));
-    DISTRI_TRY(outcome.concern, write_concern_of(params, parts_.members));
+    DISTRI_TRY(outcome.concern, write_concern_of(params, parts_.members()));
   }
   if (!id.empty()) {
     if (const auto* entry = memory_.find(id)) {

@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "distri/cloud/cloud_node.hpp"
+#include "distri/cloud/cluster.hpp"
 #include "distri/cloud/dispatcher.hpp"
 #include "distri/cloud/peers.hpp"
 #include "distri/cloud/server_connection.hpp"
@@ -37,7 +38,13 @@ struct CloudNode::Impl {
   void become_ready_if_complete();
   void begin_stop(const std::string& reason);
   void finish_stop_if_idle();
-  net::ConnectionHandler* accept(const std::shared_ptr<net::Connection>& connection);
+  net::ConnectionHandler* accept(const std::shared_ptr<net::Connection>& connection, bool local);
+  Result<> listen_locally(const net::ConnectionOptions& options, const wire::Hello& hello);
+  // ---- Membership (node_cluster.cpp).
+  // The table of members has changed: counts, links, addresses.
+  void members_changed();
+  void start_cluster();
+  void run_membership(MembershipCall call);
   void log_notices();
   void tell_conflicts();
 
@@ -89,14 +96,17 @@ struct CloudNode::Impl {
   std::unique_ptr<WorkerPool> pool;
   std::unique_ptr<Dispatcher> dispatcher;
   std::unique_ptr<Peers> peers;
+  std::unique_ptr<Cluster> cluster;  // nullptr: without keys
   std::unique_ptr<net::Listener> listener;
+  std::unique_ptr<net::Listener> local_listener;
   std::unordered_map<ServerConnection*, std::unique_ptr<ServerConnection>> connections;
   Address own_address;  // as others reach it
   net::Timer tick_timer;
   net::Timer index_timer;
   bool building_indexes = false;  // index_timer runs
   net::Timer sweep_timer;
-  bool sweeping = false;  // sweep_timer runs
+  bool sweeping = false;         // sweep_timer runs
+  std::int64_t gossiped_ns = 0;  // the table's digest, to everybody
   State state = State::kStarting;
   std::atomic<bool> stop_requested{false};
   std::int64_t started_ns = 0;
@@ -104,6 +114,7 @@ struct CloudNode::Impl {
   std::int64_t loop_lag_us = 0;
   std::uint64_t conflicts_seen = 0;  // in this life
   bool closing = false;
+  std::optional<Error> stop_error;  // why it stops, when nobody asked for it
 };
 
 }  // namespace distri::cloud

@@ -21,7 +21,9 @@ Result<> CloudNode::Impl::open_data_directory() {
   durability = config.durability.value_or(Durability::kSync);
   if (data_directory) return {};  // from an earlier listen() that failed
   DISTRI_TRY(data_directory, storage::DataDirectory::open(config.data_dir, random));
-  node_id = data_directory->node_id();
+  DISTRI_TRY(cluster, Cluster::open(config.data_dir));
+  node_id = cluster ? cluster->node() : data_directory->node_id();
+  if (cluster) members = static_cast<std::uint32_t>(cluster->table().members().size());
   DISTRI_TRY(incarnation, data_directory->next_incarnation(clock.wall_ms(), random));
   return {};
 }

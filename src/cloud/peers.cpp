@@ -100,8 +100,9 @@ class Peers::Dialler final : public net::ConnectionHandler {
   bool own_ = false;
 };
 
-Peers::Peers(net::Loop& loop, replication::Replica& replica, const Clock& clock, Random& random, Log log)
-    : loop_(loop), replica_(replica), clock_(clock), random_(random), log_(std::move(log)) {}
+Peers::Peers(net::Loop& loop, replication::Replica& replica, const Clock& clock, Random& random, Log log,
+             Cluster* cluster)
+    : loop_(loop), replica_(replica), clock_(clock), random_(random), log_(std::move(log)), cluster_(cluster) {}
 
 Peers::~Peers() = default;
 
@@ -113,6 +114,10 @@ void Peers::start(const std::vector<Address>& configured, const Address& own, wi
   // A node link carries whole batches both ways; stopping to read because the other side is slow to read could stop
   // both for good.
   options_.outbound_bytes_high = SIZE_MAX;
+  if (cluster_ != nullptr) {
+    options_.tls = cluster_->tls();
+    options_.admit = [this](const std::optional<NodeId>& key) { return cluster_->admit_node(key); };
+  }
   for (const auto& address : configured) {
     const std::string text = to_string(address);
     if (text == own_address_ || diallers_.contains(text)) continue;
@@ -149,6 +154,13 @@ std::unexpected<Error> Peers::refuse_copy(const wire::Hello& theirs) {
                           "the file node_id from the copy, which makes it a node of its own, and start it again",
                           theirs.node.short_hex(), theirs.incarnation,
                           theirs.address.empty() ? "address unknown" : theirs.address)};
+  if (cluster_ != nullptr) {
+    error.message = fmt::format(
+        "node {} runs twice: its data directory was copied, with its key; stop the copy, and let that machine join "
+        "with an "
+        "empty directory",
+        theirs.node.short_hex());
+  }
   log_.error("{}", error.message);
   return fail(std::move(error));
 }
@@ -175,8 +187,34 @@ Result<> Peers::link_up(const wire::Hello& theirs, const std::shared_ptr<net::Co
     log_.info("connected to node {} at {}", theirs.node.short_hex(), theirs.address);
     replica_.peer_connected(theirs.node, clock_.wall_ms());
   }
+  if (cluster_ != nullptr) send(*link, cluster_->digest());
   learn(theirs.address);
   return {};
+}
+
+void Peers::send(net::Connection& link, const Cluster::Outgoing& message) {
+  if (auto sent = link.session().send_message(static_cast<std::uint16_t>(message.kind), message.payload); !sent) {
+    log_.warning("cannot send to {}: {}", link.remote(), to_string(sent.error()));
+  }
+}
+
+void Peers::tell_all(const Cluster::Outgoing& message) {
+  for (const auto& [node, links] : links_) {
+    if (net::Connection* link = best_link(node)) send(*link, message);
+  }
+}
+
+void Peers::close_refused() {
+  std::vector<std::pair<std::shared_ptr<net::Connection>, Error>> refused;
+  for (const auto& [node, links] : links_) {
+    const auto admitted = cluster_->admit_node(node);
+    if (admitted) continue;
+    for (const Link& link : links) refused.emplace_back(link.connection, admitted.error());
+  }
+  for (const auto& [link, reason] : refused) {
+    link->session().goodbye(reason);
+    link->close(reason);
+  }
 }
 
 void Peers::link_down(const NodeId& node, const net::Connection* link) {
@@ -191,6 +229,13 @@ void Peers::link_down(const NodeId& node, const net::Connection* link) {
 
 Result<> Peers::receive(const NodeId& from, std::uint16_t kind, BytesView payload) {
   if (!links_.contains(from)) return {};
+  if (cluster_ != nullptr && Cluster::is_kind(kind)) {
+    DISTRI_TRY(const auto answer, cluster_->receive(static_cast<Cluster::Message>(kind), payload));
+    if (answer) {
+      if (net::Connection* link = best_link(from)) send(*link, *answer);
+    }
+    return {};
+  }
   DISTRI_TRY_VOID(replica_.receive(from, static_cast<replication::MessageKind>(kind), payload, clock_.wall_ms()));
   if (static_cast<replication::MessageKind>(kind) == replication::MessageKind::kUpdateInfo) {
     const auto& known = replica_.peers();

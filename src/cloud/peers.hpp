@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "distri/cloud/cluster.hpp"
 #include "distri/net/connection.hpp"
 #include "distri/replication/replica.hpp"
 #include "distri/utils/clock.hpp"
@@ -32,7 +33,8 @@ class Peers {
   static constexpr std::size_t kPushBacklogBytesMax = 64u << 20;
   static constexpr std::size_t kAddressesMax = 256;
 
-  Peers(net::Loop& loop, replication::Replica& replica, const Clock& clock, Random& random, Log log);
+  // `cluster`: nullptr where nodes have no keys. It outlives this.
+  Peers(net::Loop& loop, replication::Replica& replica, const Clock& clock, Random& random, Log log, Cluster* cluster);
   ~Peers();
 
   // Begins to dial. `hello` is ours.
@@ -47,6 +49,13 @@ class Peers {
   Result<> link_up(const wire::Hello& theirs, const std::shared_ptr<net::Connection>& link, bool dialled);
   void link_down(const NodeId& node, const net::Connection* link);
   Result<> receive(const NodeId& from, std::uint16_t kind, BytesView payload);
+
+  // An address where a node may be: dialled from now on.
+  void learn(const std::string& address);
+  // About membership, to every connected node.
+  void tell_all(const Cluster::Outgoing& message);
+  // Closes links with nodes that are no members any more.
+  void close_refused();
 
   // Sends what the replica has queued, and flushes those links.
   void send_outgoing();
@@ -70,7 +79,7 @@ class Peers {
   };
 
   std::unexpected<Error> refuse_copy(const wire::Hello& theirs);
-  void learn(const std::string& address);
+  void send(net::Connection& link, const Cluster::Outgoing& message);
   net::Connection* best_link(const NodeId& node) const;
 
   net::Loop& loop_;
@@ -78,6 +87,7 @@ class Peers {
   const Clock& clock_;
   Random& random_;
   Log log_;
+  Cluster* cluster_;
   wire::Hello hello_;
   net::ConnectionOptions options_;
   absl::btree_map<std::string, std::unique_ptr<Dialler>> diallers_;  // by "host:port"

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "distri/cloud/cluster.hpp"
 #include "distri/cloud/dispatcher.hpp"
 #include "distri/cloud/peers.hpp"
 
@@ -16,8 +17,13 @@ constexpr std::size_t kCompactBytes = 256u << 10;
 }  // namespace
 
 ServerConnection::ServerConnection(std::shared_ptr<net::Connection> connection, Dispatcher& dispatcher, Peers& peers,
-                                   std::function<void(ServerConnection*)> closed)
-    : connection_(std::move(connection)), dispatcher_(dispatcher), peers_(peers), closed_(std::move(closed)) {}
+                                   const Cluster* cluster, bool local, std::function<void(ServerConnection*)> closed)
+    : connection_(std::move(connection)),
+      dispatcher_(dispatcher),
+      peers_(peers),
+      cluster_(cluster),
+      local_(local),
+      closed_(std::move(closed)) {}
 
 ServerConnection::~ServerConnection() = default;
 
@@ -86,13 +92,41 @@ std::size_t ServerConnection::send_more(Request& request, BytesView more) {
 }
 
 void ServerConnection::on_hello(const wire::Hello& theirs) {
-  from_node_ = theirs.role == wire::Role::kNode;
-  if (!from_node_) return;
-  node_ = theirs.node;
-  if (auto result = peers_.link_up(theirs, connection_, false); !result) {
-    connection_->session().goodbye(result.error());
-    connection_->close(result.error());
+  if (theirs.role != wire::Role::kNode) {
+    trusted_ = cluster_ == nullptr || cluster_->trusts_client(connection_->peer_key());
+    if (trusted_) stranger_timer_.cancel();
+    return;
   }
+  const auto admitted = [&]() -> Result<> {
+    if (local_) return fail(Code::kPermissionDenied, "this address is for programs of this machine, not for nodes");
+    if (cluster_ != nullptr) DISTRI_TRY_VOID(cluster_->admit_node(connection_->peer_key()));
+    return peers_.link_up(theirs, connection_, false);
+  }();
+  if (!admitted) {
+    connection_->session().goodbye(admitted.error());
+    connection_->close(admitted.error());
+    return;
+  }
+  from_node_ = trusted_ = true;
+  stranger_timer_.cancel();
+  node_ = theirs.node;
+}
+
+void ServerConnection::expect_key_within(net::Loop& loop, std::int64_t ms) {
+  stranger_timer_ = loop.after(ms, [this, ms] {
+    if (trusted_) return;
+    const Error reason{Code::kUnauthenticated, fmt::format("no key with rights within {} ms", ms)};
+    connection_->session().goodbye(reason);
+    connection_->close(reason);
+  });
+}
+
+Error ServerConnection::distrust() const {
+  const auto& key = connection_->peer_key();
+  if (!key) return {Code::kUnauthenticated, "this node speaks to holders of a key only; show the key of a member"};
+  return {Code::kPermissionDenied,
+          fmt::format("key {} is neither a member's of this cluster nor the root's; it may only ask to join",
+                      key->short_hex())};
 }
 
 void ServerConnection::on_request(std::uint32_t stream, const wire::RequestHead& head, BytesView body, bool end) {

@@ -14,20 +14,32 @@
 
 namespace distri::cloud {
 
+class Cluster;
+
 class Dispatcher;
 class Peers;
 
 class ServerConnection final : public net::ConnectionHandler {
  public:
   // Unread replies that one connection may pile up before its requests are answered busy.
+  static constexpr int kJoinsMax = 3;
   static constexpr std::size_t kUnsentReplyBytesMax = 32u << 20;
 
+  // `cluster`: whose keys count; nullptr: everybody may do everything. `local`: for clients of this machine only.
   ServerConnection(std::shared_ptr<net::Connection> connection, Dispatcher& dispatcher, Peers& peers,
-                   std::function<void(ServerConnection*)> closed);
+                   const Cluster* cluster, bool local, std::function<void(ServerConnection*)> closed);
   ~ServerConnection() override;
 
   net::Connection& connection() { return *connection_; }
   bool from_node() const { return from_node_; }
+  // Closes the connection unless it is trusted by then.
+  void expect_key_within(net::Loop& loop, std::int64_t ms);
+  // A stranger asks to join once more; false: too often for one connection.
+  bool may_ask_to_join() { return trusted_ || ++joins_ <= kJoinsMax; }
+  // It may ask for more than to join.
+  bool trusted() const { return trusted_; }
+  // Why it may not. Precondition: not trusted.
+  Error distrust() const;
   std::size_t unsent_reply_bytes() const { return unsent_reply_bytes_; }
   // Of replies that long reads are making.
   std::size_t reading_bytes() const { return reading_bytes_; }
@@ -60,12 +72,17 @@ class ServerConnection final : public net::ConnectionHandler {
   std::shared_ptr<net::Connection> connection_;
   Dispatcher& dispatcher_;
   Peers& peers_;
+  const Cluster* cluster_;
+  const bool local_;
   std::function<void(ServerConnection*)> closed_;
   absl::flat_hash_map<std::uint32_t, std::shared_ptr<Request>> requests_;
   std::size_t unsent_reply_bytes_ = 0;
   std::size_t reading_bytes_ = 0;
   NodeId node_;
   bool from_node_ = false;
+  bool trusted_ = false;
+  int joins_ = 0;
+  net::Timer stranger_timer_;
 };
 
 }  // namespace distri::cloud

@@ -81,6 +81,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // The key that the other side has proved to hold: its node id. Known from before on_hello() until the end; none
   // without encryption, or when it is a client without a key.
   virtual const std::optional<NodeId>& peer_key() const = 0;
+  // 32 bytes that both ends of this encrypted connection have and nobody else (RFC 9266, tls-exporter). Empty without
+  // encryption, and before on_hello().
+  virtual Bytes channel_binding() const = 0;
   virtual bool encrypted() const = 0;
   // The handshake continued an earlier session.
   virtual bool resumed() const = 0;

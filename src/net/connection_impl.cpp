@@ -87,6 +87,11 @@ void ConnectionImpl::resume_reading() {
   wait_readable();
 }
 
+Bytes ConnectionImpl::channel_binding() const {
+  const bool known = state_ == State::kOpen && transport_->tls() != nullptr;
+  return known ? transport_->tls()->channel_binding() : Bytes();
+}
+
 // ---- Sending.
 
 void ConnectionImpl::on_end_of_turn() {

@@ -40,6 +40,7 @@ class ConnectionImpl final : public Connection, public LoopMember, private wire:
   bool closed() const override { return state_ > State::kOpen; }
   const std::string& remote() const override { return remote_; }
   const std::optional<NodeId>& peer_key() const override { return peer_key_; }
+  Bytes channel_binding() const override;
   bool encrypted() const override { return options_.tls != nullptr; }
   bool resumed() const override { return resumed_; }
 

@@ -373,6 +373,16 @@ void TlsStream::finish(Bytes& out) {
   output_ = nullptr;
 }
 
+Bytes TlsStream::channel_binding() const {
+  constexpr std::string_view kLabel = "EXPORTER-Channel-Binding";
+  if (!may_send()) return {};
+  Bytes binding(32, '\0');
+  const bool done = SSL_export_keying_material(ssl_.get(), reinterpret_cast<unsigned char*>(binding.data()),
+                                               binding.size(), kLabel.data(), kLabel.size(), nullptr, 0, 1) == 1;
+  forget_errors();
+  return done ? binding : Bytes();
+}
+
 // ---- Ends.
 
 bool TlsStream::is_expected(const std::optional<NodeId>& key) const {

@@ -70,6 +70,8 @@ class TlsStream {
   const Error& failure() const { return failure_; }
   const std::optional<NodeId>& peer_key() const { return peer_key_; }
   bool resumed() const { return resumed_; }
+  // As Connection::channel_binding(). Empty unless may_send().
+  Bytes channel_binding() const;
 
   // Called by OpenSSL (tls.cpp).
   static int check_certificate(X509_STORE_CTX* store, void* unused);

@@ -76,6 +76,9 @@ std::vector<Notice> Replica::take_notices() {
   return std::exchange(impl_->notices, {});
 }
 
+void Replica::set_members(std::uint32_t members) {
+  impl_->config.members = members;
+}
 void Replica::set_load(const Load& load) {
   impl_->load = load;
 }

@@ -344,6 +344,8 @@ class Replica {
   std::vector<Outgoing> take_outgoing();
   std::vector<Notice> take_notices();
   // What the next UpdateInfo says of the owner's side.
+  // The configured size of the cluster has changed: ReplicaConfig::members.
+  void set_members(std::uint32_t members);
   void set_load(const Load& load);
   void set_services(std::vector<std::string> services);
   void set_known_addresses(std::vector<std::string> addresses);

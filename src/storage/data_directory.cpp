@@ -110,7 +110,7 @@ Result<std::optional<NodeId>> read_node_id(const std::string& path) {
 }
 
 // Complete or not there at all, also after a crash.
-Result<> write_whole(const std::string& directory, const std::string& path, const std::string& text) {
+Result<> write_whole(const std::string& directory, const std::string& path, BytesView text) {
   const std::string unfinished = path + ".new";
   {
     const Descriptor file(::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kOwnerOnlyFile));
@@ -215,6 +215,33 @@ Result<std::string> DataDirectory::quarantine(std::int64_t wall_ms) {
   }
   return fail(Code::kStorageFailed, "data directory: {} and {} more names are taken; delete some", base,
               kQuarantineNamesMax);
+}
+
+Result<> write_small_file(const std::string& directory, std::string_view name, BytesView bytes) {
+  return write_whole(directory, fmt::format("{}/{}", directory, name), bytes);
+}
+
+Result<std::optional<Bytes>> read_small_file(const std::string& directory, std::string_view name,
+                                             std::size_t bytes_max) {
+  const std::string path = fmt::format("{}/{}", directory, name);
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    return fail(system_error("read", path, errno));
+  }
+  Bytes bytes(bytes_max + 1, '\0');
+  std::size_t size = 0;
+  while (size < bytes.size()) {
+    const ssize_t got = ::read(file.number(), bytes.data() + size, bytes.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail(system_error("read", path, errno));
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+  }
+  if (size > bytes_max)
+    return fail(Code::kTooLarge, "data directory: {} is over the limit of {} bytes", path, bytes_max);
+  bytes.resize(size);
+  return bytes;
 }
 
 std::string utc_file_time(std::int64_t wall_ms) {

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -48,6 +49,12 @@ class DataDirectory {
   int lock_ = -1;
   NodeId node_id_;
 };
+
+// A small file of a data directory. Writing: complete or not there at all, also after a crash, readable by its owner
+// alone; on the disk when this returns. Reading: nullopt: there is none; kTooLarge beyond bytes_max.
+Result<> write_small_file(const std::string& directory, std::string_view name, BytesView bytes);
+Result<std::optional<Bytes>> read_small_file(const std::string& directory, std::string_view name,
+                                             std::size_t bytes_max);
 
 // The time as in names of files: "20260131T235959Z".
 std::string utc_file_time(std::int64_t wall_ms);

@@ -1,0 +1,253 @@
+#include "distri/cloud/cluster.hpp"
+
+#include <utility>
+
+#include "distri/storage/data_directory.hpp"
+#include "distri/utils/key_file.hpp"
+#include "distri/wire/primitives.hpp"
+
+namespace distri::cloud {
+namespace {
+
+using membership::MemberTable;
+using membership::Sponsor;
+
+constexpr std::uint8_t kFormat = 1;
+constexpr std::size_t kFileBytesMax = membership::kTableBytesMax + membership::kSponsorBytesMax + 64;
+
+std::string path_of(const std::string& directory, std::string_view name) {
+  return fmt::format("{}/{}", directory, name);
+}
+
+}  // namespace
+
+Bytes encode(const MemberTable& table, BytesView sponsor, std::uint64_t sequence) {
+  Bytes bytes;
+  wire::Writer out(bytes);
+  out.u8(kFormat);
+  out.bytes32(table.encode());
+  out.bytes32(sponsor);
+  out.u64(sequence);
+  return bytes;
+}
+
+Result<MembershipState> decode_membership(BytesView bytes, const std::string& path) {
+  const auto damaged = [&](std::string_view what) {
+    return fail(Code::kDataLoss,
+                "{} is damaged ({}); put it back from a copy, or remove this node from the cluster and let the machine "
+                "join again with an empty directory",
+                path, what);
+  };
+  wire::Reader in(bytes);
+  const std::uint8_t format = in.u8();
+  const BytesView table_bytes = in.bytes32();
+  const BytesView sponsor = in.bytes32();
+  const std::uint64_t sequence = in.u64();
+  if (!in.ok() || !in.at_end()) return damaged("its length does not fit");
+  if (format != kFormat) return damaged(fmt::format("its format is {}, known is {}", format, kFormat));
+  auto table = MemberTable::load(table_bytes);
+  if (!table) return damaged(table.error().message);
+  return MembershipState{*std::move(table), Bytes(sponsor), sequence};
+}
+
+Cluster::Cluster(std::string directory, SigningKey key, std::shared_ptr<net::Tls> tls, MembershipState state,
+                 Sponsor sponsor)
+    : directory_(std::move(directory)),
+      key_(std::move(key)),
+      tls_(std::move(tls)),
+      table_(std::move(state.table)),
+      sponsor_(std::move(sponsor)),
+      sequence_(state.sequence) {}
+
+Result<std::unique_ptr<Cluster>> Cluster::open(const std::string& directory) {
+  DISTRI_TRY(const auto bytes, storage::read_small_file(directory, kMembershipFile, kFileBytesMax));
+  if (!bytes) return nullptr;
+  const std::string path = path_of(directory, kMembershipFile);
+  DISTRI_TRY(MembershipState state, decode_membership(*bytes, path));
+  DISTRI_TRY(SigningKey key, read_key_file(path_of(directory, kNodeKeyFile)));
+  const NodeId node = key.public_key();
+  if (!state.table.is_member(node)) {
+    return fail(Code::kPermissionDenied,
+                "this node ({}) {} cluster {}; to bring the machine back, join with an empty directory and a new "
+                "invitation",
+                node.short_hex(), state.table.is_revoked(node) ? "was removed from" : "is no member of",
+                state.table.cluster().short_hex());
+  }
+  DISTRI_TRY(Sponsor sponsor,
+             state.sponsor.empty() ? Result<Sponsor>(Sponsor(key.copy())) : Sponsor::load(key.copy(), state.sponsor));
+  DISTRI_TRY(auto tls, net::Tls::with_key(key));
+  return std::unique_ptr<Cluster>(
+      new Cluster(directory, std::move(key), std::move(tls), std::move(state), std::move(sponsor)));
+}
+
+// ---- Who may what.
+
+Result<> Cluster::admit_node(const std::optional<NodeId>& key) const {
+  if (!key) return fail(Code::kUnauthenticated, "a node must show its key; this connection has none");
+  if (table_.is_member(*key)) return {};
+  if (table_.is_revoked(*key)) {
+    return fail(Code::kPermissionDenied, "node {} was removed from cluster {}", key->short_hex(),
+                table_.cluster().short_hex());
+  }
+  return fail(Code::kUnauthenticated,
+              "node {} is no member of cluster {}; let it join by an invitation ('distri invite')", key->short_hex(),
+              table_.cluster().short_hex());
+}
+
+bool Cluster::trusts_client(const std::optional<NodeId>& key) const {
+  return key && (table_.is_member(*key) || *key == table_.authority().root);
+}
+
+// ---- Requests.
+
+void Cluster::join(BytesView request, BytesView binding, std::int64_t now_ms, Done done) {
+  auto answer = sponsor_.answer(request, binding, now_ms, table_);
+  if (!answer.persist) return done(std::move(answer.reply));
+  on_changed();
+  save([reply = std::move(answer.reply), done = std::move(done)](const Result<>& saved) {
+    if (!saved) return done(fail(saved.error()));
+    done(reply);
+  });
+}
+
+void Cluster::open_invitation(BytesView invitation, std::int64_t now_ms, Done done) {
+  const auto opened = [&]() -> Result<> {
+    wire::Reader in(invitation);
+    DISTRI_TRY(const auto decoded, membership::decode_invitation(in));
+    return sponsor_.open(decoded, table_, now_ms);
+  }();
+  if (!opened) return done(fail(opened.error()));
+  save([done = std::move(done)](const Result<>& saved) { done(saved ? Result<Bytes>(Bytes()) : fail(saved.error())); });
+}
+
+void Cluster::change(BytesView statements, Done done) {
+  const auto merged = table_.merge(statements);
+  if (!merged) return done(fail(merged.error()));
+  if (*merged == 0) return done(Bytes());
+  on_changed();
+  save([done = std::move(done)](const Result<>& saved) { done(saved ? Result<Bytes>(Bytes()) : fail(saved.error())); });
+}
+
+bson::Document Cluster::describe() const {
+  bson::Builder out;
+  out.append_string("cluster", table_.cluster().hex());
+  out.append_int64("epoch", table_.epoch());
+  out.append_string("node", node().hex());
+  out.begin_array("members");
+  std::size_t index = 0;
+  for (const auto& member : table_.members()) {
+    out.begin_object(std::to_string(index++));
+    out.append_string("node", member.node.hex());
+    out.append_string("name", member.name);
+    out.append_int64("admitted_ms", member.admitted_ms);
+    out.begin_array("addresses");
+    std::size_t at = 0;
+    for (const Address& address : member.addresses) out.append_string(std::to_string(at++), to_string(address));
+    out.end().end();
+  }
+  out.end();
+  out.begin_array("revoked");
+  index = 0;
+  for (const auto& [revoked, why] : table_.revoked()) {
+    out.begin_object(std::to_string(index++));
+    out.append_string("node", revoked.hex());
+    out.append_string("reason", why.reason == membership::Reason::kReplaced ? "replaced" : "removed");
+    out.append_int64("at_ms", why.at_ms);
+    out.end();
+  }
+  out.end();
+  out.append_int64("statements", static_cast<std::int64_t>(table_.statements()));
+  out.append_string("digest", to_hex({reinterpret_cast<const char*>(table_.digest().data()), table_.digest().size()}));
+  return std::move(out).finish();
+}
+
+Result<> Cluster::announce(const std::vector<Address>& addresses) {
+  const auto* self = table_.member(node());
+  if (self != nullptr && self->addresses == addresses) return {};
+  DISTRI_TRY_VOID(membership::check_addresses(addresses));
+  sequence_ = std::max(sequence_, self == nullptr ? 0 : self->sequence) + 1;
+  DISTRI_TRY_VOID(table_.add(membership::announce(table_.cluster(), key_, sequence_, addresses)));
+  on_changed();
+  save({});
+  return {};
+}
+
+// ---- Gossip.
+
+Cluster::Outgoing Cluster::digest() const {
+  return {Message::kDigest, Bytes(reinterpret_cast<const char*>(table_.digest().data()), table_.digest().size())};
+}
+
+Result<std::optional<Cluster::Outgoing>> Cluster::receive(Message kind, BytesView payload) {
+  switch (kind) {
+    case Message::kDigest:
+      if (payload == digest().payload) return std::nullopt;
+      return Outgoing{Message::kSummary, table_.summary()};
+    case Message::kSummary: {
+      DISTRI_TRY(Bytes missing, table_.missing(payload));
+      if (missing.empty()) return std::nullopt;
+      return Outgoing{Message::kStatements, std::move(missing)};
+    }
+    case Message::kStatements: {
+      DISTRI_TRY(const std::size_t fresh, table_.merge(payload));
+      if (fresh == 0) return std::nullopt;
+      on_changed();
+      save({});
+      return std::nullopt;
+    }
+  }
+  return fail(Code::kProtocolError, "membership message of unknown kind");
+}
+
+// ---- Saving.
+
+void Cluster::on_changed() {
+  if (parts_.changed) parts_.changed();
+}
+
+Bytes Cluster::encoded() const {
+  return encode(table_, sponsor_.encode(), sequence_);
+}
+
+void Cluster::save(std::function<void(Result<>)> done) {
+  dirty_ = true;
+  if (done) waiting_.push_back(std::move(done));
+  begin_saving();
+}
+
+void Cluster::tick() {
+  if (dirty_) begin_saving();
+}
+
+void Cluster::begin_saving() {
+  if (saving_ || !parts_.run_elsewhere) return;
+  const auto waiting = std::make_shared<std::vector<std::function<void(Result<>)>>>(std::exchange(waiting_, {}));
+  const auto write = [this, waiting, bytes = encoded(), directory = directory_, post = parts_.post] {
+    const Result<> written = storage::write_small_file(directory, kMembershipFile, bytes);
+    post([this, waiting, written] {
+      saving_ = false;
+      if (!written) {
+        dirty_ = true;
+        parts_.log.error("the table of members could not be saved: {}", to_string(written.error()));
+      }
+      for (const auto& each : *waiting) each(written);
+      if (written && dirty_) begin_saving();
+    });
+  };
+  dirty_ = false;
+  saving_ = parts_.run_elsewhere(write);
+  if (saving_) return;
+  // Not now: the next tick tries again.
+  dirty_ = true;
+  waiting_.insert(waiting_.begin(), waiting->begin(), waiting->end());
+}
+
+void Cluster::stop() {
+  parts_.run_elsewhere = nullptr;
+  if (!dirty_ && !saving_) return;
+  if (const auto written = storage::write_small_file(directory_, kMembershipFile, encoded()); !written) {
+    parts_.log.error("the table of members could not be saved: {}", to_string(written.error()));
+  }
+}
+
+}  // namespace distri::cloud

@@ -1,0 +1,80 @@
+// The part of CloudNode that is a member of a cluster with keys.
+#include <algorithm>
+#include <utility>
+
+#include "distri/cloud/node_impl.hpp"
+#include "distri/cloud/request_text.hpp"
+
+namespace distri::cloud {
+namespace {
+
+// Everybody can tell these apart from an address: nobody can dial them.
+bool is_wildcard(const Address& address) {
+  return address.host == "0.0.0.0" || address.host == "::";
+}
+
+}  // namespace
+
+void CloudNode::Impl::start_cluster() {
+  cluster->start({[this](std::function<void()> task) { return pool->submit(std::move(task)); },
+                  [this](std::function<void()> function) { loop.post(std::move(function)); },
+                  [this] { members_changed(); }, config.log});
+  if (is_wildcard(own_address)) {
+    config.log.warning("others cannot be told where to reach this node, as it listens at {}; say it with --advertise",
+                       to_string(own_address));
+  } else if (auto announced = cluster->announce({own_address}); !announced) {
+    config.log.error("this node's address is not announced: {}", to_string(announced.error()));
+  }
+  members_changed();
+  config.log.info("member of cluster {} of {} nodes", cluster->table().cluster().short_hex(),
+                  cluster->table().members().size());
+}
+
+void CloudNode::Impl::members_changed() {
+  const auto& table = cluster->table();
+  members = static_cast<std::uint32_t>(table.members().size());
+  replica->set_members(members);
+  for (const auto& member : table.members()) {
+    if (member.node == node_id) continue;
+    for (const Address& address : member.addresses) peers->learn(to_string(address));
+  }
+  peers->tell_all(cluster->digest());
+  if (!table.is_member(node_id) && !stop_error) {
+    stop_error = Error{Code::kPermissionDenied, fmt::format("node {} was removed from cluster {}", node_id.short_hex(),
+                                                            table.cluster().short_hex())};
+    loop.post([this] { begin_stop(stop_error->message); });
+  }
+  // Closing changes the list; it happens in a later turn, and closes with the reason.
+  std::vector<std::pair<std::shared_ptr<net::Connection>, Error>> refused;
+  for (const auto& [raw, connection] : connections) {
+    auto& link = connection->connection();
+    if (!link.peer_key()) continue;
+    const auto admitted = cluster->admit_node(link.peer_key());
+    const bool loses =
+        connection->from_node() ? !admitted : connection->trusted() && !cluster->trusts_client(link.peer_key());
+    if (loses) refused.emplace_back(link.shared_from_this(), admitted ? Error{} : admitted.error());
+  }
+  for (const auto& [link, reason] : refused) link->close(reason);
+  peers->close_refused();
+}
+
+void CloudNode::Impl::run_membership(MembershipCall call) {
+  if (!cluster) {
+    return call.done(
+        fail(Code::kUnavailable, "this node has no key and is member of no cluster; 'distri cluster init' founds one"));
+  }
+  const std::int64_t now_ms = clock.wall_ms();
+  if (call.service == "Join") {
+    if (call.binding.empty()) {
+      return call.done(fail(Code::kUnauthenticated, "Join needs an encrypted connection, to the node's own address"));
+    }
+    return cluster->join(call.body, call.binding, now_ms, std::move(call.done));
+  }
+  if (call.service == "OpenInvitation") return cluster->open_invitation(call.body, now_ms, std::move(call.done));
+  if (call.service == "ChangeMembers") return cluster->change(call.body, std::move(call.done));
+  // Members: for people, or as it is kept.
+  if (call.target == "table") return call.done(cluster->table().encode());
+  call.done(render_document(cluster->describe(), call.format));
+}
+
+}  // namespace distri::cloud
