@@ -10,6 +10,8 @@ namespace {
 constexpr std::int64_t kLingerMs = 1000;             // for the other side to read our last words and close
 constexpr std::int64_t kIdleBufferMs = 1000;         // after this long without traffic buffers are given back
 constexpr std::size_t kKeptOutputBytes = 64u << 10;  // a send buffer larger than this is given back at once
+// A turn that has taken this long goes on with no more handshakes: each takes about 1 ms, and many may come at once.
+constexpr std::int64_t kHandshakesTurnNs = 10'000'000;
 
 }  // namespace
 
@@ -33,6 +35,7 @@ void ConnectionImpl::on_readable() {
     paused_ = true;
     return;
   }
+  if (state_ == State::kSecuring && loop_->turn_ns() > kHandshakesTurnNs) return read_next_turn();
   asio::error_code error;
   char* const buffer = loop_->read_buffer->data();
   const std::size_t size = transport_->read(buffer, kReadBufferBytes, error);
@@ -46,6 +49,15 @@ void ConnectionImpl::on_readable() {
   }
   if (error && !would_block(error)) return lost_link(error);
   wait_readable();
+}
+
+void ConnectionImpl::read_next_turn() {
+  reading_ = true;
+  loop_->post([self = self()] {
+    if (self->loop_ == nullptr) return;
+    self->reading_ = false;
+    self->on_readable();
+  });
 }
 
 void ConnectionImpl::receive(BytesView bytes) {

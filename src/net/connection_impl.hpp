@@ -75,6 +75,7 @@ class ConnectionImpl final : public Connection, public LoopMember, private wire:
   bool refuse_tls(BytesView bytes);
   void wait_readable();
   void on_readable();
+  void read_next_turn();
   void receive(BytesView bytes);
   void discard();
   void write();

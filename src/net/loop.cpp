@@ -56,6 +56,10 @@ std::int64_t LoopImpl::now_ms() const {
   return (turn_began_ns != 0 ? turn_began_ns : SystemClock().monotonic_ns()) / 1'000'000;
 }
 
+std::int64_t LoopImpl::turn_ns() const {
+  return turn_began_ns == 0 ? 0 : SystemClock().monotonic_ns() - turn_began_ns;
+}
+
 void LoopImpl::post(std::function<void()> function) {
   if (on_loop_thread()) {
     next_turn.push_back(std::move(function));
@@ -185,7 +189,7 @@ const Histogram& Loop::turns_us() const {
 }
 
 std::int64_t Loop::turn_ns() const {
-  return impl_->turn_began_ns == 0 ? 0 : SystemClock().monotonic_ns() - impl_->turn_began_ns;
+  return impl_->turn_ns();
 }
 
 void Loop::end_turns_after(std::int64_t ns) {

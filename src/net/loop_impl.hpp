@@ -61,6 +61,8 @@ struct LoopImpl {
   void enter();
   // The time at which the turn began; close enough for limits, and free.
   std::int64_t now_ms() const;
+  // How long the turn under way has taken so far; 0 between turns.
+  std::int64_t turn_ns() const;
   bool on_loop_thread() const { return thread.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
   void post(std::function<void()> function);
   void add_member(LoopMember& member);

@@ -165,8 +165,9 @@ TlsStream::TlsStream(std::shared_ptr<TlsImpl> tls, wire::Side side, std::string 
 }
 
 TlsStream::~TlsStream() {
-  // A session is as good as before when its connection is lost, although OpenSSL thinks otherwise.
-  if (ssl_ && (state_ == State::kOpen || state_ == State::kEnded)) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN);
+  // A session is as good as before when its connection is lost, although OpenSSL thinks otherwise; the others are
+  // forgotten already.
+  if (ssl_ && proved_) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN);
   ssl_.reset();
   forget_errors();
 }
@@ -239,7 +240,7 @@ int TlsStream::on_new_session(SSL* ssl, SSL_SESSION* session) {
 // ---- Bytes.
 
 void TlsStream::start(Bytes& out) {
-  if (state_ != State::kHandshake) return;
+  if (state_ != State::kHandshake || side_ != wire::Side::kDialled) return;
   output_ = &out;
   forget_errors();
   handshake();

@@ -50,7 +50,7 @@ class TlsStream {
   TlsStream& operator=(const TlsStream&) = delete;
   ~TlsStream();
 
-  // The dialling side begins.
+  // The dialling side begins; on the other nothing, so that a stranger who says nothing costs little.
   void start(Bytes& out);
   // Takes all of `cipher` and puts what is in it into `plain`; returns how much that was. Also in the call that changes
   // the state. Precondition: cipher.size() + kTlsRecordBytesMax <= size.
