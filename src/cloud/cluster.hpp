@@ -94,6 +94,7 @@ class Cluster {
 
   // ---- Gossip.
   Outgoing digest() const;
+  Outgoing everything() const { return {Message::kStatements, table_.encode()}; }
   // What is to be answered to whom it came from. kProtocolError, kUnauthenticated, kTooLarge: the link is to be closed.
   Result<std::optional<Outgoing>> receive(Message kind, BytesView payload);
   static bool is_kind(std::uint16_t kind) {

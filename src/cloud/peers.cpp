@@ -211,10 +211,13 @@ void Peers::close_refused() {
     if (admitted) continue;
     for (const Link& link : links) refused.emplace_back(link.connection, admitted.error());
   }
-  for (const auto& [link, reason] : refused) {
-    link->session().goodbye(reason);
-    link->close(reason);
-  }
+  for (const auto& [link, reason] : refused) refuse(*link, link->peer_key(), reason);
+}
+
+void Peers::refuse(net::Connection& link, const std::optional<NodeId>& key, const Error& reason) {
+  if (cluster_ != nullptr && key && cluster_->table().is_revoked(*key)) send(link, cluster_->everything());
+  link.session().goodbye(reason);
+  link.close(reason);
 }
 
 void Peers::link_down(const NodeId& node, const net::Connection* link) {

@@ -102,11 +102,7 @@ void ServerConnection::on_hello(const wire::Hello& theirs) {
     if (cluster_ != nullptr) DISTRI_TRY_VOID(cluster_->admit_node(connection_->peer_key()));
     return peers_.link_up(theirs, connection_, false);
   }();
-  if (!admitted) {
-    connection_->session().goodbye(admitted.error());
-    connection_->close(admitted.error());
-    return;
-  }
+  if (!admitted) return peers_.refuse(*connection_, connection_->peer_key(), admitted.error());
   from_node_ = trusted_ = true;
   stranger_timer_.cancel();
   node_ = theirs.node;

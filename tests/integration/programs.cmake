@@ -10,7 +10,7 @@ if(TARGET distri-example AND TARGET distri-bench)
   endif()
 endif()
 if(TARGET distri)
-  list(APPEND distri_program_tests distri)
+  list(APPEND distri_program_tests distri keys)
 endif()
 foreach(test ${distri_program_tests})
   add_test(NAME programs.${test}
