@@ -1,0 +1,437 @@
+// Nodes with keys, seen from the wire: who is spoken to and who is not, joining, replication, removal, local programs.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "cluster_rig.hpp"
+#include "distri/net/connection.hpp"
+#include "distri/net/loop.hpp"
+#include "raw_client.hpp"
+
+using namespace distri;
+using namespace distri::test;
+using nlohmann::json;
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::shared_ptr<net::Tls> tls_of(const SigningKey& key) {
+  return take(net::Tls::with_key(key));
+}
+
+// A node on a data directory, in a thread, on a free port of 127.0.0.1.
+class MemberNode {
+ public:
+  explicit MemberNode(const std::string& directory, bool local = false) : node_(config_of(directory, local)) {
+    const auto listening = node_.listen();
+    REQUIRE_MESSAGE(listening.has_value(), listening.error().message);
+    thread_ = std::thread([this] { ended_ = node_.run(); });
+  }
+  ~MemberNode() {
+    node_.stop();
+    if (thread_.joinable()) thread_.join();
+  }
+  Address address() const { return node_.address(); }
+  Address local_address() const { return node_.local_address().value(); }
+  // Until it stops by itself.
+  Result<> wait() {
+    thread_.join();
+    return ended_;
+  }
+
+  static cloud::NodeConfig config_of(const std::string& directory, bool local = false) {
+    cloud::NodeConfig config;
+    config.listen = {"127.0.0.1", 0};
+    config.handle_signals = false;
+    config.workers = 1;
+    config.data_dir = directory;
+    if (local) config.local_listen = Address{"127.0.0.1", 0};
+    return config;
+  }
+
+ private:
+  cloud::CloudNode node_;
+  Result<> ended_;
+  std::thread thread_;
+};
+
+// One connection of this thread. Every wait has a limit and fails the test.
+class Caller final : public net::ConnectionHandler {
+ public:
+  Caller(const Address& to, std::shared_ptr<net::Tls> tls, wire::Role role = wire::Role::kClient) {
+    wire::Hello hello;
+    hello.role = role;
+    if (role == wire::Role::kNode && tls->key()) hello.node = *tls->key();
+    hello.software = "test";
+    net::ConnectionOptions options;
+    options.tls = std::move(tls);
+    loop_.at_end_of_turn([this] {
+      if (until_ && until_()) loop_.stop();
+    });
+    connection_ = net::Connection::dial(loop_, to, hello, options, *this);
+    run_until([this] { return ready_ || closed_; });
+  }
+  Caller(const Address& to, const SigningKey& key, wire::Role role = wire::Role::kClient)
+      : Caller(to, tls_of(key), role) {}
+
+  RawReply call(std::string_view service, std::string_view params = "", BytesView body = "") {
+    reply_ = {};
+    answered_ = false;
+    loop_.post([&, this] {
+      wire::RequestHead head;
+      head.service = service;
+      head.params = params;
+      head.deadline_ms = 20'000;
+      std::size_t taken = 0;
+      REQUIRE(connection_->session().open_request(head, body, true, taken));
+      REQUIRE(taken == body.size());
+    });
+    run_until([this] { return answered_ || closed_; });
+    if (!answered_) reply_.status = Code::kConnectionLost;
+    return reply_;
+  }
+  // What the node said when it closed; else why the connection ended.
+  Error wait_closed() {
+    run_until([this] { return closed_; });
+    return goodbye_ ? *goodbye_ : reason_;
+  }
+  bool closed() const { return closed_; }
+
+  void on_hello(const wire::Hello&) override { ready_ = true; }
+  void on_reply(std::uint32_t stream, const wire::ReplyHead& head, BytesView body, bool end) override {
+    reply_.status = head.status;
+    reply_.message = head.message;
+    on_data(stream, body, end);
+  }
+  void on_data(std::uint32_t stream, BytesView chunk, bool end) override {
+    reply_.body.append(chunk);
+    connection_->session().consume(stream, static_cast<std::uint32_t>(chunk.size()));
+    answered_ = answered_ || end;
+  }
+  void on_goodbye(const Error& error) override { goodbye_ = error; }
+  void on_closed(const Error& reason) override {
+    reason_ = reason;
+    closed_ = true;
+  }
+
+ private:
+  void run_until(std::function<bool()> condition) {
+    if (condition()) return;
+    until_ = std::move(condition);
+    const auto limit = loop_.after(20'000, [this] { loop_.stop(); });
+    loop_.run();
+    REQUIRE_MESSAGE(until_(), "the node neither answered nor closed within 20 s");
+    until_ = nullptr;
+  }
+
+  net::Loop loop_;
+  std::function<bool()> until_;
+  std::shared_ptr<net::Connection> connection_;
+  RawReply reply_;
+  bool ready_ = false;
+  bool answered_ = false;
+  bool closed_ = false;
+  std::optional<Error> goodbye_;
+  Error reason_;
+};
+
+// The owner opens an invitation at the node; the line for who may come.
+std::string invite(const Cloud& cloud, const Address& sponsor, std::uint16_t uses = 1) {
+  SigningKey invitation = SigningKey::generate();
+  Caller owner(sponsor, cloud.root);
+  const auto opened = owner.call("OpenInvitation", "", encoded(cloud.invite(invitation, cloud.founded.node, uses)));
+  REQUIRE_MESSAGE(opened.status == Code::kOk, opened.message);
+  return print(membership::JoinLine{cloud.table().cluster(), cloud.founded.node, {sponsor}, std::move(invitation)});
+}
+
+Result<cloud::Joined> join(const std::string& directory, std::string_view line, const std::string& name) {
+  return cloud::join_cluster(directory, line, name, 10'000, {});
+}
+
+void wait_for_nodes(const Address& address, const SigningKey& key, std::size_t count) {
+  Caller caller(address, key);
+  eventually([&] { return json::parse(caller.call("Nodes").body)["nodes"].size() == count; });
+}
+
+std::int64_t count(Caller& caller, std::string_view collection) {
+  const auto reply = caller.call(fmt::format("Count<{}>", collection));
+  return reply.status == Code::kOk ? json::parse(reply.body)["count"].get<std::int64_t>() : -1;
+}
+
+}  // namespace
+
+TEST_CASE("A machine joins by its line, connects over TLS, and has the documents of the founder") {
+  const Cloud cloud;
+  MemberNode first(cloud.first);
+  const std::string line = invite(cloud, first.address());
+  const std::string directory = cloud.scratch.path("second");
+  const auto joined = take(join(directory, line, "second"));
+  CHECK(joined.cluster == cloud.founded.cluster);
+  CHECK(!joined.before);
+  CHECK(joined.node == take(read_key_file(directory + "/node_key")).public_key());
+  CHECK(cloud.table().is_member(joined.node));
+  const auto again = take(join(directory, line, "second"));
+  CHECK(again.before);
+  CHECK(again.node == joined.node);
+
+  MemberNode second(directory);
+  Caller at_first(first.address(), cloud.root);
+  Caller at_second(second.address(), cloud.root);
+  eventually([&] { return count(at_first, "c") == 0 && count(at_second, "c") == 0; });
+  CHECK(at_first.call("AddDocument<c>", "", R"({"_id":1})").status == Code::kOk);
+  CHECK(at_second.call("AddDocument<c>", R"({"w":"all"})", R"({"_id":2})").status == Code::kOk);
+  eventually([&] { return count(at_first, "c") == 2 && count(at_second, "c") == 2; });
+  wait_for_nodes(first.address(), cloud.root, 2);
+  wait_for_nodes(second.address(), cloud.root, 2);
+
+  // Each tells where it listens, and in the end both know the same.
+  eventually([&] {
+    const auto one = json::parse(at_first.call("Members").body);
+    const auto other = json::parse(at_second.call("Members").body);
+    return one["digest"] == other["digest"] &&
+           std::ranges::all_of(one["members"], [](const json& member) { return member["addresses"].size() == 1; });
+  });
+  const auto table = take(membership::MemberTable::load(at_first.call("Members<table>").body));
+  CHECK(table.members().size() == 2);
+  CHECK(take(table.find("second")) == joined.node);
+  CHECK(table.member(joined.node)->addresses == std::vector<Address>{second.address()});
+}
+
+TEST_CASE("A node with keys refuses who does not speak TLS, and says so") {
+  const Cloud cloud;
+  MemberNode node(cloud.first);
+  for (const auto role : {wire::Role::kClient, wire::Role::kNode}) {
+    RawClient plain(node.address(), false);
+    wire::Hello hello;
+    hello.role = role;
+    if (role == wire::Role::kNode) hello.node = cloud.founded.node;
+    hello.software = "test";
+    Bytes out;
+    wire::encode_hello(out, hello);
+    plain.send(out);
+    const auto reason = plain.wait_closed();
+    REQUIRE(reason);
+    CHECK(reason->code == Code::kProtocolError);
+    CHECK(contains(reason->message, "speaks TLS"));
+  }
+}
+
+TEST_CASE("Clients without a key, or with one that nobody knows, may only ask to join") {
+  const Cloud cloud;
+  MemberNode node(cloud.first);
+  const auto check_refused = [&](std::shared_ptr<net::Tls> tls, Code code, std::string_view text) {
+    Caller caller(node.address(), std::move(tls));
+    for (const auto* service : {"Stats", "Nodes", "Members", "AddDocument<c>", "Count<c>", "Echo", "Watch<c>", "Backup",
+                                "OpenInvitation", "ChangeMembers", "NoSuchService"}) {
+      CAPTURE(service);
+      const auto reply = caller.call(service, "", R"({"_id":1})");
+      CHECK(reply.status == code);
+      CHECK(contains(reply.message, text));
+      CHECK(reply.body.empty());
+    }
+    // A request to join is heard and answered.
+    const auto asked = caller.call("Join", "", "garbage");
+    CHECK(asked.status == Code::kOk);
+    const auto reply = take(membership::decode_join_reply(asked.body));
+    REQUIRE(std::holds_alternative<Error>(reply));
+    CHECK(std::get<Error>(reply).code == Code::kProtocolError);
+    CHECK(caller.call("Join", "", "garbage").status == Code::kOk);
+    CHECK(caller.call("Join", "", "garbage").status == Code::kOk);
+    CHECK(caller.call("Join", "", "garbage").status == Code::kPermissionDenied);
+    CHECK(!caller.closed());
+  };
+  check_refused(tls_of(SigningKey::generate()), Code::kPermissionDenied, "neither a member's of this cluster nor");
+  check_refused(take(net::Tls::without_key()), Code::kUnauthenticated, "show the key of a member");
+  Caller member(node.address(), take(read_key_file(cloud.first + "/node_key")));
+  eventually([&] { return count(member, "c") == 0; });
+  CHECK(member.call("Echo", "", "heard").body == "heard");
+}
+
+TEST_CASE("A node whose key is no member's is no peer") {
+  const Cloud cloud;
+  MemberNode node(cloud.first);
+  Caller stranger(node.address(), SigningKey::generate(), wire::Role::kNode);
+  const auto reason = stranger.wait_closed();
+  CHECK(reason.code == Code::kUnauthenticated);
+  CHECK(contains(reason.message, "is no member of cluster"));
+  // The root key speaks for the owner, not for a node.
+  Caller root(node.address(), cloud.root, wire::Role::kNode);
+  CHECK(root.wait_closed().code == Code::kUnauthenticated);
+}
+
+TEST_CASE("Programs of the machine need no key at the local address; nodes are not served there") {
+  const Cloud cloud;
+  MemberNode node(cloud.first, true);
+  CHECK(node.local_address().port != node.address().port);
+  wait_until_serving(node.local_address());
+  RawClient local(node.local_address());
+  CHECK(local.call("AddDocument<c>", "", R"({"_id":1})").status == Code::kOk);
+  CHECK(json::parse(local.call("Members").body)["members"].size() == 1);
+  const auto joining = local.call("Join", "", "garbage");
+  CHECK(joining.status == Code::kUnauthenticated);
+  CHECK(contains(joining.message, "encrypted"));
+  Caller remote(node.address(), cloud.root);
+  CHECK(count(remote, "c") == 1);
+
+  RawClient peer(node.local_address(), true, wire::Role::kNode);
+  const auto reason = peer.wait_closed();
+  REQUIRE(reason);
+  CHECK(reason->code == Code::kPermissionDenied);
+  CHECK(contains(reason->message, "not for nodes"));
+}
+
+TEST_CASE("A local address beyond loopback, or of a node without keys, is an error") {
+  const Cloud cloud;
+  auto beyond = MemberNode::config_of(cloud.first);
+  beyond.local_listen = Address{"0.0.0.0", 0};
+  const auto refused = cloud::CloudNode(beyond).listen();
+  REQUIRE(!refused);
+  CHECK(refused.error().code == Code::kPermissionDenied);
+  CHECK(contains(refused.error().message, "not a loopback address"));
+
+  const auto keyless = cloud::CloudNode(MemberNode::config_of(cloud.scratch.path("keyless"), true)).listen();
+  REQUIRE(!keyless);
+  CHECK(keyless.error().code == Code::kInvalidArgument);
+  CHECK(contains(keyless.error().message, "for nodes with keys"));
+
+  auto open = MemberNode::config_of(cloud.scratch.path("open"));
+  open.listen = {"0.0.0.0", 0};
+  CHECK(cloud::CloudNode(open).listen().error().code == Code::kPermissionDenied);
+}
+
+TEST_CASE("A node without keys is member of nothing") {
+  const ScratchDirectory scratch;
+  const RunningNode node(MemberNode::config_of(scratch.path("n")));
+  RawClient client(node.address());
+  for (const auto* service : {"Members", "Join", "OpenInvitation", "ChangeMembers"}) {
+    CAPTURE(service);
+    CHECK(client.call(service, "", "x").status == Code::kUnavailable);
+  }
+}
+
+TEST_CASE("A node that hears that it was removed stops and does not start again") {
+  const Cloud cloud;
+  const std::string directory = cloud.add_member("second");
+  const NodeId removed = take(read_key_file(directory + "/node_key")).public_key();
+  {
+    MemberNode second(directory);
+    Caller owner(second.address(), cloud.root);
+    const auto known = take(membership::MemberTable::load(owner.call("Members<table>").body));
+    owner.call("ChangeMembers", "", cloud.without(known, removed).encode());
+    const auto ended = second.wait();
+    REQUIRE(!ended);
+    CHECK(ended.error().code == Code::kPermissionDenied);
+    CHECK(contains(ended.error().message, "was removed from cluster"));
+  }
+  const auto again = cloud::CloudNode(MemberNode::config_of(directory)).listen();
+  REQUIRE(!again);
+  CHECK(again.error().code == Code::kPermissionDenied);
+  CHECK(contains(again.error().message, "was removed from"));
+}
+
+TEST_CASE("Who was removed is no peer and no client any more") {
+  const Cloud cloud;
+  const std::string directory = cloud.add_member("second");
+  const SigningKey key = take(read_key_file(directory + "/node_key"));
+  MemberNode first(cloud.first);
+  Caller owner(first.address(), cloud.root);
+  const auto known = *take(cloud::read_member_table(directory));
+  CHECK(owner.call("ChangeMembers", "", known.encode()).status == Code::kOk);
+  Caller member(first.address(), key);
+  CHECK(member.call("Stats").status == Code::kOk);
+
+  CHECK(owner.call("ChangeMembers", "", cloud.without(known, key.public_key()).encode()).status == Code::kOk);
+  member.wait_closed();
+  CHECK(!cloud.table().is_member(key.public_key()));
+  Caller again(first.address(), key);
+  CHECK(again.call("Stats").status == Code::kPermissionDenied);
+  Caller peer(first.address(), key, wire::Role::kNode);
+  const auto reason = peer.wait_closed();
+  CHECK(reason.code == Code::kPermissionDenied);
+  CHECK(contains(reason.message, "was removed from cluster"));
+  CHECK(owner.call("Stats").status == Code::kOk);
+}
+
+TEST_CASE("Joining fails with what is wrong: the line, the name, the directory") {
+  const Cloud cloud;
+  const auto line = print(
+      membership::JoinLine{cloud.table().cluster(), cloud.founded.node, {{"127.0.0.1", 1}}, SigningKey::generate()});
+  const std::string directory = cloud.scratch.path("second");
+  const auto error = [&](const std::string& where, std::string_view text, const std::string& name) {
+    const auto joined = join(where, text, name);
+    REQUIRE(!joined);
+    CHECK(!contains(joined.error().message, std::string(line)));
+    return joined.error();
+  };
+  std::string mistyped = line;
+  mistyped[40] = mistyped[40] == 'A' ? 'B' : 'A';
+  CHECK(error(directory, "", "second").code == Code::kInvalidArgument);
+  CHECK(error(directory, "distri-join-", "second").code == Code::kInvalidArgument);
+  CHECK(error(directory, mistyped, "second").code == Code::kInvalidArgument);
+  CHECK(error(directory, line.substr(0, line.size() - 3), "second").code == Code::kInvalidArgument);
+  CHECK(error(directory, line, "two words").code == Code::kInvalidArgument);
+  CHECK(!fs::exists(directory));
+
+  // The directory of a member of another cluster, or one that a node uses.
+  const Cloud other;
+  CHECK(error(other.first, line, "second").code == Code::kAlreadyExists);
+  const RunningNode running(MemberNode::config_of(directory));
+  CHECK(error(directory, line, "second").code == Code::kStorageFailed);
+}
+
+TEST_CASE("A sponsor that does not answer, or a stranger at its address, is unavailable") {
+  const Cloud cloud;
+  const Cloud stranger;
+  MemberNode other(stranger.first);
+  const RunningNode keyless;
+  const auto line_to = [&](std::vector<Address> addresses) {
+    return print(membership::JoinLine{cloud.table().cluster(), cloud.founded.node, std::move(addresses),
+                                      SigningKey::generate()});
+  };
+  const auto error = [&](const std::string& line) {
+    const auto joined = cloud::join_cluster(cloud.scratch.path("second"), line, "second", 1, {});
+    REQUIRE(!joined);
+    CHECK(joined.error().code == Code::kUnavailable);
+    CHECK(!fs::exists(cloud.scratch.path("second") + "/membership"));
+    return joined.error().message;
+  };
+  Address gone;
+  {
+    const RunningNode node;
+    gone = node.address();
+  }
+  CHECK(contains(error(line_to({gone})), to_string(gone)));
+  CHECK(contains(error(line_to({other.address()})), cloud.founded.node.short_hex()));
+  CHECK(contains(error(line_to({keyless.address()})), "TLS"));
+  // The next address is asked.
+  MemberNode first(cloud.first);
+  auto parsed = take(membership::parse_join_line(invite(cloud, first.address())));
+  parsed.addresses = {gone, other.address(), first.address()};
+  CHECK(take(join(cloud.scratch.path("second"), print(parsed), "second")).cluster == cloud.founded.cluster);
+}
+
+TEST_CASE("An invitation admits as many as the root said; the next gets the refusal") {
+  const Cloud cloud;
+  MemberNode first(cloud.first);
+  const std::string line = invite(cloud, first.address(), 2);
+  const std::string late = cloud.scratch.path("late");
+  const auto error = [&](std::string_view text, const std::string& name) {
+    const auto joined = join(late, text, name);
+    REQUIRE(!joined);
+    CHECK(!fs::exists(late + "/membership"));
+    return joined.error();
+  };
+  CHECK(join(cloud.scratch.path("second"), line, "second"));
+  CHECK(error(line, "second").code == Code::kAlreadyExists);  // the name is taken
+  CHECK(join(cloud.scratch.path("third"), line, "third"));
+  CHECK(error(line, "fourth").code == Code::kCancelled);
+  CHECK(contains(error(line, "fourth").message, "used up"));
+  const auto unknown = print(
+      membership::JoinLine{cloud.table().cluster(), cloud.founded.node, {first.address()}, SigningKey::generate()});
+  CHECK(error(unknown, "fourth").code == Code::kNotFound);
+  CHECK(cloud.table().members().size() == 3);
+  // A new line helps.
+  CHECK(join(late, invite(cloud, first.address()), "fourth"));
+  CHECK(cloud.table().members().size() == 4);
+}
