@@ -1,5 +1,6 @@
 // Nodes with keys, seen from the wire: who is spoken to and who is not, joining, replication, removal, local programs.
 #include <algorithm>
+#include <atomic>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -26,7 +27,10 @@ class MemberNode {
   explicit MemberNode(const std::string& directory, bool local = false) : node_(config_of(directory, local)) {
     const auto listening = node_.listen();
     REQUIRE_MESSAGE(listening.has_value(), listening.error().message);
-    thread_ = std::thread([this] { ended_ = node_.run(); });
+    thread_ = std::thread([this] {
+      result_ = node_.run();
+      ended_ = true;
+    });
   }
   ~MemberNode() {
     node_.stop();
@@ -36,8 +40,9 @@ class MemberNode {
   Address local_address() const { return node_.local_address().value(); }
   // Until it stops by itself.
   Result<> wait() {
+    eventually([&] { return ended_.load(); });
     thread_.join();
-    return ended_;
+    return result_;
   }
 
   static cloud::NodeConfig config_of(const std::string& directory, bool local = false) {
@@ -52,7 +57,8 @@ class MemberNode {
 
  private:
   cloud::CloudNode node_;
-  Result<> ended_;
+  Result<> result_;
+  std::atomic<bool> ended_ = false;
   std::thread thread_;
 };
 
@@ -328,6 +334,38 @@ TEST_CASE("A node that hears that it was removed stops and does not start again"
   REQUIRE(!again);
   CHECK(again.error().code == Code::kPermissionDenied);
   CHECK(contains(again.error().message, "was removed from"));
+}
+
+TEST_CASE("A node that is connected when another one hears of its removal stops, too") {
+  const Cloud cloud;
+  MemberNode first(cloud.first);
+  const std::string directory = cloud.scratch.path("second");
+  const auto joined = take(join(directory, invite(cloud, first.address()), "second"));
+  MemberNode second(directory);
+  wait_for_nodes(first.address(), cloud.root, 2);
+  Caller owner(first.address(), cloud.root);
+  CHECK(owner.call("ChangeMembers", "", cloud.without(cloud.table(), joined.node).encode()).status == Code::kOk);
+  const auto ended = second.wait();
+  REQUIRE(!ended);
+  CHECK(ended.error().code == Code::kPermissionDenied);
+  CHECK(contains(ended.error().message, "was removed from cluster"));
+  CHECK(!cloud::Cluster::open(directory));
+  CHECK(owner.call("Stats").status == Code::kOk);
+}
+
+TEST_CASE("A node that was away when it was removed hears it when it comes back") {
+  const Cloud cloud;
+  MemberNode first(cloud.first);
+  const std::string directory = cloud.scratch.path("second");
+  eventually([&] { return !cloud.table().members()[0].addresses.empty(); });
+  const auto joined = take(join(directory, invite(cloud, first.address()), "second"));
+  Caller owner(first.address(), cloud.root);
+  CHECK(owner.call("ChangeMembers", "", cloud.without(cloud.table(), joined.node).encode()).status == Code::kOk);
+  MemberNode second(directory);
+  const auto ended = second.wait();
+  REQUIRE(!ended);
+  CHECK(ended.error().code == Code::kPermissionDenied);
+  CHECK(take(cloud::read_member_table(directory))->is_revoked(joined.node));
 }
 
 TEST_CASE("Who was removed is no peer and no client any more") {
