@@ -68,7 +68,7 @@ class Caller final : public net::ConnectionHandler {
   Caller(const Address& to, std::shared_ptr<net::Tls> tls, wire::Role role = wire::Role::kClient) {
     wire::Hello hello;
     hello.role = role;
-    if (role == wire::Role::kNode && tls->key()) hello.node = *tls->key();
+    if (role == wire::Role::kNode) hello.node = tls->key() ? *tls->key() : SigningKey::generate().public_key();
     hello.software = "test";
     net::ConnectionOptions options;
     options.tls = std::move(tls);
@@ -204,6 +204,21 @@ TEST_CASE("A machine joins by its line, connects over TLS, and has the documents
   CHECK(table.member(joined.node)->addresses == std::vector<Address>{second.address()});
 }
 
+TEST_CASE("A machine that was interrupted before it kept the table joins again by the same line") {
+  const Cloud cloud;
+  MemberNode first(cloud.first);
+  const std::string line = invite(cloud, first.address());
+  const std::string directory = cloud.scratch.path("second");
+  const auto joined = take(join(directory, line, "second"));
+  fs::remove(directory + "/membership");
+  const auto again = take(join(directory, "  " + line + "\n", "second"));
+  CHECK(!again.before);
+  CHECK(again.node == joined.node);
+  CHECK(again.cluster == joined.cluster);
+  CHECK(cloud.table().members().size() == 2);
+  CHECK(take(cloud::Cluster::open(directory)) != nullptr);
+}
+
 TEST_CASE("A node with keys refuses who does not speak TLS, and says so") {
   const Cloud cloud;
   MemberNode node(cloud.first);
@@ -264,6 +279,10 @@ TEST_CASE("A node whose key is no member's is no peer") {
   // The root key speaks for the owner, not for a node.
   Caller root(node.address(), cloud.root, wire::Role::kNode);
   CHECK(root.wait_closed().code == Code::kUnauthenticated);
+  Caller keyless(node.address(), take(net::Tls::without_key()), wire::Role::kNode);
+  const auto without = keyless.wait_closed();
+  CHECK(without.code == Code::kUnauthenticated);
+  CHECK(contains(without.message, "must show its key"));
 }
 
 TEST_CASE("Programs of the machine need no key at the local address; nodes are not served there") {

@@ -659,3 +659,27 @@ TEST_CASE("Members and the root are trusted, nobody else is") {
   CHECK(contains(member->admit_node(stranger).error().message, "is no member"));
   CHECK(member->admit_node(cloud.root.public_key()).error().code == Code::kUnauthenticated);
 }
+
+TEST_CASE("After a root change the new root is trusted, the old one is not, and the members stay") {
+  const Cloud cloud;
+  Member member(cloud.add_member("second"));
+  const SigningKey next = take(read_key_file(cloud.first + "/next_root_key"));
+  const SigningKey after = SigningKey::generate();
+  MemberTable changed = member->table();
+  CHECK(take(changed.add(take(changed.change_root(next, membership::digest_of(after.public_key()), changed.roll())))));
+  Answer answer;
+  member->change(changed.encode(), answer.done());
+  member.run_all();
+  REQUIRE(answer.code() == Code::kOk);
+  member.reopen();
+  CHECK(member->table().epoch() == 1);
+  CHECK(member->trusts_client(next.public_key()));
+  CHECK(!member->trusts_client(cloud.root.public_key()));
+  CHECK(member->trusts_client(cloud.founded.node));
+  CHECK(member->trusts_client(member->node()));
+  // What the old root signs from now on counts for nothing.
+  Answer invited;
+  member->open_invitation(encoded(cloud.invite(SigningKey::generate(), member->node())), Cloud::now_ms(),
+                          invited.done());
+  CHECK(invited.code() == Code::kUnauthenticated);
+}
