@@ -14,8 +14,6 @@ constexpr std::int64_t kTickMs = 50;
 constexpr std::int64_t kCompleteMs = 60'000;
 // A starting node that reaches nobody serves alone after this, even if some address neither answers nor refuses.
 constexpr std::int64_t kAloneMs = 3'000;
-// So long a connection without rights may stay, to ask to join.
-constexpr std::int64_t kStrangerMs = 10'000;
 // See Loop::end_turns_after().
 constexpr std::int64_t kAloneTurnNs = 50'000;
 // A slice of building indexes is over after so many documents or keys, or so long.
@@ -204,6 +202,7 @@ net::ConnectionHandler* CloudNode::Impl::accept(const std::shared_ptr<net::Conne
         loop.post([gone = std::shared_ptr<ServerConnection>(std::move(it->second))] {});
         connections.erase(it);
       });
+  if (cluster && !local) handler->expect_key_within(loop, config.stranger_ms);
   auto* raw = handler.get();
   connections.emplace(raw, std::move(handler));
   return raw;

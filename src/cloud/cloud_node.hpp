@@ -82,6 +82,7 @@ struct NodeConfig {
   std::int64_t default_deadline_ms = 30'000;  // of requests that name none
   std::int64_t deadline_max_ms = 3'600'000;
   std::int64_t hello_ms = 5'000;         // to say hello after connecting
+  std::int64_t stranger_ms = 10'000;     // with keys: for a connection without rights, to ask to join
   std::int64_t frame_ms = 30'000;        // to complete a frame once begun
   std::int64_t write_stall_ms = 30'000;  // to take any of what we send
   std::int64_t stop_ms = 10'000;         // to finish what was accepted when stopping

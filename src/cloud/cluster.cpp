@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "distri/storage/data_directory.hpp"
+#include "distri/utils/hash.hpp"
 #include "distri/utils/key_file.hpp"
 #include "distri/wire/primitives.hpp"
 
@@ -14,6 +15,7 @@ using membership::Sponsor;
 
 constexpr std::uint8_t kFormat = 1;
 constexpr std::size_t kFileBytesMax = membership::kTableBytesMax + membership::kSponsorBytesMax + 64;
+constexpr std::size_t kChecksumBytes = 8;
 
 std::string path_of(const std::string& directory, std::string_view name) {
   return fmt::format("{}/{}", directory, name);
@@ -28,6 +30,7 @@ Bytes encode(const MemberTable& table, BytesView sponsor, std::uint64_t sequence
   out.bytes32(table.encode());
   out.bytes32(sponsor);
   out.u64(sequence);
+  out.u64(checksum_64(bytes));
   return bytes;
 }
 
@@ -38,6 +41,10 @@ Result<MembershipState> decode_membership(BytesView bytes, const std::string& pa
                 "join again with an empty directory",
                 path, what);
   };
+  if (bytes.size() < kChecksumBytes) return damaged("it is too short");
+  wire::Reader end(bytes.substr(bytes.size() - kChecksumBytes));
+  bytes.remove_suffix(kChecksumBytes);
+  if (end.u64() != checksum_64(bytes)) return damaged("its checksum does not fit");
   wire::Reader in(bytes);
   const std::uint8_t format = in.u8();
   const BytesView table_bytes = in.bytes32();
@@ -47,6 +54,7 @@ Result<MembershipState> decode_membership(BytesView bytes, const std::string& pa
   if (format != kFormat) return damaged(fmt::format("its format is {}, known is {}", format, kFormat));
   auto table = MemberTable::load(table_bytes);
   if (!table) return damaged(table.error().message);
+  if (sequence == UINT64_MAX) return damaged("its sequence is out of range");
   return MembershipState{*std::move(table), Bytes(sponsor), sequence};
 }
 
@@ -73,11 +81,12 @@ Result<std::unique_ptr<Cluster>> Cluster::open(const std::string& directory) {
                 node.short_hex(), state.table.is_revoked(node) ? "was removed from" : "is no member of",
                 state.table.cluster().short_hex());
   }
-  DISTRI_TRY(Sponsor sponsor,
-             state.sponsor.empty() ? Result<Sponsor>(Sponsor(key.copy())) : Sponsor::load(key.copy(), state.sponsor));
+  auto sponsor =
+      state.sponsor.empty() ? Result<Sponsor>(Sponsor(key.copy())) : Sponsor::load(key.copy(), state.sponsor);
+  if (!sponsor) return fail(Code::kDataLoss, "{} is damaged ({})", path, sponsor.error().message);
   DISTRI_TRY(auto tls, net::Tls::with_key(key));
   return std::unique_ptr<Cluster>(
-      new Cluster(directory, std::move(key), std::move(tls), std::move(state), std::move(sponsor)));
+      new Cluster(directory, std::move(key), std::move(tls), std::move(state), *std::move(sponsor)));
 }
 
 // ---- Who may what.
@@ -114,6 +123,7 @@ void Cluster::open_invitation(BytesView invitation, std::int64_t now_ms, Done do
   const auto opened = [&]() -> Result<> {
     wire::Reader in(invitation);
     DISTRI_TRY(const auto decoded, membership::decode_invitation(in));
+    if (!in.at_end()) return fail(Code::kProtocolError, "invitation: there are bytes behind it");
     return sponsor_.open(decoded, table_, now_ms);
   }();
   if (!opened) return done(fail(opened.error()));
@@ -123,8 +133,9 @@ void Cluster::open_invitation(BytesView invitation, std::int64_t now_ms, Done do
 void Cluster::change(BytesView statements, Done done) {
   const auto merged = table_.merge(statements);
   if (!merged) return done(fail(merged.error()));
-  if (*merged == 0) return done(Bytes());
-  on_changed();
+  // Nothing new, but what is there may not be on the disk yet.
+  if (*merged == 0 && !dirty_ && !saving_) return done(Bytes());
+  if (*merged > 0) on_changed();
   save([done = std::move(done)](const Result<>& saved) { done(saved ? Result<Bytes>(Bytes()) : fail(saved.error())); });
 }
 
@@ -181,6 +192,10 @@ Cluster::Outgoing Cluster::digest() const {
 Result<std::optional<Cluster::Outgoing>> Cluster::receive(Message kind, BytesView payload) {
   switch (kind) {
     case Message::kDigest:
+      if (payload.size() != table_.digest().size()) {
+        return fail(Code::kProtocolError, "digest of members: {} bytes instead of {}", payload.size(),
+                    table_.digest().size());
+      }
       if (payload == digest().payload) return std::nullopt;
       return Outgoing{Message::kSummary, table_.summary()};
     case Message::kSummary: {

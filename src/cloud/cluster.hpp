@@ -3,7 +3,7 @@
 // A data directory belongs to such a node when it holds
 //
 //   node_key     the node's key (utils/key_file.hpp); its public half is the node's id
-//   membership   the table of members, the open invitations and the sequence of the node's address record
+//   membership   the table of members, the open invitations, the sequence of the node's address record, a checksum
 //
 // which cluster_setup.hpp makes. Without them a node has no keys: it is for loopback and for networks that are trusted.
 //
@@ -62,8 +62,8 @@ class Cluster {
   using Done = std::function<void(Result<Bytes>)>;
   static constexpr std::int64_t kGossipMs = 5'000;
 
-  // nullptr: the directory belongs to a node without keys. Errors: of the key file; kDataLoss; kUnauthenticated: the
-  // table does not hold, or says that this node is no member (any more).
+  // nullptr: the directory belongs to a node without keys. Errors: of the key file; kDataLoss;
+  // kPermissionDenied: the table says that this node is no member (any more).
   static Result<std::unique_ptr<Cluster>> open(const std::string& directory);
 
   void start(Parts parts) { parts_ = std::move(parts); }

@@ -48,15 +48,16 @@ Result<storage::DataDirectory> open_directory(const std::string& path) {
 // One connection to the sponsor.
 class Asking final : public net::ConnectionHandler {
  public:
-  Asking(net::Loop& loop, Joiner& joiner, const Address& to, const net::ConnectionOptions& options)
+  // Ends within `ms`.
+  Asking(net::Loop& loop, Joiner& joiner, const Address& to, const net::ConnectionOptions& options, std::int64_t ms)
       : loop_(loop), joiner_(joiner) {
     wire::Hello hello;
     hello.role = wire::Role::kClient;
     hello.software = "distri-join";
     connection_ = net::Connection::dial(loop, to, hello, options, *this);
-    deadline_ = loop.after(kTryMs, [this] {
+    deadline_ = loop.after(ms, [this, ms] {
       connection_->close(
-          {Code::kDeadlineExceeded, fmt::format("{} did not answer within {} ms", connection_->remote(), kTryMs)});
+          {Code::kDeadlineExceeded, fmt::format("{} did not answer within {} ms", connection_->remote(), ms)});
     });
   }
 
@@ -159,19 +160,18 @@ Result<Joined> join_cluster(const std::string& data_dir, std::string_view line, 
   const SystemClock clock;
   const std::int64_t end_ms = clock.monotonic_ns() / 1'000'000 + timeout_ms;
   Error last{Code::kUnavailable, "the line names no address"};
+  const auto left_ms = [&] { return end_ms - clock.monotonic_ns() / 1'000'000; };
   while (joiner.state() == Joiner::State::kAsking) {
     for (const Address& address : joiner.line().addresses) {
+      if (joiner.state() != Joiner::State::kAsking || left_ms() <= 0) break;
       net::Loop loop;
-      Asking asking(loop, joiner, address, options);
+      Asking asking(loop, joiner, address, options, std::min(kTryMs, left_ms()));
       loop.run();
-      if (joiner.state() != Joiner::State::kAsking) break;
       last = asking.reason();
-      log.info("join: {}: {}", to_string(address), last.message);
+      if (joiner.state() == Joiner::State::kAsking) log.info("join: {}: {}", to_string(address), last.message);
     }
     if (joiner.state() != Joiner::State::kAsking) break;
-    if (clock.monotonic_ns() / 1'000'000 + kPauseMs >= end_ms) {
-      return fail(Code::kUnavailable, "the sponsor cannot be asked: {}", last.message);
-    }
+    if (left_ms() <= kPauseMs) return fail(Code::kUnavailable, "the sponsor cannot be asked: {}", last.message);
     net::Loop loop;
     wait(loop, kPauseMs);
   }

@@ -54,7 +54,7 @@ void CloudNode::Impl::members_changed() {
         connection->from_node() ? !admitted : connection->trusted() && !cluster->trusts_client(link.peer_key());
     if (loses) refused.emplace_back(link.shared_from_this(), admitted ? Error{} : admitted.error());
   }
-  for (const auto& [link, reason] : refused) link->close(reason);
+  for (const auto& [link, reason] : refused) peers->refuse(*link, link->peer_key(), reason);
   peers->close_refused();
 }
 

@@ -215,7 +215,8 @@ void Peers::close_refused() {
 }
 
 void Peers::refuse(net::Connection& link, const std::optional<NodeId>& key, const Error& reason) {
-  if (cluster_ != nullptr && key && cluster_->table().is_revoked(*key)) send(link, cluster_->everything());
+  const bool is_node = link.session().ready() && link.session().peer().role == wire::Role::kNode;
+  if (is_node && cluster_ != nullptr && key && cluster_->table().is_revoked(*key)) send(link, cluster_->everything());
   link.session().goodbye(reason);
   link.close(reason);
 }

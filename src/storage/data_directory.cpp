@@ -229,7 +229,10 @@ Result<std::optional<Bytes>> read_small_file(const std::string& directory, std::
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
     return fail(system_error("read", path, errno));
   }
-  Bytes bytes(bytes_max + 1, '\0');
+  struct stat found{};
+  if (::fstat(file.number(), &found) != 0) return fail(system_error("read", path, errno));
+  // One more, so that growing meanwhile is noticed.
+  Bytes bytes(std::min(bytes_max, static_cast<std::size_t>(std::max<off_t>(found.st_size, 0))) + 1, '\0');
   std::size_t size = 0;
   while (size < bytes.size()) {
     const ssize_t got = ::read(file.number(), bytes.data() + size, bytes.size() - size);
@@ -240,6 +243,7 @@ Result<std::optional<Bytes>> read_small_file(const std::string& directory, std::
   }
   if (size > bytes_max)
     return fail(Code::kTooLarge, "data directory: {} is over the limit of {} bytes", path, bytes_max);
+  if (size == bytes.size()) return fail(Code::kStorageFailed, "data directory: {} grows while it is read", path);
   bytes.resize(size);
   return bytes;
 }

@@ -106,6 +106,7 @@ TEST_CASE("what the help says of defaults is what they are") {
   CHECK(a.watchers_max == b.watchers_max);
   CHECK(a.default_deadline_ms == b.default_deadline_ms);
   CHECK(a.hello_ms == b.hello_ms);
+  CHECK(a.stranger_ms == b.stranger_ms);
   CHECK(a.frame_ms == b.frame_ms);
   CHECK(a.write_stall_ms == b.write_stall_ms);
   CHECK(a.stop_ms == b.stop_ms);

@@ -24,7 +24,8 @@ std::shared_ptr<net::Tls> tls_of(const SigningKey& key) {
 // A node on a data directory, in a thread, on a free port of 127.0.0.1.
 class MemberNode {
  public:
-  explicit MemberNode(const std::string& directory, bool local = false) : node_(config_of(directory, local)) {
+  explicit MemberNode(const std::string& directory, bool local = false) : MemberNode(config_of(directory, local)) {}
+  explicit MemberNode(cloud::NodeConfig config) : node_(std::move(config)) {
     const auto listening = node_.listen();
     REQUIRE_MESSAGE(listening.has_value(), listening.error().message);
     thread_ = std::thread([this] {
@@ -269,6 +270,23 @@ TEST_CASE("Clients without a key, or with one that nobody knows, may only ask to
   CHECK(member.call("Echo", "", "heard").body == "heard");
 }
 
+TEST_CASE("Connections without rights are closed after a while; others stay") {
+  const Cloud cloud;
+  auto config = MemberNode::config_of(cloud.first);
+  config.stranger_ms = 100;
+  MemberNode node(config);
+  Caller member(node.address(), take(read_key_file(cloud.first + "/node_key")));
+  Caller stranger(node.address(), tls_of(SigningKey::generate()));
+  Caller keyless(node.address(), take(net::Tls::without_key()));
+  for (Caller* each : {&stranger, &keyless}) {
+    const Error reason = each->wait_closed();
+    CHECK(reason.code == Code::kUnauthenticated);
+    CHECK(reason.message == "no key with rights within 100 ms");
+  }
+  // Its time has passed as well.
+  CHECK(member.call("Echo", "", "heard").body == "heard");
+}
+
 TEST_CASE("A node whose key is no member's is no peer") {
   const Cloud cloud;
   MemberNode node(cloud.first);
@@ -447,7 +465,7 @@ TEST_CASE("A sponsor that does not answer, or a stranger at its address, is unav
                                       SigningKey::generate()});
   };
   const auto error = [&](const std::string& line) {
-    const auto joined = cloud::join_cluster(cloud.scratch.path("second"), line, "second", 1, {});
+    const auto joined = cloud::join_cluster(cloud.scratch.path("second"), line, "second", 1'000, {});
     REQUIRE(!joined);
     CHECK(joined.error().code == Code::kUnavailable);
     CHECK(!fs::exists(cloud.scratch.path("second") + "/membership"));

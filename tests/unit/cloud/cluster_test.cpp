@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include "cluster_rig.hpp"
+#include "distri/utils/hash.hpp"
 
 using namespace distri;
 using namespace distri::test;
@@ -182,9 +183,7 @@ TEST_CASE("A table that was cut short or changed in one bit is never opened, and
     check_damaged(BytesView(whole).substr(0, size));
   }
   check_damaged(whole + '\0');
-  // The format, the length of the table, the table, the length of the sponsor's part.
-  const std::size_t table_end = 1 + 4 + state.table.encode().size();
-  for (std::size_t at = 0; at < table_end + 4; ++at) {
+  for (std::size_t at = 0; at < whole.size(); ++at) {
     CAPTURE(at);
     for (unsigned bit = 0; bit < 8; ++bit) {
       Bytes damaged = whole;
@@ -203,10 +202,23 @@ TEST_CASE("A table that was cut short or changed in one bit is never opened, and
     CHECK(!cloud::read_member_table(door.first));
     CHECK(!cloud::found_cluster(door.first, "first"));
   }
-  Bytes other_format = whole;
+  // What was written so, and not damaged since.
+  const auto with_checksum = [](Bytes bytes) {
+    const std::uint64_t checksum = checksum_64(bytes);
+    wire::Writer(bytes).u64(checksum);
+    return bytes;
+  };
+  Bytes other_format = whole.substr(0, whole.size() - 8);
+  REQUIRE(with_checksum(other_format) == whole);
   other_format[0] = 2;
-  write_file(path, other_format);
+  write_file(path, with_checksum(other_format));
   CHECK(contains(Cluster::open(door.first).error().message, "its format is 2, known is 1"));
+  check_damaged(cloud::encode(state.table, state.sponsor, UINT64_MAX));
+  write_file(path, cloud::encode(state.table, state.sponsor.substr(1), 1));
+  const auto other_sponsor = Cluster::open(door.first);
+  REQUIRE(!other_sponsor);
+  CHECK(other_sponsor.error().code == Code::kDataLoss);
+  CHECK(contains(other_sponsor.error().message, path));
   write_file(path, whole);
   CHECK(take(Cluster::open(door.first)) != nullptr);
 }
@@ -484,10 +496,18 @@ TEST_CASE("Changes are answered when they are on the disk; what is not true chan
   member->change(with.encode(), answer.done());
   CHECK(member.changes == 1);
   CHECK(!answer.given());
+  // It is known, and not yet on the disk.
+  Answer again;
+  member->change(with.encode(), again.done());
+  CHECK(member.changes == 1);
+  CHECK(!again.given());
   REQUIRE(member.run_elsewhere());
   CHECK(!answer.given());
   REQUIRE(member.run_posted());
   CHECK(answer.code() == Code::kOk);
+  CHECK(!again.given());
+  member.run_all();
+  CHECK(again.code() == Code::kOk);
   CHECK(member.saved().is_member(node.public_key()));
 
   // An old table, and what is known already: nothing to do.
