@@ -4,7 +4,10 @@ distri_program(json_check SOURCES ${CMAKE_CURRENT_LIST_DIR}/programs/json_check.
 
 set(distri_program_tests "")
 if(TARGET distri-example AND TARGET distri-bench)
-  list(APPEND distri_program_tests usage server db bench cluster_bench side_by_side)
+  list(APPEND distri_program_tests usage server db)
+  if(TARGET redis_load)
+    list(APPEND distri_program_tests bench cluster_bench side_by_side)
+  endif()
   if(DISTRI_HAVE_IMAGES)
     list(APPEND distri_program_tests images)
   endif()
