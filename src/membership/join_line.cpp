@@ -2,19 +2,15 @@
 
 #include <algorithm>
 
+#include "distri/membership/line_text.hpp"
 #include "distri/utils/check.hpp"
 
 namespace distri::membership {
 
 namespace {
 
-constexpr std::string_view kPrefix = "distri-join-";
+constexpr LineKind kKind{"distri-join-", "join line", "distri invite", kJoinLineBytesMax};
 constexpr std::uint8_t kVersion = 1;
-constexpr std::string_view kBlanks = " \t\r\n";
-
-std::uint64_t checksum(BytesView payload) {
-  return checksum_64(payload);
-}
 
 }  // namespace
 
@@ -31,48 +27,11 @@ std::string print(const JoinLine& line) {
     out.bytes8(address.host);
     out.u16(address.port);
   }
-  out.u64(checksum(payload));
-  // base64url without padding (RFC 4648 section 5).
-  std::string text = to_base64(payload);
-  while (text.ends_with('=')) text.pop_back();
-  std::ranges::replace(text, '+', '-');
-  std::ranges::replace(text, '/', '_');
-  return std::string(kPrefix) + text;
+  return print_line(kKind, std::move(payload));
 }
 
 Result<JoinLine> parse_join_line(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(kBlanks);
-  text = first == std::string_view::npos ? std::string_view{} : text.substr(first);
-  text = text.substr(0, text.find_last_not_of(kBlanks) + 1);
-  if (!text.starts_with(kPrefix)) {
-    return fail(Code::kInvalidArgument,
-                "join line: it does not begin with '{}'; copy the whole line that 'distri invite' printed", kPrefix);
-  }
-  if (text.size() > kJoinLineBytesMax) {
-    return fail(Code::kInvalidArgument, "join line: it has {} characters, at most {} are allowed", text.size(),
-                kJoinLineBytesMax);
-  }
-  text.remove_prefix(kPrefix.size());
-  const auto allowed = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
-  };
-  if (const auto bad = std::ranges::find_if_not(text, allowed); bad != text.end()) {
-    return fail(Code::kInvalidArgument, "join line: character {} cannot be in it",
-                kPrefix.size() + static_cast<std::size_t>(bad - text.begin()) + 1);
-  }
-  std::string standard(text);
-  std::ranges::replace(standard, '-', '+');
-  std::ranges::replace(standard, '_', '/');
-  while (standard.size() % 4 != 0) standard.push_back('=');
-  const auto mistyped = [] {
-    return fail(Code::kInvalidArgument,
-                "join line: its checksum is wrong: a character is mistyped, missing or too much");
-  };
-  const auto payload = from_base64(standard);
-  if (!payload || payload->size() < 8) return mistyped();
-  const BytesView content = BytesView(*payload).substr(0, payload->size() - 8);
-  if (wire::Reader(BytesView(*payload).substr(content.size())).u64() != checksum(content)) return mistyped();
-
+  DISTRI_TRY(const Bytes content, parse_line(kKind, text));
   wire::Reader in(content);
   const std::uint8_t version = in.u8();
   if (version != kVersion) {

@@ -93,6 +93,9 @@ class MemberTable {
   Bytes summary() const;
   // What the sender of the summary lacks, as bytes for merge(); empty: nothing. Error kProtocolError.
   Result<Bytes> missing(BytesView summary) const;
+  // As much of it as shows that this node was admitted: for whom knows the cluster's id and nothing else. What it does
+  // not show is that the node was not removed since. load() reads it. Error kNotFound: it is no member.
+  Result<Bytes> proof_of(const NodeId& node) const;
 
   // ---- For the holder of the root key
 
@@ -114,7 +117,7 @@ class MemberTable {
   };
   template <class Key, class Statement>
   using Registers = std::map<Key, Held<Statement>>;
-  // Digests that somebody has, sorted; and his epoch.
+  // Digests that somebody has, or shall not get, sorted; and his epoch.
   struct Known {
     std::uint32_t epoch = 0;
     std::vector<std::uint64_t> digests;

@@ -88,6 +88,18 @@ Result<Bytes> MemberTable::missing(BytesView summary) const {
   return encode_missing(known);
 }
 
+Result<Bytes> MemberTable::proof_of(const NodeId& node) const {
+  if (!is_member(node)) return fail(Code::kNotFound, "node {} is no member of the cluster", node.short_hex());
+  Known others;
+  for (const auto& [slot, held] : admissions_) {
+    if (held.statement.node != node || !counts(held.statement)) others.digests.push_back(short_digest(held.digest));
+  }
+  for (const auto& [revoked, held] : revocations_) others.digests.push_back(short_digest(held.digest));
+  for (const auto& [announced, held] : addresses_) others.digests.push_back(short_digest(held.digest));
+  std::ranges::sort(others.digests);
+  return encode_missing(others);
+}
+
 Result<MemberTable> MemberTable::load(BytesView bytes) {
   DISTRI_TRY(const TableParts parts, decode_table(bytes));
   MemberTable table(parts.founding);
