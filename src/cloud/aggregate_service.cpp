@@ -48,6 +48,17 @@ Result<bson::Document> pipeline_of(const DocumentCall& call, bson::View params) 
   return std::move(stages).finish();
 }
 
+// The collections that a pipeline names, beside its source.
+Result<> check_names(const Rights& rights, const db::Pipeline& pipeline) {
+  for (const std::string& collection : pipeline.lookups()) {
+    DISTRI_TRY_VOID(rights.require(Role::kRead, collection));
+  }
+  const auto& write = pipeline.write();
+  if (!write) return {};
+  // $out takes the place of what is there.
+  return rights.require(write->replace_collection ? Role::kAdmin : Role::kWrite, write->collection);
+}
+
 class AggregateReading final : public Reading {
  public:
   AggregateReading(const replication::Replica& replica, std::unique_ptr<const DocumentServices::AggregateRequest> asked,
@@ -197,6 +208,7 @@ Result<std::unique_ptr<DocumentServices::AggregateRequest>> DocumentServices::pa
   }
   const bson::View stages = asked->source.view().begin()->value.as_object();
   DISTRI_TRY(asked->pipeline, db::Pipeline::compile(stages, asked->at.now_ms));
+  if (call.rights != nullptr) DISTRI_TRY_VOID(check_names(*call.rights, *asked->pipeline));
   if (cursor && asked->at.documents_hash != read_hash(asked->collection, asked->pipeline->lookups())) {
     return fail(
         Code::kInvalidArgument,

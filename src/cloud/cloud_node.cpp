@@ -1,5 +1,6 @@
 #include "distri/cloud/cloud_node.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
@@ -47,8 +48,8 @@ CloudNode::~CloudNode() {
 
 Result<> CloudNode::register_service(std::string name, ServiceHandler handler) {
   DISTRI_TRY_VOID(check_service_name(name));
-  const bool taken = find_document_service(name) || name == "Stats" || name == "Nodes" || name == "Echo" ||
-                     name == "Backup" || name == "Watch" || name == "UpdateInfo";
+  const auto& built_in = Dispatcher::built_in_services();
+  const bool taken = find_document_service(name) || std::ranges::find(built_in, name) != built_in.end();
   if (taken || impl_->registry.contains(name))
     return fail(Code::kAlreadyExists, "the service '{}' is there already", name);
   impl_->registry.emplace(name, RegisteredService{name, std::move(handler), {}});
@@ -146,11 +147,17 @@ Result<> CloudNode::Impl::run() {
   DISTRI_TRY_VOID(make_replica());
   documents = std::make_unique<DocumentServices>(*replica, clock, random, config.reply_page_bytes_max);
   peers = std::make_unique<Peers>(loop, *replica, clock, random, config.log, cluster.get());
+  if (cluster) {
+    access = std::make_unique<Access>(
+        Access::Parts{*replica, clock, cluster->table().cluster(),
+                      [this](std::function<void()> task) { return pool->submit(std::move(task)); },
+                      [this](std::function<void()> function) { loop.post(std::move(function)); }, config.log});
+  }
   dispatcher = std::make_unique<Dispatcher>(Dispatcher::Parts{
       config, clock, loop, *replica, registry, *pool, *documents, [this] { return stats(); },
       [this] { return nodes(); }, [this] { return better_node(); },
       [this](const std::string& directory, std::function<void(Result<>)> done) { backup(directory, std::move(done)); },
-      [this](MembershipCall call) { run_membership(std::move(call)); }, [this] { return members; },
+      [this](MembershipCall call) { run_membership(std::move(call)); }, access.get(), [this] { return members; },
       storage != nullptr});
 
   std::vector<std::string> services;
@@ -196,7 +203,8 @@ Result<> CloudNode::Impl::run() {
 net::ConnectionHandler* CloudNode::Impl::accept(const std::shared_ptr<net::Connection>& connection, bool local) {
   if (state == State::kStopping || connections.size() >= config.connections_max || !dispatcher) return nullptr;
   auto handler = std::make_unique<ServerConnection>(
-      connection, *dispatcher, *peers, local ? nullptr : cluster.get(), local, [this](ServerConnection* closed) {
+      connection, *dispatcher, *peers, local ? nullptr : cluster.get(), access.get(), local,
+      [this](ServerConnection* closed) {
         // The connection is still inside the handler's last call.
         const auto it = connections.find(closed);
         loop.post([gone = std::shared_ptr<ServerConnection>(std::move(it->second))] {});
@@ -242,6 +250,7 @@ void CloudNode::Impl::tick() {
       gossiped_ns = clock.monotonic_ns();
       peers->tell_all(cluster->digest());
     }
+    check_access();
   }
   tick_timer = loop.after(kTickMs, [this] { tick(); });
 }

@@ -133,6 +133,7 @@ Result<Bytes> DocumentServices::list_collections(const DocumentCall& call) {
   std::size_t i = 0;
   for (const auto& summary : replica_.summaries()) {
     if (!db::check_collection_name(summary.name)) continue;  // distri's own
+    if (call.rights != nullptr && !call.rights->may(Role::kRead, summary.name)) continue;
     const auto* collection = replica_.database().find(summary.name);
     reply.begin_object(std::to_string(i++));
     reply.append_string("name", summary.name);

@@ -78,7 +78,9 @@ Result<Bytes> DocumentServices::conflicts(const DocumentCall& call, bson::View p
   if (collection.empty()) return fail(Code::kInvalidArgument, "parameter 'collection': Conflicts needs a collection");
   DISTRI_TRY_VOID(db::check_collection_name(collection));
   DISTRI_TRY(const std::string_view action, text_param(params, "action"));
-  if (action.empty() || action == "list") return list_conflicts(collection, params, call.format);
+  const bool lists = action.empty() || action == "list";
+  if (call.rights != nullptr) DISTRI_TRY_VOID(call.rights->require(lists ? Role::kRead : Role::kWrite, collection));
+  if (lists) return list_conflicts(collection, params, call.format);
   if (action != "restore" && action != "dismiss") {
     return fail(Code::kInvalidArgument, "parameter 'action': '{}' is not list, restore or dismiss",
                 action.substr(0, 80));

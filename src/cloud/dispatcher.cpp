@@ -5,39 +5,38 @@
 #include <tuple>
 #include <utility>
 
-#include "distri/cloud/request_text.hpp"
+#include "distri/cloud/dispatcher_arrival.hpp"
 #include "distri/cloud/server_connection.hpp"
 
 namespace distri::cloud {
 namespace {
 
 // JSON text is longer than the document it stands for.
+constexpr std::string_view kUpdateInfo = "UpdateInfo";  // for nodes only, and no request
 constexpr std::size_t kDocumentBodyBytesMax = 2 * bson::kDocumentBytesMax;
 
 }  // namespace
-
-struct Dispatcher::Arrival {
-  ServerConnection& connection;
-  std::uint32_t stream;
-  const wire::RequestHead& head;
-  BytesView body;
-  bool end;
-  std::int64_t arrived_ns;
-  ServiceName name;
-};
 
 Dispatcher::Dispatcher(Parts parts)
     : parts_(std::move(parts)),
       memory_(parts_.config.remembered_requests_max, parts_.config.remembered_bytes_max),
       feed_(parts_.replica) {
   for (const auto name : document_service_names()) document_metrics_.push_back(&built_in_[std::string(name)]);
-  for (const auto* name :
-       {"Stats", "Nodes", "Echo", "Backup", "Watch", "Members", "Join", "OpenInvitation", "ChangeMembers"})
-    built_in_[name];
+  for (const auto name : built_in_services()) {
+    if (name != kUpdateInfo) built_in_[std::string(name)];
+  }
   if (!parts_.journal) durable_counter_ = std::numeric_limits<std::uint64_t>::max();
 }
 
 Dispatcher::~Dispatcher() = default;
+
+const std::vector<std::string_view>& Dispatcher::built_in_services() {
+  static const std::vector<std::string_view> names = {"Stats",          "Nodes",         "Echo",         "Backup",
+                                                      "Watch",          "Members",       "Join",         "Identify",
+                                                      "OpenInvitation", "ChangeMembers", "Authenticate", "CreateToken",
+                                                      "CreateUser",     "ListAccess",    "RevokeAccess", kUpdateInfo};
+  return names;
+}
 
 void Dispatcher::begin(ServerConnection& connection, std::uint32_t stream, const wire::RequestHead& head,
                        BytesView body, bool end) {
@@ -46,16 +45,21 @@ void Dispatcher::begin(ServerConnection& connection, std::uint32_t stream, const
   const auto name = parse_service_name(head.service);
   if (!name) return refuse(arrival, name.error());
   arrival.name = *name;
-  if (!connection.trusted() && name->name != "Join") return refuse(arrival, connection.distrust());
+  if (connection.rights() == nullptr && !is_for_strangers(name->name)) return refuse(arrival, connection.distrust());
   if (const auto service = find_document_service(name->name)) return begin_document(arrival, *service);
+  if (const auto allowed = check_service_rights(arrival); !allowed) return refuse(arrival, allowed.error());
   if (const auto it = parts_.registry.find(name->name); it != parts_.registry.end())
     return begin_registered(arrival, it->second);
   if (name->name == "Echo") return begin_echo(arrival);
   if (name->name == "Backup") return begin_backup(arrival);
   if (name->name == "Watch") return begin_watch(arrival);
-  if (name->name == "Members" || name->name == "Join" || name->name == "OpenInvitation" ||
+  if (name->name == "Members" || name->name == "Join" || name->name == "Identify" || name->name == "OpenInvitation" ||
       name->name == "ChangeMembers") {
     return begin_membership(arrival);
+  }
+  if (name->name == "Authenticate" || name->name == "CreateToken" || name->name == "CreateUser" ||
+      name->name == "ListAccess" || name->name == "RevokeAccess") {
+    return begin_access(arrival);
   }
   if (name->name == "Stats" || name->name == "Nodes") {
     auto& metrics = built_in_.find(name->name)->second;
@@ -63,7 +67,7 @@ void Dispatcher::begin(ServerConnection& connection, std::uint32_t stream, const
     return answer(arrival, metrics,
                   render_document(name->name == "Stats" ? parts_.stats() : parts_.nodes(), head.format));
   }
-  if (name->name == "UpdateInfo") {
+  if (name->name == kUpdateInfo) {
     return refuse(arrival, Error{Code::kPermissionDenied,
                                  "UpdateInfo is for the nodes of the cluster only; Stats is for everybody"});
   }
@@ -147,6 +151,7 @@ std::shared_ptr<Request> Dispatcher::open_executed(Arrival& arrival, Request::Ki
   request->target = arrival.name.target;
   request->token = arrival.head.token;
   request->metrics = &metrics;
+  request->rights = arrival.connection.rights();
   request->arrived_ns = arrival.arrived_ns;
   const std::int64_t asked_ms =
       arrival.head.deadline_ms == 0 ? parts_.config.default_deadline_ms : arrival.head.deadline_ms;
@@ -163,8 +168,14 @@ void Dispatcher::begin_document(Arrival& arrival, DocumentService service) {
     return refuse(arrival, Error{Code::kUnavailable, "this node has just started and does not have all documents yet"});
   }
   if (refused_for_load(arrival, metrics)) return;
-  const DocumentCall call{service,      arrival.name.target, arrival.head.params,
-                          arrival.body, arrival.head.format, arrival.head.attempt};
+  const DocumentCall call{service,
+                          arrival.name.target,
+                          arrival.head.params,
+                          arrival.body,
+                          arrival.head.format,
+                          arrival.head.attempt,
+                          arrival.connection.rights().get()};
+  if (const auto allowed = check_rights(call); !allowed) return refuse(arrival, allowed.error());
   if (arrival.end && covered(arrival.head.token) && !doubtful(call, arrival.head.id)) {
     auto outcome = run_document(call, arrival.head.id);
     if (!outcome.reading && settled(outcome)) return answer(arrival, metrics, std::move(outcome.result));
@@ -249,10 +260,7 @@ void Dispatcher::begin_membership(Arrival& arrival) {
     return refuse(arrival, Error{Code::kTooLarge,
                                  fmt::format("the body of {} must fit into the request's frame", arrival.name.name)});
   }
-  if (!arrival.connection.may_ask_to_join()) {
-    return refuse(arrival,
-                  Error{Code::kPermissionDenied, "this connection has asked to join too often; make a new one"});
-  }
+  if (!arrival.connection.may_ask_as_stranger()) return refuse(arrival, asked_too_often());
   const auto request = open_executed(arrival, Request::Kind::kBuffered, metrics);
   request->stage = Request::Stage::kRunning;
   parts_.membership({std::string(arrival.name.name), std::string(arrival.name.target), arrival.head.format,

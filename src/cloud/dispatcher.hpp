@@ -30,7 +30,7 @@
 
 namespace distri::cloud {
 
-// A request of one of the services about membership: Members, Join, OpenInvitation, ChangeMembers.
+// A request of one of the services about membership: Members, Join, Identify, OpenInvitation, ChangeMembers.
 struct MembershipCall {
   std::string service;
   std::string target;
@@ -39,6 +39,8 @@ struct MembershipCall {
   Bytes binding;  // of the connection: Connection::channel_binding()
   std::function<void(Result<Bytes>)> done;
 };
+
+class Access;
 
 class Dispatcher {
  public:
@@ -59,6 +61,8 @@ class Dispatcher {
     std::function<void(const std::string& directory, std::function<void(Result<>)> done)> backup;
     // Ends with a call of its `done`, at once or later.
     std::function<void(MembershipCall)> membership;
+    // Whose tokens and users count; nullptr: there are no keys.
+    Access* access = nullptr;
     // How many nodes the cluster has.
     std::function<std::uint32_t()> members;
     // Writes are durable later than at once: own_writes_durable() says when.
@@ -66,6 +70,9 @@ class Dispatcher {
   };
   explicit Dispatcher(Parts parts);
   ~Dispatcher();
+
+  // Names of services that are neither of documents nor registered.
+  static const std::vector<std::string_view>& built_in_services();
 
   // ---- Events of connections.
   void begin(ServerConnection& connection, std::uint32_t stream, const wire::RequestHead& head, BytesView body,
@@ -125,6 +132,18 @@ class Dispatcher {
   void begin_echo(Arrival& arrival);
   void begin_backup(Arrival& arrival);
   void begin_membership(Arrival& arrival);
+  // Authenticate, CreateToken, CreateUser, ListAccess, RevokeAccess (dispatcher_access.cpp).
+  void begin_access(Arrival& arrival);
+  void authenticate(const std::shared_ptr<Request>& request);
+  void list_access(const std::shared_ptr<Request>& request);
+  void create_token(const std::shared_ptr<Request>& request);
+  void create_user(const std::shared_ptr<Request>& request);
+  void revoke_access(const std::shared_ptr<Request>& request);
+  // Makes a change to system.access as a write of the request; `reply` when it is done.
+  void write_access(const std::shared_ptr<Request>& request, const std::function<Result<>()>& change,
+                    bson::Document reply);
+  // kPermissionDenied: the caller may not use a service that is none of documents.
+  Result<> check_service_rights(const Arrival& arrival) const;
   void begin_watch(Arrival& arrival);
   std::shared_ptr<Request> open(Arrival& arrival, Request::Kind kind, RequestMetrics& metrics);
   // The same without its parameters and body, for a request that has been executed.

@@ -95,6 +95,38 @@ bool is_write(const DocumentCall& call) {
   return entry_of(call.service).write && (call.service != DocumentService::kAggregate || writes_results(call));
 }
 
+Result<> check_rights(const DocumentCall& call) {
+  if (call.rights == nullptr) return {};
+  switch (call.service) {
+    case DocumentService::kListCollections:  // those that may be read
+    case DocumentService::kConflicts:
+      return {};
+    case DocumentService::kDatabaseStats:
+      return call.rights->require(Role::kRead, "*");
+    case DocumentService::kModifyCollection:
+    case DocumentService::kDropCollection:
+    case DocumentService::kCreateIndex:
+    case DocumentService::kDropIndex:
+      return call.rights->require(Role::kAdmin, call.collection);
+    case DocumentService::kCreateCollection:
+    case DocumentService::kAddDocument:
+    case DocumentService::kUpdateDocument:
+    case DocumentService::kDeleteDocument:
+    case DocumentService::kFindAndModify:
+    case DocumentService::kBulkWrite:
+      return call.rights->require(Role::kWrite, call.collection);
+    case DocumentService::kCollectionStats:
+    case DocumentService::kReadCollection:
+    case DocumentService::kCount:
+    case DocumentService::kDistinct:
+    case DocumentService::kListIndexes:
+    case DocumentService::kExplain:
+    case DocumentService::kAggregate:
+      break;
+  }
+  return call.rights->require(Role::kRead, call.collection);
+}
+
 const std::vector<std::string_view>& document_service_names() {
   static const std::vector<std::string_view> names = [] {
     std::vector<std::string_view> result;

@@ -13,6 +13,7 @@
 #include "distri/bson/object_id.hpp"
 #include "distri/cloud/document_updates.hpp"
 #include "distri/cloud/reading.hpp"
+#include "distri/cloud/rights.hpp"
 #include "distri/replication/replica.hpp"
 #include "distri/utils/clock.hpp"
 #include "distri/utils/random.hpp"
@@ -55,9 +56,13 @@ struct DocumentCall {
   wire::Format format = wire::Format::kJson;
   std::uint8_t attempt =
       0;  // > 0: an add of exactly the document that is there succeeds (it is this caller's own earlier try)
+  const Rights* rights = nullptr;  // of the caller; nullptr: everything
 };
 
 bool is_write(const DocumentCall& call);
+// kPermissionDenied: its caller may not ask that, as far as service and collection tell. What else it names (a
+// $lookup's collection, the collection of Conflicts) is checked where it is read.
+Result<> check_rights(const DocumentCall& call);
 // Of an Aggregate: by names alone, it has $out or $merge.
 bool writes_results(const DocumentCall& call);
 

@@ -58,6 +58,21 @@ void CloudNode::Impl::members_changed() {
   peers->close_refused();
 }
 
+void CloudNode::Impl::check_access() {
+  constexpr std::int64_t kExpiryNs = 1'000'000'000;
+  const std::int64_t now_ns = clock.monotonic_ns();
+  const bool changed = access->changed();
+  if (!changed && now_ns - access_checked_ns < kExpiryNs) return;
+  access_checked_ns = now_ns;
+  const std::int64_t now_ms = clock.wall_ms();
+  for (const auto& [raw, connection] : connections) {
+    const auto& credential = connection->credential();
+    if (!credential || connection->connection().closed()) continue;
+    if (!changed && !(credential->expires_ms && *credential->expires_ms <= now_ms)) continue;
+    if (const auto good = access->still_good(*credential); !good) connection->turn_out(good.error());
+  }
+}
+
 void CloudNode::Impl::run_membership(MembershipCall call) {
   if (!cluster) {
     return call.done(
@@ -70,6 +85,7 @@ void CloudNode::Impl::run_membership(MembershipCall call) {
     }
     return cluster->join(call.body, call.binding, now_ms, std::move(call.done));
   }
+  if (call.service == "Identify") return call.done(cluster->table().proof_of(node_id));
   if (call.service == "OpenInvitation") return cluster->open_invitation(call.body, now_ms, std::move(call.done));
   if (call.service == "ChangeMembers") return cluster->change(call.body, std::move(call.done));
   // Members: for people, or as it is kept.

@@ -10,6 +10,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "distri/cloud/access.hpp"
 #include "distri/cloud/cloud_node.hpp"
 #include "distri/cloud/cluster.hpp"
 #include "distri/cloud/dispatcher.hpp"
@@ -45,6 +46,8 @@ struct CloudNode::Impl {
   void members_changed();
   void start_cluster();
   void run_membership(MembershipCall call);
+  // Turns out clients whose tokens or keys have changed, gone or expired.
+  void check_access();
   void log_notices();
   void tell_conflicts();
 
@@ -97,6 +100,7 @@ struct CloudNode::Impl {
   std::unique_ptr<Dispatcher> dispatcher;
   std::unique_ptr<Peers> peers;
   std::unique_ptr<Cluster> cluster;  // nullptr: without keys
+  std::unique_ptr<Access> access;    // likewise; from run() on
   std::unique_ptr<net::Listener> listener;
   std::unique_ptr<net::Listener> local_listener;
   std::unordered_map<ServerConnection*, std::unique_ptr<ServerConnection>> connections;
@@ -105,8 +109,9 @@ struct CloudNode::Impl {
   net::Timer index_timer;
   bool building_indexes = false;  // index_timer runs
   net::Timer sweep_timer;
-  bool sweeping = false;         // sweep_timer runs
-  std::int64_t gossiped_ns = 0;  // the table's digest, to everybody
+  bool sweeping = false;               // sweep_timer runs
+  std::int64_t gossiped_ns = 0;        // the table's digest, to everybody
+  std::int64_t access_checked_ns = 0;  // of all clients
   State state = State::kStarting;
   std::atomic<bool> stop_requested{false};
   std::int64_t started_ns = 0;

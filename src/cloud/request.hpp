@@ -13,6 +13,7 @@
 #include "distri/cloud/document_services.hpp"
 #include "distri/cloud/metrics.hpp"
 #include "distri/cloud/reading.hpp"
+#include "distri/cloud/rights.hpp"
 #include "distri/cloud/stream_pipe.hpp"
 #include "distri/cloud/watch.hpp"
 #include "distri/cloud/write_concern.hpp"
@@ -49,6 +50,7 @@ struct Request {
   DocumentService document_service = DocumentService::kCount;
   RegisteredService* service = nullptr;  // kBuffered, kStreamed
   RequestMetrics* metrics = nullptr;     // of the service
+  std::shared_ptr<const Rights> rights;  // of its caller
 
   std::int64_t arrived_ns = 0;
   std::int64_t deadline_ns = 0;
@@ -74,7 +76,8 @@ struct Request {
 };
 
 inline DocumentCall call_of(const Request& request) {
-  return {request.document_service, request.target, request.params, request.body, request.format, request.attempt};
+  return {request.document_service, request.target,  request.params,      request.body,
+          request.format,           request.attempt, request.rights.get()};
 }
 
 }  // namespace distri::cloud

@@ -17,11 +17,13 @@ constexpr std::size_t kCompactBytes = 256u << 10;
 }  // namespace
 
 ServerConnection::ServerConnection(std::shared_ptr<net::Connection> connection, Dispatcher& dispatcher, Peers& peers,
-                                   const Cluster* cluster, bool local, std::function<void(ServerConnection*)> closed)
+                                   const Cluster* cluster, Access* access, bool local,
+                                   std::function<void(ServerConnection*)> closed)
     : connection_(std::move(connection)),
       dispatcher_(dispatcher),
       peers_(peers),
       cluster_(cluster),
+      access_(access),
       local_(local),
       closed_(std::move(closed)) {}
 
@@ -94,7 +96,10 @@ std::size_t ServerConnection::send_more(Request& request, BytesView more) {
 void ServerConnection::on_hello(const wire::Hello& theirs) {
   if (theirs.role != wire::Role::kNode) {
     trusted_ = cluster_ == nullptr || cluster_->trusts_client(connection_->peer_key());
-    if (trusted_) stranger_timer_.cancel();
+    if (trusted_) return stranger_timer_.cancel();
+    if (access_ != nullptr && connection_->peer_key()) {
+      if (auto credential = access_->of_key(*connection_->peer_key())) let_in(std::move(credential));
+    }
     return;
   }
   const auto admitted = [&]() -> Result<> {
@@ -110,18 +115,36 @@ void ServerConnection::on_hello(const wire::Hello& theirs) {
 
 void ServerConnection::expect_key_within(net::Loop& loop, std::int64_t ms) {
   stranger_timer_ = loop.after(ms, [this, ms] {
-    if (trusted_) return;
-    const Error reason{Code::kUnauthenticated, fmt::format("no key with rights within {} ms", ms)};
-    connection_->session().goodbye(reason);
-    connection_->close(reason);
+    if (rights() != nullptr) return;
+    turn_out({Code::kUnauthenticated, fmt::format("neither a key with rights nor a token within {} ms", ms)});
   });
+}
+
+const std::shared_ptr<const Rights>& ServerConnection::rights() const {
+  static const std::shared_ptr<const Rights> none;
+  if (trusted_) return Rights::everything();
+  return credential_ ? credential_->rights : none;
+}
+
+void ServerConnection::let_in(Access::CredentialPtr credential) {
+  credential_ = std::move(credential);
+  stranger_timer_.cancel();
+}
+
+void ServerConnection::turn_out(const Error& reason) {
+  connection_->session().goodbye(reason);
+  connection_->close(reason);
 }
 
 Error ServerConnection::distrust() const {
   const auto& key = connection_->peer_key();
-  if (!key) return {Code::kUnauthenticated, "this node speaks to holders of a key only; show the key of a member"};
+  if (!key) {
+    return {Code::kUnauthenticated,
+            "this node speaks to holders of a token or key only; show a token ('distri token create' makes one)"};
+  }
   return {Code::kPermissionDenied,
-          fmt::format("key {} is neither a member's of this cluster nor the root's; it may only ask to join",
+          fmt::format("key {} is neither a member's of this cluster nor the root's nor a user's; it may only ask to "
+                      "join, or show a token",
                       key->short_hex())};
 }
 

@@ -9,6 +9,7 @@
 
 #include <memory>
 
+#include "distri/cloud/access.hpp"
 #include "distri/cloud/request.hpp"
 #include "distri/net/connection.hpp"
 
@@ -21,24 +22,33 @@ class Peers;
 
 class ServerConnection final : public net::ConnectionHandler {
  public:
+  // What a connection without rights may ask: to know the node, to show a token, to join.
+  static constexpr int kStrangerRequestsMax = 8;
   // Unread replies that one connection may pile up before its requests are answered busy.
-  static constexpr int kJoinsMax = 3;
   static constexpr std::size_t kUnsentReplyBytesMax = 32u << 20;
 
-  // `cluster`: whose keys count; nullptr: everybody may do everything. `local`: for clients of this machine only.
+  // `cluster`: whose keys count, `access`: whose keys and tokens; nullptr: everybody may do everything. `local`: for
+  // clients of this machine only.
   ServerConnection(std::shared_ptr<net::Connection> connection, Dispatcher& dispatcher, Peers& peers,
-                   const Cluster* cluster, bool local, std::function<void(ServerConnection*)> closed);
+                   const Cluster* cluster, Access* access, bool local, std::function<void(ServerConnection*)> closed);
   ~ServerConnection() override;
 
   net::Connection& connection() { return *connection_; }
   bool from_node() const { return from_node_; }
-  // Closes the connection unless it is trusted by then.
+  // Closes the connection unless it has rights by then.
   void expect_key_within(net::Loop& loop, std::int64_t ms);
-  // A stranger asks to join once more; false: too often for one connection.
-  bool may_ask_to_join() { return trusted_ || ++joins_ <= kJoinsMax; }
-  // It may ask for more than to join.
+  // Whoever has no rights asks once more for what everybody may; false: too often for one connection.
+  bool may_ask_as_stranger() { return rights() != nullptr || ++stranger_requests_ <= kStrangerRequestsMax; }
+  // It is a node or a client with the key of a member or the root, or there are no keys: it may do everything.
   bool trusted() const { return trusted_; }
-  // Why it may not. Precondition: not trusted.
+  // What it may do; nullptr: nothing yet.
+  const std::shared_ptr<const Rights>& rights() const;
+  // What it was let in by, when it is not trusted; nullptr: nothing.
+  const Access::CredentialPtr& credential() const { return credential_; }
+  void let_in(Access::CredentialPtr credential);
+  // Ends it, with a goodbye.
+  void turn_out(const Error& reason);
+  // Why it has no rights. Precondition: it has none.
   Error distrust() const;
   std::size_t unsent_reply_bytes() const { return unsent_reply_bytes_; }
   // Of replies that long reads are making.
@@ -73,6 +83,7 @@ class ServerConnection final : public net::ConnectionHandler {
   Dispatcher& dispatcher_;
   Peers& peers_;
   const Cluster* cluster_;
+  Access* access_;
   const bool local_;
   std::function<void(ServerConnection*)> closed_;
   absl::flat_hash_map<std::uint32_t, std::shared_ptr<Request>> requests_;
@@ -81,7 +92,8 @@ class ServerConnection final : public net::ConnectionHandler {
   NodeId node_;
   bool from_node_ = false;
   bool trusted_ = false;
-  int joins_ = 0;
+  Access::CredentialPtr credential_;
+  int stranger_requests_ = 0;
   net::Timer stranger_timer_;
 };
 

@@ -68,6 +68,16 @@ bson::Document CloudNode::Impl::stats() {
   append_number(out, "nodes", peers->connected_count());
   out.end();
 
+  if (access) {
+    const AccessCounters& counters = access->counters();
+    out.begin_object("access");
+    append_number(out, "accepted", counters.accepted);
+    append_number(out, "refused", counters.refused);
+    append_number(out, "limited", counters.limited);
+    append_number(out, "hashes", counters.hashes);
+    out.end();
+  }
+
   append_number(out, "buffered_bytes", dispatcher->buffered_bytes());
   out.begin_object("requests");
   dispatcher->total().append_to(out);

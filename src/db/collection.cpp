@@ -124,7 +124,8 @@ Result<> check_collection_name(std::string_view name) {
 }
 
 Result<> check_stored_collection_name(std::string_view name) {
-  return name == kIndexCollection || name == kOptionsCollection ? Result<>() : check_collection_name(name);
+  const bool own = name == kIndexCollection || name == kOptionsCollection || name == kAccessCollection;
+  return own ? Result<>() : check_collection_name(name);
 }
 
 const Record* Collection::find(std::string_view key) const {

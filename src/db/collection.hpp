@@ -32,10 +32,13 @@ inline constexpr std::size_t kIdBytesMax = 1024;  // an `_id`'s value: it is a k
 // kInvalidArgument or kTooLarge.
 Result<> check_document(bson::View document);
 
+// Who may do what on nodes with keys: written and read by the module cloud, documents like any others to this one.
+inline constexpr std::string_view kAccessCollection = "system.access";
+
 // 1 to 120 bytes of [A-Za-z0-9_.-], not starting with "system." or '.'. kInvalidArgument with what is wrong.
 Result<> check_collection_name(std::string_view name);
-// The same, and the collections that distri itself writes: system.indexes, system.collections. For what is stored and
-// replicated.
+// The same, and the collections that distri itself writes: system.indexes, system.collections, system.access. For what
+// is stored and replicated.
 Result<> check_stored_collection_name(std::string_view name);
 
 class Index;

@@ -16,6 +16,7 @@ if(DISTRI_HAVE_IMAGES)
 endif()
 distri_fuzzer(membership LINK distri::membership)
 distri_fuzzer(swim LINK distri::membership)
+distri_fuzzer(token LINK distri::cloud distri::membership distri::bson)
 # Makes the seeds of both anew, when an encoding has changed: membership_corpus tests/fuzz/corpus
 add_executable(membership_corpus EXCLUDE_FROM_ALL fuzz/membership_corpus.cpp)
 target_link_libraries(membership_corpus PRIVATE distri::membership)

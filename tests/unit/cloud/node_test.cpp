@@ -48,17 +48,17 @@ class Gate {
 
 TEST_CASE("A user service runs on a worker and gets parameters, target and body") {
   const RunningNode node({}, [](cloud::CloudNode& it) {
-    REQUIRE(it.register_service("Join", [](const cloud::ServiceRequest& request) -> Result<Bytes> {
+    REQUIRE(it.register_service("JoinWords", [](const cloud::ServiceRequest& request) -> Result<Bytes> {
       return request.target + ":" + request.params.value("word", "?") + ":" + request.body;
     }));
-    CHECK(it.register_service("Join", nullptr).error().code == Code::kAlreadyExists);
+    CHECK(it.register_service("JoinWords", nullptr).error().code == Code::kAlreadyExists);
     CHECK(it.register_service("AddDocument", nullptr).error().code == Code::kAlreadyExists);
     CHECK(it.register_service("no spaces", nullptr).error().code == Code::kInvalidArgument);
   });
   RawClient client(node.address());
-  CHECK(client.call("Join<there>", R"({"word":"w"})", "body").body == "there:w:body");
-  CHECK(client.call("Join", "", Bytes(3'000'000, 'x')).body.size() == 3'000'003);
-  const auto bad = client.call("Join", "{broken");
+  CHECK(client.call("JoinWords<there>", R"({"word":"w"})", "body").body == "there:w:body");
+  CHECK(client.call("JoinWords", "", Bytes(3'000'000, 'x')).body.size() == 3'000'003);
+  const auto bad = client.call("JoinWords", "{broken");
   CHECK(bad.status == Code::kInvalidArgument);
   CHECK(bad.message.starts_with("parameters: "));
 }
