@@ -27,6 +27,8 @@ Result<> completion(const Arguments& arguments) {
 
 const std::vector<Group>& groups() {
   static const std::vector<Group> kGroups{{"cluster", "a cluster with keys: founding it, its root key"},
+                                          {"token", "what lets in programs without a key"},
+                                          {"user", "who is let in by a key that is no member's"},
                                           {"db", "documents, collections, indexes, changes"}};
   return kGroups;
 }
@@ -38,7 +40,9 @@ bool is_group(std::string_view word) {
 const std::vector<Command>& commands() {
   static const std::vector<Command> kAll = [] {
     std::vector<Command> all = node_commands();
-    for (Command& each : cluster_commands()) all.push_back(std::move(each));
+    for (auto group : {cluster_commands(), access_commands()}) {
+      for (Command& each : group) all.push_back(std::move(each));
+    }
     all.push_back({"completion",
                    "print a script that completes this command's words",
                    {{"SHELL", "bash, zsh or fish"}},

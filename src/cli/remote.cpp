@@ -10,11 +10,53 @@
 #include "distri/cli/member_files.hpp"
 #include "distri/cli/units.hpp"
 #include "distri/net/tls.hpp"
+#include "distri/utils/key_file.hpp"
 
 namespace distri::cli {
 namespace {
 
 constexpr std::string_view kDefaultNodes = "127.0.0.1:3000";
+
+std::optional<std::string> option_or_variable(const Arguments& arguments, std::string_view option,
+                                              const char* variable) {
+  if (auto text = arguments.text(option)) return text;
+  const char* value = std::getenv(variable);
+  return value != nullptr && *value != '\0' ? std::optional<std::string>(value) : std::nullopt;
+}
+
+// What --token, --key and --cluster say. What stands on the command line goes before variables of the environment, so
+// that --data-dir is not overruled by a token that happens to be there.
+Result<client::ClientOptions> credentials_of(const Arguments& arguments) {
+  client::ClientOptions options;
+  const auto key = arguments.text("key");
+  if (arguments.flag("data-dir") && (key || arguments.flag("token"))) {
+    return fail(Code::kInvalidArgument, "--data-dir shows the key of a member; leave out {}",
+                key ? "--key" : "--token");
+  }
+  if (arguments.flag("data-dir")) return options;
+  if (key) {
+    DISTRI_TRY(const SigningKey read, read_key_file(*key));
+    DISTRI_TRY(options.tls, net::Tls::with_key(read));
+  } else {
+    options.token = option_or_variable(arguments, "token", "DISTRI_TOKEN").value_or("");
+  }
+  options.cluster = option_or_variable(arguments, "cluster", "DISTRI_CLUSTER").value_or("");
+  if (key && options.cluster.empty()) {
+    return fail(Code::kInvalidArgument, "--key needs --cluster, the id that 'distri members' and 'cluster init' show");
+  }
+  return options;
+}
+
+// The key of a node of this machine, and whom it knows as members.
+Result<> show_member(const MemberFiles& member, client::ClientOptions& options) {
+  DISTRI_TRY(options.tls, net::Tls::with_key(member.key));
+  options.trust = [table = member.table](const NodeId& node) -> Result<> {
+    if (table->is_member(node)) return {};
+    return fail(Code::kUnauthenticated, "the node there is {}, which is no member of cluster {}", node.short_hex(),
+                table->cluster().short_hex());
+  };
+  return {};
+}
 
 }  // namespace
 
@@ -27,6 +69,10 @@ std::vector<Option> with_remote(std::vector<Option> options) {
        "of a node of a cluster with keys: its key is shown, and only members of its cluster are spoken to "
        "(default: $DISTRI_DATA_DIR)",
        Expects::kDirectory});
+  options.push_back({"token", "TOKEN",
+                     "what 'distri token create' has printed; better in $DISTRI_TOKEN, as a command line can be seen"});
+  options.push_back({"key", "FILE", "of a user: the key that is shown; needs --cluster", Expects::kFile});
+  options.push_back({"cluster", "ID", "only nodes of this cluster are spoken to (default: $DISTRI_CLUSTER)"});
   options.push_back({"timeout", "TIME", "how long it may take (default: 30s)"});
   return options;
 }
@@ -86,21 +132,14 @@ Result<Remote> Remote::open(const Arguments& arguments) {
         !w->empty() && w->size() < 6 && std::all_of(w->begin(), w->end(), [](char c) { return c >= '0' && c <= '9'; });
     remote.w_ = number ? Json(std::stoi(*w)) : Json(*w);
   }
-  client::ClientOptions options;
-  auto directory = arguments.text("data-dir");
-  if (const char* variable = std::getenv("DISTRI_DATA_DIR"); !directory && variable != nullptr) directory = variable;
-  if (directory) {
-    DISTRI_TRY(const auto member, read_member(*directory));
-    if (member) {
-      DISTRI_TRY(options.tls, net::Tls::with_key(member->key));
-      options.trust = [table = member->table](const NodeId& node) -> Result<> {
-        if (table->is_member(node)) return {};
-        return fail(Code::kUnauthenticated, "the node there is {}, which is no member of cluster {}", node.short_hex(),
-                    table->cluster().short_hex());
-      };
-      if (!nodes) {
+  DISTRI_TRY(client::ClientOptions options, credentials_of(arguments));
+  if (!options.tls && options.token.empty() && options.cluster.empty()) {
+    if (const auto directory = option_or_variable(arguments, "data-dir", "DISTRI_DATA_DIR")) {
+      DISTRI_TRY(const auto member, read_member(*directory));
+      if (member) {
+        DISTRI_TRY_VOID(show_member(*member, options));
         const auto* self = member->table->member(member->key.public_key());
-        if (self != nullptr && !self->addresses.empty()) remote.nodes_ = self->addresses;
+        if (!nodes && self != nullptr && !self->addresses.empty()) remote.nodes_ = self->addresses;
       }
     }
   }

@@ -74,6 +74,13 @@ struct ClientOptions {
   // With `tls`, and on the runtime's thread: whether a node with this key may be spoken to; an error ends the
   // connection before anything was sent. None: whoever answers, which protects against listening only.
   std::function<Result<>(const NodeId& node)> trust;
+  // A token, the line that `distri token create` prints: encrypts, speaks to members of the token's cluster only (each
+  // node proves that it is one before the token is sent), and has the token's rights. A line that is no token fails
+  // every call with kInvalidArgument; one that is not good any more, with kUnauthenticated.
+  std::string token;
+  // The id of a cluster with keys, 64 hexadecimal digits: encrypts, and speaks to its members only. With `tls` and a
+  // user's key, that user's rights. Implied by `token`.
+  std::string cluster;
   std::shared_ptr<Runtime> runtime;  // none: a runtime of its own
 };
 

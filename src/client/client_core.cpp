@@ -5,6 +5,7 @@
 
 #include "distri/client/buffered_call.hpp"
 #include "distri/client/runtime_core.hpp"
+#include "distri/membership/token_line.hpp"
 
 namespace distri::client {
 namespace {
@@ -20,8 +21,37 @@ ClientCore::ClientCore(RuntimeCore& runtime, std::vector<Address> nodes, const C
       refresh_ms_(std::max<std::int64_t>(options.refresh_ms, 1)),
       discover_(options.discover),
       keep_session_(options.keep_session),
-      pool_(runtime, std::max<std::size_t>(options.connections_per_node, 1),
-            LinkOptions{std::max<std::int64_t>(options.dial_ms, 1), options.tls, options.trust}) {}
+      pool_(runtime, std::max<std::size_t>(options.connections_per_node, 1), link_options(options)) {}
+
+LinkOptions ClientCore::link_options(const ClientOptions& options) {
+  LinkOptions links{std::max<std::int64_t>(options.dial_ms, 1), options.tls, options.trust, nullptr};
+  if (options.token.empty() && options.cluster.empty()) return links;
+  const auto prepared = [&]() -> Result<> {
+    links.identity = std::make_shared<Identity>();
+    if (!options.cluster.empty()) {
+      const auto bytes = from_hex(options.cluster);
+      if (!bytes || bytes->size() != membership::ClusterId::kSize) {
+        return fail(Code::kInvalidArgument, "cluster: the id of a cluster is {} hexadecimal digits",
+                    2 * membership::ClusterId::kSize);
+      }
+      links.identity->cluster = membership::ClusterId::from_view(*bytes);
+    }
+    if (!options.token.empty()) {
+      DISTRI_TRY(const auto token, membership::parse_token_line(options.token));
+      if (links.identity->cluster && *links.identity->cluster != token.cluster) {
+        return fail(Code::kInvalidArgument, "cluster: the token is for another one, {}", token.cluster.hex());
+      }
+      links.identity->cluster = token.cluster;
+      links.identity->token = options.token;
+    }
+    if (!links.tls) {
+      DISTRI_TRY(links.tls, net::Tls::without_key());
+    }
+    return {};
+  }();
+  if (!prepared) refused_ = prepared.error();
+  return links;
+}
 
 void ClientCore::submit(std::shared_ptr<Exchange> exchange) {
   if (runtime_.on_loop_thread()) return start(exchange);

@@ -30,6 +30,8 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   RuntimeCore& runtime() { return runtime_; }
   LinkPool& pool() { return pool_; }
   bool closed() const { return closed_; }
+  // Why every call fails: the client's options are wrong.
+  const std::optional<Error>& refused() const { return refused_; }
   // Any thread.
   const std::vector<Address>& seeds() const { return seeds_; }
   NodeTable& table();
@@ -47,6 +49,8 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   void complete(std::function<void()> completion);
 
  private:
+  // How its links are made; what is wrong with the options is refused_.
+  LinkOptions link_options(const ClientOptions& options);
   void start(const std::shared_ptr<Exchange>& exchange);
   void refresh_if_old();
   Result<> learn(const Reply& reply);
@@ -58,6 +62,7 @@ class ClientCore : public std::enable_shared_from_this<ClientCore> {
   std::int64_t refresh_ms_;
   bool discover_;
   bool keep_session_;
+  std::optional<Error> refused_;  // why every call fails
   bool closed_ = false;
   bool completion_asked_ = false;
   LinkPool pool_;

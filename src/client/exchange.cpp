@@ -13,6 +13,7 @@ void Exchange::start(ClientCore& client) {
   client_ = &client;
   if (client.closed()) return finish(fail(Code::kCancelled, "the client is gone"));
   if (spec_.refused) return finish(fail(*spec_.refused));
+  if (client.refused()) return finish(fail(*client.refused()));
   auto& runtime = client.runtime();
   if (!spec_.idempotent) id_ = spec_.request_id ? *spec_.request_id : runtime.random().id<RequestId>();
   deadline_ = runtime.timers().add(spec_.deadline_ms, [self = shared_from_this()] {

@@ -16,6 +16,7 @@ constexpr std::int64_t kHelloSpareMs = 1'000;
 
 std::shared_ptr<Link> Link::dial(RuntimeCore& runtime, NodePtr node, const LinkOptions& link_options) {
   auto link = std::make_shared<Link>(runtime, std::move(node));
+  if (link_options.identity) link->login_.emplace(link_options.identity);
   runtime.adopt(link);
   net::ConnectionOptions options;
   options.dial_ms = link_options.dial_ms;
@@ -96,15 +97,48 @@ std::shared_ptr<Exchange> Link::exchange_on(std::uint32_t stream) {
 }
 
 void Link::on_hello(const wire::Hello&) {
+  if (login_) return log_in();
   ready_ = true;
   if (!waiting_.empty()) pump_later();
 }
 
+void Link::log_in() {
+  auto stream = login_->next(connection_->session(), connection_->peer_key().value_or(NodeId()));
+  if (!stream) return on_login(fail(std::move(stream).error()));
+  login_stream_ = *stream;
+  if (login_stream_ != 0) return;
+  login_.reset();
+  ready_ = true;
+  if (!waiting_.empty()) pump_later();
+}
+
+void Link::on_login(Result<bool> answered) {
+  if (answered) {
+    if (*answered) log_in();
+    return;
+  }
+  // What is wrong with the token is wrong at every node; a node that is too busy to look at it, or is not the one that
+  // was meant, is one of several.
+  const Error error = answered.error();
+  if (login_->shows_token() && error.code == Code::kUnauthenticated) {
+    for (const auto& exchange : std::exchange(waiting_, {})) {
+      if (exchange->waits_for(*this)) exchange->cancel(error);
+    }
+  }
+  end(error);
+  connection_->close(error);
+}
+
 void Link::on_reply(std::uint32_t stream, const wire::ReplyHead& head, BytesView body, bool end) {
+  if (login_ && stream == login_stream_) return on_login(login_->on_reply(head, body, end));
   if (const auto exchange = exchange_on(stream)) exchange->on_reply(head, body, end);
 }
 
 void Link::on_data(std::uint32_t stream, BytesView chunk, bool end) {
+  if (login_ && stream == login_stream_) {
+    connection_->session().consume(stream, static_cast<std::uint32_t>(chunk.size()));
+    return on_login(login_->on_data(chunk, end));
+  }
   if (const auto exchange = exchange_on(stream)) exchange->on_data(chunk, end);
 }
 
@@ -113,6 +147,7 @@ void Link::on_writable(std::uint32_t stream) {
 }
 
 void Link::on_reset(std::uint32_t stream, const Error& error) {
+  if (login_ && stream == login_stream_) return on_login(fail(error));
   if (const auto exchange = exchange_on(stream)) exchange->on_reset(error);
 }
 

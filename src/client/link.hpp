@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "distri/client/client.hpp"
+#include "distri/client/login.hpp"
 #include "distri/client/node_table.hpp"
 #include "distri/net/connection.hpp"
 
@@ -30,6 +31,7 @@ struct LinkOptions {
   std::int64_t dial_ms = 0;
   std::shared_ptr<net::Tls> tls;
   std::function<Result<>(const NodeId& node)> trust;
+  std::shared_ptr<Identity> identity;  // nullptr: nothing is said before the first request
 };
 
 class Link final : public net::ConnectionHandler, public std::enable_shared_from_this<Link> {
@@ -68,6 +70,9 @@ class Link final : public net::ConnectionHandler, public std::enable_shared_from
   void on_closed(const Error& reason) override;
 
   std::shared_ptr<Exchange> exchange_on(std::uint32_t stream);
+  // Says what comes before requests; these begin when nothing of it is left.
+  void log_in();
+  void on_login(Result<bool> answered);
   void pump_later();
   void pump();
   void end(const Error& reason);
@@ -75,6 +80,8 @@ class Link final : public net::ConnectionHandler, public std::enable_shared_from
   RuntimeCore& runtime_;
   NodePtr node_;
   std::shared_ptr<net::Connection> connection_;
+  std::optional<Login> login_;  // until the node has been told
+  std::uint32_t login_stream_ = 0;
   std::deque<std::shared_ptr<Exchange>> waiting_;
   absl::flat_hash_map<std::uint32_t, std::shared_ptr<Exchange>> streams_;
   int silent_sweeps_ = 0;
