@@ -209,14 +209,15 @@ Result<> members(const Arguments& arguments) {
     print_line(reply.dump());
     return {};
   }
-  std::vector<std::vector<std::string>> rows{{"NAME", "NODE", "STATE", "SINCE", "ADDRESSES"}};
+  std::vector<std::vector<std::string>> rows{{"NAME", "NODE", "STATE", "HEALTH", "SINCE", "ADDRESSES"}};
   for (const Json& each : reply["members"]) {
     std::vector<std::string> addresses = each["addresses"].get<std::vector<std::string>>();
     rows.push_back({each["name"].get<std::string>(), each["node"].get<std::string>().substr(0, 8), "member",
-                    shown_time(each["admitted_ms"].get<std::int64_t>()), fmt::format("{}", fmt::join(addresses, ","))});
+                    each["health"].get<std::string>(), shown_time(each["admitted_ms"].get<std::int64_t>()),
+                    fmt::format("{}", fmt::join(addresses, ","))});
   }
   for (const Json& each : reply["revoked"]) {
-    rows.push_back({"-", each["node"].get<std::string>().substr(0, 8), each["reason"].get<std::string>(),
+    rows.push_back({"-", each["node"].get<std::string>().substr(0, 8), each["reason"].get<std::string>(), "-",
                     shown_time(each["at_ms"].get<std::int64_t>()), ""});
   }
   print_table(rows);

@@ -148,6 +148,10 @@ Result<> CloudNode::Impl::run() {
   documents = std::make_unique<DocumentServices>(*replica, clock, random, config.reply_page_bytes_max);
   peers = std::make_unique<Peers>(loop, *replica, clock, random, config.log, cluster.get());
   if (cluster) {
+    // Members say their wall time as an incarnation: it is greater with every start.
+    detector = std::make_unique<membership::Swim>(node_id, incarnation, membership::SwimOptions(),
+                                                  Random(random.next()), clock.monotonic_ns() / 1'000'000);
+    peers->on_probe([this](const NodeId& from, BytesView bytes) { return receive_probe(from, bytes); });
     access = std::make_unique<Access>(
         Access::Parts{*replica, clock, cluster->table().cluster(),
                       [this](std::function<void()> task) { return pool->submit(std::move(task)); },
@@ -251,6 +255,7 @@ void CloudNode::Impl::tick() {
       peers->tell_all(cluster->digest());
     }
     check_access();
+    probe();
   }
   tick_timer = loop.after(kTickMs, [this] { tick(); });
 }

@@ -139,7 +139,7 @@ void Cluster::change(BytesView statements, Done done) {
   save([done = std::move(done)](const Result<>& saved) { done(saved ? Result<Bytes>(Bytes()) : fail(saved.error())); });
 }
 
-bson::Document Cluster::describe() const {
+bson::Document Cluster::describe(const std::function<std::string_view(const NodeId& node)>& health) const {
   bson::Builder out;
   out.append_string("cluster", table_.cluster().hex());
   out.append_int64("epoch", table_.epoch());
@@ -150,6 +150,7 @@ bson::Document Cluster::describe() const {
     out.begin_object(std::to_string(index++));
     out.append_string("node", member.node.hex());
     out.append_string("name", member.name);
+    out.append_string("health", health(member.node));
     out.append_int64("admitted_ms", member.admitted_ms);
     out.begin_array("addresses");
     std::size_t at = 0;

@@ -85,9 +85,10 @@ class Cluster {
   void open_invitation(BytesView invitation, std::int64_t now_ms, Done done);
   // Statements, as MemberTable::missing() gives them.
   void change(BytesView statements, Done done);
-  // {"cluster", "epoch", "node", "members": [{"node", "name", "admitted_ms", "addresses"}], "revoked": [{"node",
-  // "reason", "at_ms"}], "statements", "digest"}
-  bson::Document describe() const;
+  // `health`: of a member, as it is shown.
+  // {"cluster", "epoch", "node", "members": [{"node", "name", "health", "admitted_ms", "addresses"}], "revoked":
+  // [{"node", "reason", "at_ms"}], "statements", "digest"}
+  bson::Document describe(const std::function<std::string_view(const NodeId& node)>& health) const;
 
   // ---- Where this node listens, as others reach it.
   Result<> announce(const std::vector<Address>& addresses);

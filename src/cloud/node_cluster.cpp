@@ -38,6 +38,9 @@ void CloudNode::Impl::members_changed() {
     if (member.node == node_id) continue;
     for (const Address& address : member.addresses) peers->learn(to_string(address));
   }
+  std::vector<NodeId> nodes;
+  for (const auto& member : table.members()) nodes.push_back(member.node);
+  detector->set_members(nodes);
   peers->tell_all(cluster->digest());
   if (!table.is_member(node_id) && !stop_error) {
     stop_error = Error{Code::kPermissionDenied, fmt::format("node {} was removed from cluster {}", node_id.short_hex(),
@@ -56,6 +59,38 @@ void CloudNode::Impl::members_changed() {
   }
   for (const auto& [link, reason] : refused) peers->refuse(*link, link->peer_key(), reason);
   peers->close_refused();
+}
+
+void CloudNode::Impl::probe() {
+  const std::int64_t now_ms = clock.monotonic_ns() / 1'000'000;
+  if (now_ms < detector->next_ms()) return;
+  detector->on_time(now_ms);
+  send_probes();
+}
+
+Result<> CloudNode::Impl::receive_probe(const NodeId& from, BytesView bytes) {
+  auto heard = detector->receive(clock.monotonic_ns() / 1'000'000, from, bytes);
+  // Whoever is no member (any more) loses the link for that, and not for what crossed it.
+  if (!heard && heard.error().code == Code::kPermissionDenied) return {};
+  send_probes();
+  return heard;
+}
+
+void CloudNode::Impl::send_probes() {
+  for (const auto& message : detector->take_messages()) peers->send_probe(message.to, message.bytes);
+  for (const auto& change : detector->take_changes()) {
+    const std::string_view source = change.own ? "found out here" : "said by another node";
+    if (change.health == membership::Health::kDead) {
+      config.log.warning("node {} does not answer ({})", change.node.short_hex(), source);
+    } else {
+      config.log.info("node {} is {} ({})", change.node.short_hex(), health_name(change.health), source);
+    }
+  }
+}
+
+// Where there are no keys, whoever is connected counts as answering.
+bool CloudNode::Impl::answers(const NodeId& node) const {
+  return peers->connected(node) && (!detector || detector->health(node) != membership::Health::kDead);
 }
 
 void CloudNode::Impl::check_access() {
@@ -90,7 +125,10 @@ void CloudNode::Impl::run_membership(MembershipCall call) {
   if (call.service == "ChangeMembers") return cluster->change(call.body, std::move(call.done));
   // Members: for people, or as it is kept.
   if (call.target == "table") return call.done(cluster->table().encode());
-  call.done(render_document(cluster->describe(), call.format));
+  const auto health = [this](const NodeId& node) {
+    return health_name(node == node_id ? membership::Health::kAlive : detector->health(node));
+  };
+  call.done(render_document(cluster->describe(health), call.format));
 }
 
 }  // namespace distri::cloud

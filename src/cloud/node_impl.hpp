@@ -17,6 +17,7 @@
 #include "distri/cloud/peers.hpp"
 #include "distri/cloud/server_connection.hpp"
 #include "distri/cloud/storage_thread.hpp"
+#include "distri/membership/swim.hpp"
 #include "distri/net/listener.hpp"
 #include "distri/storage/data_directory.hpp"
 
@@ -46,6 +47,11 @@ struct CloudNode::Impl {
   void members_changed();
   void start_cluster();
   void run_membership(MembershipCall call);
+  // Who answers at the moment: probes that are due, and what came of those before.
+  void probe();
+  void send_probes();
+  Result<> receive_probe(const NodeId& from, BytesView bytes);
+  bool answers(const NodeId& node) const;
   // Turns out clients whose tokens or keys have changed, gone or expired.
   void check_access();
   void log_notices();
@@ -99,8 +105,9 @@ struct CloudNode::Impl {
   std::unique_ptr<WorkerPool> pool;
   std::unique_ptr<Dispatcher> dispatcher;
   std::unique_ptr<Peers> peers;
-  std::unique_ptr<Cluster> cluster;  // nullptr: without keys
-  std::unique_ptr<Access> access;    // likewise; from run() on
+  std::unique_ptr<Cluster> cluster;            // nullptr: without keys
+  std::unique_ptr<Access> access;              // likewise; from run() on
+  std::unique_ptr<membership::Swim> detector;  // likewise
   std::unique_ptr<net::Listener> listener;
   std::unique_ptr<net::Listener> local_listener;
   std::unordered_map<ServerConnection*, std::unique_ptr<ServerConnection>> connections;

@@ -198,6 +198,13 @@ void Peers::send(net::Connection& link, const Cluster::Outgoing& message) {
   }
 }
 
+void Peers::send_probe(const NodeId& to, BytesView bytes) {
+  net::Connection* link = best_link(to);
+  // Behind so much it would come too late to say anything.
+  if (link == nullptr || link->outbound_bytes() > kPushBacklogBytesMax) return;
+  if (link->session().send_message(kProbeMessage, bytes)) link->flush();
+}
+
 void Peers::tell_all(const Cluster::Outgoing& message) {
   for (const auto& [node, links] : links_) {
     if (net::Connection* link = best_link(node)) send(*link, message);
@@ -240,6 +247,7 @@ Result<> Peers::receive(const NodeId& from, std::uint16_t kind, BytesView payloa
     }
     return {};
   }
+  if (kind == kProbeMessage && probe_) return probe_(from, payload);
   DISTRI_TRY_VOID(replica_.receive(from, static_cast<replication::MessageKind>(kind), payload, clock_.wall_ms()));
   if (static_cast<replication::MessageKind>(kind) == replication::MessageKind::kUpdateInfo) {
     const auto& known = replica_.peers();

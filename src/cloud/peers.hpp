@@ -52,6 +52,12 @@ class Peers {
 
   // An address where a node may be: dialled from now on.
   void learn(const std::string& address);
+  // Messages of the failure detector (membership/swim.hpp), beside those of replication and of the table of members.
+  static constexpr std::uint16_t kProbeMessage = 67;
+  // What comes by them; an error closes the link. Before start().
+  void on_probe(std::function<Result<>(const NodeId& from, BytesView bytes)> receive) { probe_ = std::move(receive); }
+  // To a node that is connected; lost if it is not.
+  void send_probe(const NodeId& to, BytesView bytes);
   // About membership, to every connected node.
   void tell_all(const Cluster::Outgoing& message);
   // Closes links with nodes that are no members any more.
@@ -94,6 +100,7 @@ class Peers {
   net::ConnectionOptions options_;
   absl::btree_map<std::string, std::unique_ptr<Dialler>> diallers_;  // by "host:port"
   absl::btree_map<NodeId, std::vector<Link>> links_;
+  std::function<Result<>(const NodeId& from, BytesView bytes)> probe_;
   std::string own_address_;
   std::uint64_t identity_conflicts_ = 0;
   bool leaving_ = false;

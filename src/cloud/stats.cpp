@@ -68,6 +68,17 @@ bson::Document CloudNode::Impl::stats() {
   append_number(out, "nodes", peers->connected_count());
   out.end();
 
+  if (detector) {
+    const auto& counters = detector->counters();
+    out.begin_object("probes");
+    append_number(out, "sent", counters.probes);
+    append_number(out, "failed", counters.probes_failed);
+    append_number(out, "suspicions", counters.suspicions);
+    append_number(out, "deaths", counters.deaths);
+    append_number(out, "refuted", counters.refuted);
+    append_number(out, "local_health", static_cast<std::uint64_t>(detector->local_health()));
+    out.end();
+  }
   if (access) {
     const AccessCounters& counters = access->counters();
     out.begin_object("access");
@@ -183,7 +194,7 @@ bson::Document CloudNode::Impl::nodes() {
   out.end();
   std::size_t i = 1;
   for (const auto& [id, info] : replica->peers()) {
-    if (!peers->connected(id) || info.address.empty()) continue;
+    if (!answers(id) || info.address.empty()) continue;
     out.begin_object(std::to_string(i++));
     out.append_string("address", info.address);
     out.append_double("load", load_fraction(info.load));
@@ -198,7 +209,7 @@ std::string CloudNode::Impl::better_node() const {
   std::string best;
   double best_load = state == State::kServing ? load_fraction(load()) : 1e9;
   for (const auto& [id, info] : replica->peers()) {
-    if (!peers->connected(id) || info.address.empty() || load_fraction(info.load) >= best_load) continue;
+    if (!answers(id) || info.address.empty() || load_fraction(info.load) >= best_load) continue;
     best_load = load_fraction(info.load);
     best = info.address;
   }
