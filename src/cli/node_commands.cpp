@@ -57,8 +57,8 @@ Result<> join(const Arguments& arguments, const std::string& line, const cloud::
   DISTRI_TRY(
       const auto joined,
       cloud::join_cluster(config.data_dir, line, arguments.text("name").value_or(machine_name()), kJoinMs, config.log));
-  config.log.info("node {} {} a member of cluster {}", joined.node.short_hex(), joined.before ? "was already" : "is now",
-                  joined.cluster.substr(0, 8));
+  config.log.info("node {} {} a member of cluster {}", joined.node.short_hex(),
+                  joined.before ? "was already" : "is now", joined.cluster.substr(0, 8));
   return {};
 }
 
@@ -77,7 +77,10 @@ Result<> serve(const Arguments& arguments) {
   config.log = Log::to_stderr("distri", settings.log_level);
   config.on_serving = [] { notify_supervisor("READY=1\nSTATUS=serving"); };
   config.on_stopping = [] { notify_supervisor("STOPPING=1\nSTATUS=finishing what was accepted"); };
-  if (const auto line = arguments.text("join")) DISTRI_TRY_VOID(join(arguments, *line, config));
+  // From the environment it cannot be seen in the list of processes.
+  auto line = arguments.text("join");
+  if (const char* variable = std::getenv("DISTRI_JOIN"); !line && variable != nullptr) line = variable;
+  if (line) DISTRI_TRY_VOID(join(arguments, *line, config));
   cloud::CloudNode node(config);
   DISTRI_TRY_VOID(register_images(node, settings.service_key));
   DISTRI_TRY_VOID(node.listen());

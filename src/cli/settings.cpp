@@ -321,8 +321,10 @@ std::vector<Option> serve_options() {
     options.push_back(all_settings()[i].option);
     options.back().help = kHelp[i];
   }
-  options.push_back(
-      {"join", "LINE", "first become a member of a cluster, by the line that 'distri invite' has printed"});
+  options.push_back({"join", "LINE",
+                     "first become a member of a cluster, by the line that 'distri invite' has printed (default: "
+                     "$DISTRI_JOIN, which cannot be "
+                     "seen in the list of processes)"});
   options.push_back({"name", "NAME", "with --join: what this node is called (default: the machine's name)"});
   options.push_back({"config", "FILE", "settings in TOML; the names of these options, with _ for -", Expects::kFile});
   options.push_back(
