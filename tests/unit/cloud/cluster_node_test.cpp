@@ -385,3 +385,21 @@ TEST_CASE("An invitation admits as many as the root said; the next gets the refu
   CHECK(join(late, invite(cloud, first.address()), "fourth"));
   CHECK(cloud.table().members().size() == 4);
 }
+
+TEST_CASE("A copy of a member's directory, with its key, is noticed: one of the two is refused") {
+  const Cloud cloud;
+  MemberNode first(cloud.first);
+  Caller owner(first.address(), cloud.root);
+  eventually([&] { return count(owner, "c") == 0; });
+  const std::string directory = cloud.scratch.path("second");
+  take(join(directory, invite(cloud, first.address()), "second"));
+  const std::string copy = cloud.scratch.path("copy");
+  fs::copy(directory, copy, fs::copy_options::recursive);
+  MemberNode second(directory);
+  wait_for_nodes(first.address(), cloud.root, 2);
+  MemberNode twin(copy);
+  eventually([&] { return json::parse(owner.call("Stats").body)["replication"]["identity_conflicts"].get<int>() > 0; });
+  // They are one member, and what one of the two writes under its name is taken from one of them only.
+  CHECK(json::parse(owner.call("Members").body)["members"].size() == 2);
+  CHECK(json::parse(owner.call("Nodes").body)["nodes"].size() <= 2);
+}
