@@ -42,11 +42,12 @@ struct Generator::Slot {
 // One connection.
 class Generator::Lane final : public distri::net::ConnectionHandler {
  public:
-  Lane(Generator& owner, const distri::Address& node) : owner_(owner), slots_(owner.options_.pipeline) {
+  Lane(Generator& owner, const distri::Address& node, const distri::net::ConnectionOptions& options)
+      : owner_(owner), slots_(owner.options_.pipeline) {
     distri::wire::Hello hello;
     hello.role = distri::wire::Role::kClient;
     hello.software = "distri-bench";
-    connection_ = distri::net::Connection::dial(owner.loop_, node, std::move(hello), {}, *this);
+    connection_ = distri::net::Connection::dial(owner.loop_, node, std::move(hello), options, *this);
   }
 
   void begin() {
@@ -139,8 +140,10 @@ Generator::~Generator() = default;
 
 Result<Figures> Generator::run() {
   figures_.samples_us.reserve(options_.seconds > 0 ? kSamplesFirst : options_.requests);
+  distri::net::ConnectionOptions link;
+  apply(options_.key, link);
   for (std::uint32_t i = 0; i < options_.clients; ++i) {
-    lanes_.push_back(std::make_unique<Lane>(*this, options_.nodes[i % options_.nodes.size()]));
+    lanes_.push_back(std::make_unique<Lane>(*this, options_.nodes[i % options_.nodes.size()], link));
   }
   watch();
   loop_.run();

@@ -60,6 +60,9 @@ Result<int> run(int argc, char** argv) {
     return kExitOk;
   }
   if (options.image.empty()) options.image = bench::make_bmp(320, 240);
+  if (!options.data_dir.empty()) {
+    DISTRI_TRY(options.key, bench::read_member_key(options.data_dir));
+  }
   raise_descriptor_limit();
   DISTRI_TRY(const nlohmann::json result, measure(options));
   DISTRI_TRY_VOID(bench::write_json(options.json, result));

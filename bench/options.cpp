@@ -45,6 +45,8 @@ cxxopts::Options describe() {
   options.custom_help("--nodes A,B --workload NAME [options]");
   options.add_options()                                                                                     //
       ("nodes", "node addresses; connections are dealt out in turn", cxxopts::value<std::string>(), "A,B")  //
+      ("data-dir", "for nodes with keys: the data directory of a member, whose key is shown; all links are TLS 1.3",
+       cxxopts::value<std::string>(), "DIR")  //
       ("workload",
        "add | get | update (fields beside the _id) | set (the same by $set) | delete | read (10 documents, without an "
        "index) | range (100 in order, by an index) | scan (10 documents, after looking at all) | mixed (add and get) | "
@@ -85,6 +87,7 @@ Examples:
   distri-bench --nodes 127.0.0.1:3000 --workload add --clients 50 --pipeline 32
   distri-bench --nodes 127.0.0.1:3000,127.0.0.1:3001 --workload get --doc-bytes 1000 --json get.json
   distri-bench --nodes 127.0.0.1:3000,127.0.0.1:3001,127.0.0.1:3002 --workload add --w majority --seconds 10
+  distri-bench --nodes 127.0.0.1:3000 --data-dir /var/lib/distri --workload get --pipeline 32
   distri-bench --nodes 127.0.0.1:3000 --workload mixed --rate 2000 --seconds 30
   distri-bench --nodes 127.0.0.1:3000 --workload scan --documents 1000000 --clients 1 --format bson
   distri-bench --nodes 127.0.0.1:3000 --workload encrypt --image photo.jpg --clients 4 --requests 100
@@ -193,6 +196,7 @@ Result<Options> convert(const cxxopts::ParseResult& parsed) {
   } else if (options.workload != Workload::kEncryptDirect && options.workload != Workload::kFsync) {
     return distri::fail(Code::kInvalidArgument, "--nodes is missing, e.g. --nodes 127.0.0.1:3000");
   }
+  if (parsed.count("data-dir") > 0) options.data_dir = parsed["data-dir"].as<std::string>();
   DISTRI_TRY_VOID(take_amounts(parsed, options));
   DISTRI_TRY_VOID(take_write_concern(parsed, options));
   DISTRI_TRY(const auto doc_bytes, number(parsed, "doc-bytes", 100, kDocBytesMin, kDocBytesMax));

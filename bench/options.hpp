@@ -8,6 +8,7 @@
 #include "distri/utils/address.hpp"
 #include "distri/utils/bytes.hpp"
 #include "distri/wire/messages.hpp"
+#include "member_key.hpp"
 
 namespace bench {
 
@@ -30,6 +31,8 @@ enum class Workload {
 struct Options {
   bool help = false;
   std::vector<distri::Address> nodes;
+  std::string data_dir;  // of the member whose key is shown; empty: links in the clear
+  MemberKey key;         // from there
   Workload workload = Workload::kAdd;
   std::string workload_name;
   std::uint32_t clients = 50;    // connections

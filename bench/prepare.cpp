@@ -29,6 +29,7 @@ Client make_client(const Options& options) {
   distri::client::ClientOptions client_options;
   client_options.discover = false;
   client_options.timeout_ms = kCall_ms;
+  apply(options.key, client_options);
   return Client(options.nodes, std::move(client_options));
 }
 
