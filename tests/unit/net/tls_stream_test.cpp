@@ -296,6 +296,30 @@ TEST_CASE("the three cipher suites of the page are accepted and others are not, 
   CHECK_FALSE(connects("TLS_AES_128_CCM_SHA256"));
 }
 
+TEST_CASE("AES-128 where the processor has AES, and ChaCha20 for who begins with it") {
+  const Two two;
+  // What the processor is found to have, seen from a side that takes what it is offered first.
+  MemoryPeer server(accepting_peer(ed25519_key(two.node_key)));
+  StreamSide client(two.client, Side::kDialled);
+  converse(client, server);
+  REQUIRE(server.open());
+  const std::string first = SSL_get_cipher_name(server.ssl());
+#if defined(__x86_64__)
+  CHECK(first == (__builtin_cpu_supports("aes") != 0 ? "TLS_AES_128_GCM_SHA256" : "TLS_CHACHA20_POLY1305_SHA256"));
+#endif
+  const auto chosen_for = [&](const char* offer) {
+    StreamSide node(two.node, Side::kAccepted);
+    MemoryPeer dialler(dialling_peer());
+    REQUIRE(SSL_set_ciphersuites(dialler.ssl(), offer) == 1);
+    converse(node, dialler);
+    REQUIRE(dialler.open());
+    return std::string(SSL_get_cipher_name(dialler.ssl()));
+  };
+  CHECK(chosen_for("TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256") == first);
+  CHECK(chosen_for("TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256") == "TLS_CHACHA20_POLY1305_SHA256");
+  CHECK(chosen_for("TLS_AES_256_GCM_SHA384") == "TLS_AES_256_GCM_SHA384");
+}
+
 TEST_CASE("another application protocol, or none, is refused on either side") {
   const Two two;
   for (const auto* alpn : {"", "h2", "distri/1", "distri/22"}) {
