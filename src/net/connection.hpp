@@ -33,8 +33,10 @@ namespace distri::net {
 struct ConnectionOptions {
   wire::Limits limits;
   // Times are looked at every 100 ms.
-  std::int64_t dial_ms = 5'000;          // to find the host and connect
-  std::int64_t hello_ms = 5'000;         // from connected until the handshake and the hello are done
+  std::int64_t dial_ms = 5'000;  // to find the host and connect
+  // From connected until the handshake and the hello are done; longer, up to ten times, for a side whose bytes wait
+  // here unread.
+  std::int64_t hello_ms = 5'000;
   std::int64_t frame_ms = 30'000;        // to receive the rest of a frame that has begun
   std::int64_t write_stall_ms = 30'000;  // without any progress in sending (when we dialled: nor in receiving)
   std::int64_t idle_ms = 0;              // without any byte received while no stream is open; 0: for ever

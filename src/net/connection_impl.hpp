@@ -82,6 +82,7 @@ class ConnectionImpl final : public Connection, public LoopMember, private wire:
   void on_drained();
   void resume_reading();
   bool must_pause() const;
+  bool hello_overdue(std::int64_t now_ms);
   void check_open_limits(std::int64_t now_ms);
   void give_up(Error reason);
   void lost(std::string_view what);

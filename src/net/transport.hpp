@@ -51,6 +51,11 @@ class Transport {
     progress = size > 0;
     return size;
   }
+  // Something has come and waits in the socket.
+  bool unread() {
+    asio::error_code error;
+    return socket_.available(error) > 0 && !error;
+  }
   std::size_t unsent_bytes() const { return unsent_.size() - sent_; }
   // Adds, once, the word that nothing more comes.
   void finish();

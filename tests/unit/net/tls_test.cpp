@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 
+#include <chrono>
 #include <set>
 #include <thread>
 
@@ -311,6 +312,36 @@ TEST_CASE("a handshake whose bytes drip is cut off within hello_ms, and one that
     CHECK(contains(handler->closed[0].message, "hello_ms"));
     CHECK(handler->events.empty());
   }
+}
+
+TEST_CASE("a handshake that waits for this side, which has no time for it, is not cut off") {
+  Keys keys;
+  keys.node.hello_ms = 200;
+  Loop loop;
+  Server server(loop, keys.node);
+  StreamSide dialler(keys.client.tls, wire::Side::kDialled);
+  RawSocket client(server.address());
+  // Turns that are too long for handshakes, well beyond hello_ms.
+  const auto now = [] { return std::chrono::steady_clock::now(); };
+  const auto end = now() + std::chrono::milliseconds(800);
+  bool said = false;
+  std::function<void()> busy = [&] {
+    const auto turn_end = now() + std::chrono::milliseconds(20);
+    if (!server.handlers.empty() && !std::exchange(said, true)) client.send(dialler.take());
+    while (now() < turn_end) {
+    }
+    now() < end ? loop.post(busy) : loop.stop();
+  };
+  loop.post(busy);
+  run_bounded(loop);
+  REQUIRE(server.handlers.size() == 1);
+  REQUIRE(said);
+  CHECK(server.handlers[0]->closed.empty());
+  run_turns(loop, 4);
+  CHECK(server.handlers[0]->closed.empty());
+  char record = 0;
+  REQUIRE(::recv(client.descriptor(), &record, 1, 0) == 1);
+  CHECK(record == 22);  // the node's part of the handshake
 }
 
 TEST_CASE("a client that ends without a word of close was cut off, one with it has closed") {
