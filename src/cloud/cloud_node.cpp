@@ -24,6 +24,7 @@ constexpr std::int64_t kIndexSliceNs = 500'000;
 constexpr std::size_t kIndexedAtOnce = 50;
 constexpr std::size_t kSweepSlice = 100;  // documents of a turn
 constexpr std::int64_t kIndexPauseMs = 1;
+constexpr std::int64_t kRefusalLogNs = 10'000'000'000;  // between two lines that say that connections are refused
 
 unsigned worker_count(unsigned configured) {
   if (configured > 0) return configured;
@@ -37,7 +38,9 @@ CloudNode::Impl::Impl(NodeConfig node_config)
     : config(std::move(node_config)),
       // A node without keys or disk is a new node with every start; a data directory has a lasting id.
       node_id(random.id<NodeId>()),
-      incarnation(static_cast<std::uint64_t>(clock.wall_ms())) {}
+      incarnation(static_cast<std::uint64_t>(clock.wall_ms())),
+      census({config.connections_max, config.connections_per_address_max, config.connections_per_loopback_address_max,
+              config.strangers_max}) {}
 
 CloudNode::CloudNode(NodeConfig config) : impl_(std::make_unique<Impl>(std::move(config))) {}
 
@@ -97,6 +100,7 @@ Result<> CloudNode::Impl::listen() {
   options.hello_ms = config.hello_ms;
   options.frame_ms = config.frame_ms;
   options.write_stall_ms = config.write_stall_ms;
+  options.stranger = {config.stranger_bytes_max, config.stranger_frames_max};
   wire::Hello hello;
   hello.role = wire::Role::kNode;
   hello.node = node_id;
@@ -107,6 +111,7 @@ Result<> CloudNode::Impl::listen() {
   DISTRI_TRY(auto bound, net::Listener::listen(loop, config.listen, hello, options,
                                                [this](const auto& connection) { return accept(connection, false); }));
   listener = std::move(bound);
+  listener->set_gate([this](const Address& from) { return may_connect(from); });
   own_address = listener->address();
   if (!config.advertise.empty()) {
     DISTRI_TRY(own_address, parse_address(config.advertise));
@@ -137,6 +142,7 @@ Result<> CloudNode::Impl::listen_locally(const net::ConnectionOptions& options, 
   DISTRI_TRY(local_listener,
              net::Listener::listen(loop, *config.local_listen, hello, plain,
                                    [this](const auto& connection) { return accept(connection, true); }));
+  local_listener->set_gate([this](const Address& from) { return may_connect(from); });
   return {};
 }
 
@@ -204,8 +210,16 @@ Result<> CloudNode::Impl::run() {
   return {};
 }
 
+Result<> CloudNode::Impl::may_connect(const Address& from) {
+  auto open = census.may_enter(from.host);
+  if (open || (refusal_logged_ns != 0 && clock.monotonic_ns() - refusal_logged_ns < kRefusalLogNs)) return open;
+  refusal_logged_ns = clock.monotonic_ns();
+  config.log.warning("connections are refused, among them one from {}: {}", from.host, open.error().message);
+  return open;
+}
+
 net::ConnectionHandler* CloudNode::Impl::accept(const std::shared_ptr<net::Connection>& connection, bool local) {
-  if (state == State::kStopping || connections.size() >= config.connections_max || !dispatcher) return nullptr;
+  if (state == State::kStopping || !dispatcher) return nullptr;
   auto handler = std::make_unique<ServerConnection>(
       connection, *dispatcher, *peers, local ? nullptr : cluster.get(), access.get(), local,
       [this](ServerConnection* closed) {
@@ -215,6 +229,14 @@ net::ConnectionHandler* CloudNode::Impl::accept(const std::shared_ptr<net::Conne
         connections.erase(it);
       });
   if (cluster && !local) handler->expect_key_within(loop, config.stranger_ms);
+  const std::string& remote = connection->remote();
+  handler->enter(census.enter(parse_address(remote).value_or(Address{remote}).host,
+                              [weak = std::weak_ptr(connection)](const Error& reason) {
+                                const auto oldest = weak.lock();
+                                if (!oldest) return;
+                                oldest->session().abort(reason);
+                                oldest->close(reason);
+                              }));
   auto* raw = handler.get();
   connections.emplace(raw, std::move(handler));
   return raw;

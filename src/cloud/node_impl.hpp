@@ -13,6 +13,7 @@
 #include "distri/cloud/access.hpp"
 #include "distri/cloud/cloud_node.hpp"
 #include "distri/cloud/cluster.hpp"
+#include "distri/cloud/connection_census.hpp"
 #include "distri/cloud/dispatcher.hpp"
 #include "distri/cloud/peers.hpp"
 #include "distri/cloud/server_connection.hpp"
@@ -40,6 +41,8 @@ struct CloudNode::Impl {
   void become_ready_if_complete();
   void begin_stop(const std::string& reason);
   void finish_stop_if_idle();
+  // Before anything is made for a connection.
+  Result<> may_connect(const Address& from);
   net::ConnectionHandler* accept(const std::shared_ptr<net::Connection>& connection, bool local);
   Result<> listen_locally(const net::ConnectionOptions& options, const wire::Hello& hello);
   // ---- Membership (node_cluster.cpp).
@@ -83,6 +86,7 @@ struct CloudNode::Impl {
   bson::Document stats();
   bson::Document nodes();
   std::string better_node() const;
+  void append_strangers(bson::Builder& out) const;
 
   NodeConfig config;
   SystemClock clock;
@@ -110,6 +114,8 @@ struct CloudNode::Impl {
   std::unique_ptr<membership::Swim> detector;  // likewise
   std::unique_ptr<net::Listener> listener;
   std::unique_ptr<net::Listener> local_listener;
+  ConnectionCensus census;
+  std::int64_t refusal_logged_ns = 0;
   std::unordered_map<ServerConnection*, std::unique_ptr<ServerConnection>> connections;
   Address own_address;  // as others reach it
   net::Timer tick_timer;

@@ -95,8 +95,7 @@ std::size_t ServerConnection::send_more(Request& request, BytesView more) {
 
 void ServerConnection::on_hello(const wire::Hello& theirs) {
   if (theirs.role != wire::Role::kNode) {
-    trusted_ = cluster_ == nullptr || cluster_->trusts_client(connection_->peer_key());
-    if (trusted_) return stranger_timer_.cancel();
+    if (cluster_ == nullptr || cluster_->trusts_client(connection_->peer_key())) return become_trusted();
     if (access_ != nullptr && connection_->peer_key()) {
       if (auto credential = access_->of_key(*connection_->peer_key())) let_in(std::move(credential));
     }
@@ -108,14 +107,26 @@ void ServerConnection::on_hello(const wire::Hello& theirs) {
     return peers_.link_up(theirs, connection_, false);
   }();
   if (!admitted) return peers_.refuse(*connection_, connection_->peer_key(), admitted.error());
-  from_node_ = trusted_ = true;
-  stranger_timer_.cancel();
+  from_node_ = true;
+  become_trusted();
   node_ = theirs.node;
+}
+
+void ServerConnection::become_trusted() {
+  trusted_ = true;
+  end_being_stranger();
+}
+
+void ServerConnection::end_being_stranger() {
+  stranger_timer_.cancel();
+  connection_->trust();
+  visit_.trusted();
 }
 
 void ServerConnection::expect_key_within(net::Loop& loop, std::int64_t ms) {
   stranger_timer_ = loop.after(ms, [this, ms] {
     if (rights() != nullptr) return;
+    visit_.timed_out();
     turn_out({Code::kUnauthenticated, fmt::format("neither a key with rights nor a token within {} ms", ms)});
   });
 }
@@ -128,7 +139,7 @@ const std::shared_ptr<const Rights>& ServerConnection::rights() const {
 
 void ServerConnection::let_in(Access::CredentialPtr credential) {
   credential_ = std::move(credential);
-  stranger_timer_.cancel();
+  end_being_stranger();
 }
 
 void ServerConnection::turn_out(const Error& reason) {
@@ -189,6 +200,7 @@ void ServerConnection::on_closed(const Error& reason) {
   open.reserve(requests_.size());
   for (const auto& [stream, request] : requests_) open.push_back(request);
   for (const auto& request : open) dispatcher_.abandon(request, reason, false);
+  visit_.closed(reason);
   if (from_node_) peers_.link_down(node_, connection_.get());
   closed_(this);
 }

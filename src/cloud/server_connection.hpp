@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "distri/cloud/access.hpp"
+#include "distri/cloud/connection_census.hpp"
 #include "distri/cloud/request.hpp"
 #include "distri/net/connection.hpp"
 
@@ -35,6 +36,8 @@ class ServerConnection final : public net::ConnectionHandler {
 
   net::Connection& connection() { return *connection_; }
   bool from_node() const { return from_node_; }
+  // Counted until it is gone; a stranger until it has rights.
+  void enter(ConnectionCensus::Visit visit) { visit_ = std::move(visit); }
   // Closes the connection unless it has rights by then.
   void expect_key_within(net::Loop& loop, std::int64_t ms);
   // Whoever has no rights asks once more for what everybody may; false: too often for one connection.
@@ -79,6 +82,10 @@ class ServerConnection final : public net::ConnectionHandler {
   void on_closed(const Error& reason) override;
 
  private:
+  // It has shown that it may be here: the limits for strangers end.
+  void become_trusted();
+  void end_being_stranger();
+
   std::shared_ptr<net::Connection> connection_;
   Dispatcher& dispatcher_;
   Peers& peers_;
@@ -95,6 +102,7 @@ class ServerConnection final : public net::ConnectionHandler {
   Access::CredentialPtr credential_;
   int stranger_requests_ = 0;
   net::Timer stranger_timer_;
+  ConnectionCensus::Visit visit_;
 };
 
 }  // namespace distri::cloud

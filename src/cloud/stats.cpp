@@ -40,6 +40,29 @@ CloudNode::Impl::Memory CloudNode::Impl::memory() const {
   return result;
 }
 
+void CloudNode::Impl::append_strangers(bson::Builder& out) const {
+  const auto& counted = census.counters();
+  out.begin_object("strangers");
+  append_number(out, "now", census.strangers());
+  append_number(out, "addresses", census.addresses());
+  append_number(out, "refused_in_all", counted.refused_in_all);
+  append_number(out, "refused_per_address", counted.refused_per_address);
+  append_number(out, "displaced", counted.displaced);
+  append_number(out, "timed_out", counted.timed_out);
+  append_number(out, "over_limits", counted.over_limits);
+  out.end();
+  if (!cluster) return;
+  const auto handshakes = cluster->tls()->counters();
+  out.begin_object("handshakes");
+  append_number(out, "full", handshakes.full);
+  append_number(out, "resumed", handshakes.resumed);
+  append_number(out, "failed_not_tls", handshakes.failed_not_tls);
+  append_number(out, "failed_key", handshakes.failed_key);
+  append_number(out, "failed_lost", handshakes.failed_lost);
+  append_number(out, "failed_protocol", handshakes.failed_protocol);
+  out.end();
+}
+
 bson::Document CloudNode::Impl::stats() {
   bson::Builder out;
   out.append_string("node", node_id.hex());
@@ -68,6 +91,7 @@ bson::Document CloudNode::Impl::stats() {
   append_number(out, "nodes", peers->connected_count());
   out.end();
 
+  append_strangers(out);
   if (detector) {
     const auto& counters = detector->counters();
     out.begin_object("probes");

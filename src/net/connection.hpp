@@ -11,6 +11,9 @@
 // other side's key is accepted, nothing of the session is sent or delivered. An accepted connection that speaks
 // something else is told so in a goodbye that is not encrypted. A side that hears TLS and has none says so, too.
 //
+// A side that has not shown that it may be here can be given little: StrangerLimits bound what it may send, and so what
+// is kept of it, until the application calls trust(). Bytes behind the one that made it trusted are not counted.
+//
 // Life: created by dial() or by a Listener; on_closed() is called exactly once, also when dialling fails, and is the
 // last call. The handler must outlive that call. (Only a loop that is destroyed drops its connections without
 // on_closed().) After close() the socket may stay for up to a second, so that the other side can read our last words.
@@ -30,6 +33,12 @@
 
 namespace distri::net {
 
+// What an accepted connection may send before Connection::trust(). 0: as much as anybody.
+struct StrangerLimits {
+  std::size_t bytes_max = 0;     // in all, of frames; what TLS adds is bounded as well
+  std::uint64_t frames_max = 0;  // with the hello
+};
+
 struct ConnectionOptions {
   wire::Limits limits;
   // Times are looked at every 100 ms.
@@ -41,6 +50,7 @@ struct ConnectionOptions {
   std::int64_t write_stall_ms = 30'000;  // without any progress in sending (when we dialled: nor in receiving)
   std::int64_t idle_ms = 0;              // without any byte received while no stream is open; 0: for ever
   std::size_t outbound_bytes_high = 8u << 20;
+  StrangerLimits stranger;
   // Encrypts. nullptr: TCP as it is. To accept it must have a key.
   std::shared_ptr<Tls> tls;
   // Dialling: the only key with which the other side is spoken to. Needs `tls`.
@@ -53,7 +63,8 @@ struct ConnectionOptions {
 
 class ConnectionHandler : public wire::SessionHandler {
  public:
-  // The connection has ended: kUnavailable (dialling failed), kConnectionLost, kDeadlineExceeded (which limit),
+  // The connection has ended: kUnavailable (dialling failed), kConnectionLost, kBusy (the gate of the other
+  // side is closed: listener.hpp), kDeadlineExceeded (which limit),
   // kProtocolError or kTooLarge (the other side broke the protocol, or refused ours; one of the two is encrypted and
   // the other is not), kUnauthenticated (the other side's key is not the expected one or no key of ours, ours is
   // refused, or the hello names a node whose key the other side does not hold), what `admit` or close() said.
@@ -72,6 +83,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   virtual wire::Session& session() = 0;
   // Sends now what is queued, as far as the socket takes it, without waiting for the end of the turn.
   virtual void flush() = 0;
+  // The other side is no stranger (any more): its limits as such do not count from here on.
+  virtual void trust() = 0;
   // Queued bytes not yet taken by the socket.
   virtual std::size_t outbound_bytes() const = 0;
   // Sends what is queued (within write_stall_ms), then closes. on_closed(reason) follows in a later turn, with no event

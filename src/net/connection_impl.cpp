@@ -12,6 +12,9 @@ constexpr std::int64_t kIdleBufferMs = 1000;         // after this long without 
 constexpr std::size_t kKeptOutputBytes = 64u << 10;  // a send buffer larger than this is given back at once
 // A turn that has taken this long goes on with no more handshakes: each takes about 1 ms, and many may come at once.
 constexpr std::int64_t kHandshakesTurnNs = 10'000'000;
+constexpr std::size_t kStrangerPieceBytes = 4u << 10;
+// What TLS may add to the bytes of a stranger, with the handshake: keys can be changed for ever without a byte of ours.
+constexpr std::size_t kStrangerTlsBytes = 2 * kTlsHandshakeBytesMax;
 constexpr std::int64_t kBehindTimes = 10;  // hello_ms, at most, while it is this side that is slow
 
 }  // namespace
@@ -43,6 +46,10 @@ void ConnectionImpl::on_readable() {
   if (state_ == State::kSecuring && !secured(error)) return;
   if (size > 0) receive(BytesView(buffer, size));
   if (state_ != State::kOpen) return;
+  if (is_stranger() && transport_->received_bytes() > options_.stranger.bytes_max + kStrangerTlsBytes) {
+    return give_up(Error{Code::kTooLarge,
+                         fmt::format("{} makes this side work on TLS and has not shown that it may be here", remote_)});
+  }
   if (const TlsStream* const tls = transport_->tls()) {
     if (tls->state() == TlsStream::State::kFailed) return ended_by_tls(tls->failure());
     if (tls->state() == TlsStream::State::kEnded) return lost("the other side closed it");
@@ -64,15 +71,50 @@ void ConnectionImpl::read_next_turn() {
 void ConnectionImpl::receive(BytesView bytes) {
   received_ms_ = loop_->now_ms();
   if (session_.frames_received() == 0 && !options_.tls && refuse_tls(bytes)) return;
+  if (is_stranger()) bytes = receive_from_stranger(bytes);
+  if (!bytes.empty()) hand_on(bytes);
+}
+
+// In small pieces, so that no more than a piece is handled beyond the limits, and what follows trust is not counted.
+BytesView ConnectionImpl::receive_from_stranger(BytesView bytes) {
+  const StrangerLimits& limits = options_.stranger;
+  while (is_stranger() && !bytes.empty()) {
+    const std::size_t left = limits.bytes_max - std::min(limits.bytes_max, stranger_bytes_);
+    if (left == 0) {
+      give_up(
+          Error{Code::kTooLarge, fmt::format("{} has sent more than {} bytes (stranger_bytes_max) and has not shown "
+                                             "that it may; show a key or token with rights first",
+                                             remote_, limits.bytes_max)});
+      return {};
+    }
+    const BytesView piece = bytes.substr(0, std::min(left, kStrangerPieceBytes));
+    bytes.remove_prefix(piece.size());
+    stranger_bytes_ += piece.size();
+    if (!hand_on(piece)) return {};
+    if (is_stranger() && limits.frames_max > 0 && session_.frames_received() > limits.frames_max) {
+      give_up(Error{Code::kTooLarge, fmt::format("{} has sent more than {} frames (stranger_frames_max) and has not "
+                                                 "shown that it may; show a key or token with rights first",
+                                                 remote_, limits.frames_max)});
+      return {};
+    }
+  }
+  return bytes;
+}
+
+bool ConnectionImpl::hand_on(BytesView bytes) {
   const auto result = session_.receive(bytes);
-  if (state_ != State::kOpen) return;  // a handler closed the connection
-  if (!result) return close(result.error());
+  if (state_ != State::kOpen) return false;  // a handler closed the connection
+  if (!result) {
+    close(result.error());
+    return false;
+  }
   if (!session_.mid_frame()) {
     frame_began_ms_ = 0;
   } else if (frame_began_ms_ == 0 || frames_seen_ != session_.frames_received()) {
     frame_began_ms_ = received_ms_;
   }
   frames_seen_ = session_.frames_received();
+  return true;
 }
 
 // While lingering: reads to nowhere.

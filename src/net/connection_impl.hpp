@@ -35,6 +35,7 @@ class ConnectionImpl final : public Connection, public LoopMember, private wire:
 
   wire::Session& session() override { return session_; }
   void flush() override;
+  void trust() override { trusted_ = true; }
   std::size_t outbound_bytes() const override;
   void close(Error reason) override;
   bool closed() const override { return state_ > State::kOpen; }
@@ -77,6 +78,11 @@ class ConnectionImpl final : public Connection, public LoopMember, private wire:
   void on_readable();
   void read_next_turn();
   void receive(BytesView bytes);
+  // What of `bytes` comes behind the point at which the other side was trusted; nothing when the connection ended.
+  BytesView receive_from_stranger(BytesView bytes);
+  // False: the connection has ended.
+  bool hand_on(BytesView bytes);
+  bool is_stranger() const { return !trusted_ && options_.stranger.bytes_max > 0; }
   void discard();
   void write();
   void on_drained();
@@ -112,6 +118,8 @@ class ConnectionImpl final : public Connection, public LoopMember, private wire:
   bool writing_ = false;
   bool paused_ = false;  // must_pause() was true when it was time to read
   std::uint64_t frames_seen_ = 0;
+  bool trusted_ = false;
+  std::size_t stranger_bytes_ = 0;
   // Times in ms of the loop; 0: not running.
   std::int64_t began_ms_ = 0;  // the state, or waiting for the hello
   std::int64_t received_ms_ = 0;

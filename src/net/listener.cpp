@@ -2,6 +2,7 @@
 
 #include <asio/ip/tcp.hpp>
 
+#include <array>
 #include <cerrno>
 #include <optional>
 #include <utility>
@@ -16,6 +17,8 @@ using asio::ip::tcp;
 
 constexpr std::int64_t kBackoffMs = 100;  // after the operating system could not give us another connection
 constexpr int kBacklog = 4096;            // connections waiting to be accepted (the system may allow fewer)
+// A record of TLS in the clear, as they are before the handshake: fatal alert, internal_error.
+constexpr BytesView kRefusalAlert("\x15\x03\x03\x00\x02\x02\x50", 7);
 
 // Held by the Listener and by the accept operation under way.
 class Acceptor final : public LoopMember, public std::enable_shared_from_this<Acceptor> {
@@ -50,6 +53,8 @@ class Acceptor final : public LoopMember, public std::enable_shared_from_this<Ac
     });
   }
 
+  void set_gate(Listener::Gate gate) { gate_ = std::move(gate); }
+
   void close() {
     if (loop_ == nullptr || !acceptor_->is_open()) return;
     backoff_.cancel();
@@ -63,15 +68,35 @@ class Acceptor final : public LoopMember, public std::enable_shared_from_this<Ac
     asio::error_code error;
     const auto endpoint = socket.remote_endpoint(error);
     if (error) return;  // gone already
-    auto connection =
-        std::make_shared<ConnectionImpl>(*loop_, wire::Side::kAccepted, hello_, options_, std::move(socket),
-                                         to_string(Address{endpoint.address().to_string(), endpoint.port()}));
+    const Address from{endpoint.address().to_string(), endpoint.port()};
+    if (gate_) {
+      if (const auto open = gate_(from); !open) return turn_away(socket, open.error());
+    }
+    auto connection = std::make_shared<ConnectionImpl>(*loop_, wire::Side::kAccepted, hello_, options_,
+                                                       std::move(socket), to_string(from));
     connection->accepted();
     if (ConnectionHandler* const handler = accept_(connection)) {
       connection->begin(*handler);
     } else {
       connection->refuse();
     }
+  }
+
+  // Cheaply: no handshake for a sentence. Whoever dials learns what it was from the alert, too (tls_stream.cpp).
+  void turn_away(tcp::socket& socket, const Error& reason) {
+    Bytes words;
+    if (options_.tls) {
+      words = kRefusalAlert;
+    } else {
+      wire::encode_goodbye(words, reason);
+    }
+    asio::error_code ignored;
+    socket.non_blocking(true, ignored);
+    socket.write_some(asio::buffer(words), ignored);
+    socket.shutdown(tcp::socket::shutdown_send, ignored);
+    // What has come is taken away, as it would turn closing into a reset, which can destroy the words.
+    std::array<char, 1024> nowhere;
+    socket.read_some(asio::buffer(nowhere), ignored);
   }
 
   void on_tick(std::int64_t) override {}
@@ -89,6 +114,7 @@ class Acceptor final : public LoopMember, public std::enable_shared_from_this<Ac
   wire::Hello hello_;
   ConnectionOptions options_;
   Listener::Accept accept_;
+  Listener::Gate gate_;
   Timer backoff_;
 };
 
@@ -98,6 +124,7 @@ class ListenerImpl final : public Listener {
   ~ListenerImpl() override { acceptor_->close(); }
 
   Address address() const override { return acceptor_->address(); }
+  void set_gate(Gate gate) override { acceptor_->set_gate(std::move(gate)); }
   void close() override { acceptor_->close(); }
 
  private:

@@ -16,6 +16,11 @@ class Listener {
   // must live until its on_closed(). nullptr refuses the connection (it is closed at once).
   using Accept = std::function<ConnectionHandler*(const std::shared_ptr<Connection>&)>;
 
+  // Asked for every connection, with the address it comes from, before anything is made for it. An error refuses it:
+  // the other side is told in a goodbye, or where TLS is spoken by the alert internal_error, and the connection is
+  // closed.
+  using Gate = std::function<Result<>(const Address& from)>;
+
   // Binds and listens. With ConnectionOptions::tls whoever connects must speak TLS; then `accept` is called before the
   // handshake, and a connection whose handshake fails is one that was closed. Errors: kInvalidArgument when the host
   // cannot be resolved or the Tls has no key, kUnavailable when the port is taken
@@ -27,6 +32,8 @@ class Listener {
 
   // Where it listens (the actual port when 0 was asked).
   virtual Address address() const = 0;
+  // Until then everybody may come.
+  virtual void set_gate(Gate gate) = 0;
   // No new connections; existing ones go on.
   virtual void close() = 0;
 };

@@ -154,8 +154,15 @@ TlsImpl::TlsImpl(const SigningKey* key) : dialling_(asio::ssl::context::tlsv13_c
 }
 
 Tls::Counters TlsImpl::counters() const {
-  return {full.load(std::memory_order_relaxed), resumed.load(std::memory_order_relaxed),
-          failed.load(std::memory_order_relaxed)};
+  const auto now = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
+  Counters counters{.full = now(full),
+                    .resumed = now(resumed),
+                    .failed_not_tls = now(failed_not_tls),
+                    .failed_key = now(failed_key),
+                    .failed_lost = now(failed_lost),
+                    .failed_protocol = now(failed_protocol)};
+  counters.failed = counters.failed_not_tls + counters.failed_key + counters.failed_lost + counters.failed_protocol;
+  return counters;
 }
 
 SslHandle TlsImpl::new_dialling() {

@@ -36,7 +36,11 @@ class Tls {
   struct Counters {
     std::uint64_t full = 0;     // handshakes that succeeded, with signatures
     std::uint64_t resumed = 0;  // and those that continued an earlier session
-    std::uint64_t failed = 0;   // handshakes that did not succeed because of what the other side sent, or its key
+    std::uint64_t failed = 0;   // handshakes that did not succeed because of what the other side sent, or its key:
+    std::uint64_t failed_not_tls = 0;   // something else than TLS
+    std::uint64_t failed_key = 0;       // no valid key, or not the expected one; or ours is refused
+    std::uint64_t failed_lost = 0;      // it ended in the middle
+    std::uint64_t failed_protocol = 0;  // everything else: versions, ciphers, broken or too many bytes
   };
 
   // To dial and to accept. The key is copied.

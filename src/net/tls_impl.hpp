@@ -34,8 +34,8 @@ inline constexpr std::string_view kAlpn =
     "\x08"
     "distri/2";
 
-// The node id that a certificate shows; none when its key is not an Ed25519 key. Nothing else in a certificate is looked
-// at.
+// The node id that a certificate shows; none when its key is not an Ed25519 key. Nothing else in a certificate is
+// looked at.
 std::optional<NodeId> key_of(const X509* certificate);
 
 class TlsImpl final : public Tls {
@@ -57,7 +57,10 @@ class TlsImpl final : public Tls {
 
   std::atomic<std::uint64_t> full{0};
   std::atomic<std::uint64_t> resumed{0};
-  std::atomic<std::uint64_t> failed{0};
+  std::atomic<std::uint64_t> failed_not_tls{0};
+  std::atomic<std::uint64_t> failed_key{0};
+  std::atomic<std::uint64_t> failed_lost{0};
+  std::atomic<std::uint64_t> failed_protocol{0};
 
  private:
   std::optional<NodeId> key_;

@@ -45,6 +45,12 @@ Error explain_alert(int alert, const std::string& remote) {
     case SSL_AD_CERTIFICATE_REQUIRED:
       return {Code::kUnauthenticated,
               fmt::format("{} refuses our key (TLS alert: {}); check that it expects this one", remote, name)};
+    case SSL_AD_INTERNAL_ERROR:  // what a listener says whose gate is closed
+      return {Code::kBusy,
+              fmt::format("{} takes no more connections now, in all (connections_max) or from this address "
+                          "(connections_per_address_max); close some, try another node, or raise the limit there (TLS "
+                          "alert: {})",
+                          remote, name)};
     default:
       return {Code::kProtocolError,
               fmt::format("{} has ended the encrypted link (TLS alert: {}); its log may say why", remote, name)};
@@ -400,11 +406,19 @@ Error TlsStream::wrong_key(const std::optional<NodeId>& key) const {
 }
 
 void TlsStream::fail(Error error) {
-  if (!proved_ && handshake_bytes_ > 0) tls_->failed.fetch_add(1, std::memory_order_relaxed);
+  if (!proved_ && handshake_bytes_ > 0) count_failure(error.code);
   // A lost connection says nothing against the session, a broken rule might.
   if (!session_with_.empty() && error.code != Code::kConnectionLost) tls_->forget_session(session_with_);
   state_ = State::kFailed;
   failure_ = std::move(error);
+}
+
+void TlsStream::count_failure(Code code) {
+  auto& counter = detector_.answer() == TlsDetector::Answer::kOther ? tls_->failed_not_tls
+                  : code == Code::kUnauthenticated                  ? tls_->failed_key
+                  : code == Code::kConnectionLost                   ? tls_->failed_lost
+                                                                    : tls_->failed_protocol;
+  counter.fetch_add(1, std::memory_order_relaxed);
 }
 
 void TlsStream::fail_by_openssl() {

@@ -89,6 +89,7 @@ class TlsStream {
   void on_handshake_done();
   void check_peer();
   void fail(Error error);
+  void count_failure(Code code);
   void fail_by_openssl();
   bool is_expected(const std::optional<NodeId>& key) const;
   Error wrong_key(const std::optional<NodeId>& key) const;

@@ -26,6 +26,7 @@ std::size_t Transport::read_secure(char* buffer, std::size_t size, asio::error_c
     if (error == asio::error::eof) tls_->end_of_input();
     return 0;
   }
+  received_bytes_ += got;
   buffers_->out.clear();
   const std::size_t plain = tls_->receive(BytesView(buffers_->in.data(), got), buffer, size, buffers_->out);
   asio::error_code ignored;

@@ -51,6 +51,8 @@ class Transport {
     progress = size > 0;
     return size;
   }
+  // Of an encrypted stream, as they came.
+  std::uint64_t received_bytes() const { return received_bytes_; }
   // Something has come and waits in the socket.
   bool unread() {
     asio::error_code error;
@@ -99,6 +101,7 @@ class Transport {
   TlsBuffers* buffers_ = nullptr;
   Bytes unsent_;  // encrypted; bytes before sent_ are gone
   std::size_t sent_ = 0;
+  std::uint64_t received_bytes_ = 0;
 };
 
 }  // namespace distri::net

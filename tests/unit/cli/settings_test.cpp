@@ -99,6 +99,11 @@ TEST_CASE("what the help says of defaults is what they are") {
   CHECK(a.workers == b.workers);
   CHECK(a.memory_bytes_max == b.memory_bytes_max);
   CHECK(a.connections_max == b.connections_max);
+  CHECK(a.connections_per_address_max == b.connections_per_address_max);
+  CHECK(a.connections_per_loopback_address_max == b.connections_per_loopback_address_max);
+  CHECK(a.strangers_max == b.strangers_max);
+  CHECK(a.stranger_bytes_max == b.stranger_bytes_max);
+  CHECK(a.stranger_frames_max == b.stranger_frames_max);
   CHECK(a.queue_max == b.queue_max);
   CHECK(a.request_body_bytes_max == b.request_body_bytes_max);
   CHECK(a.buffered_bytes_max == b.buffered_bytes_max);
