@@ -13,7 +13,7 @@ if(TARGET distri-example AND TARGET distri-bench)
   endif()
 endif()
 if(TARGET distri)
-  list(APPEND distri_program_tests access distri keys)
+  list(APPEND distri_program_tests access distri keys namespaces)
 endif()
 foreach(test ${distri_program_tests})
   add_test(NAME programs.${test}
