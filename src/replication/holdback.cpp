@@ -64,6 +64,26 @@ std::optional<Holdback::Held> Holdback::take_ready(const VersionVector& vector) 
   return std::nullopt;
 }
 
+bool Holdback::holds(const Batch& batch) const {
+  const auto queue = queues_.find(batch.actor);
+  if (queue == queues_.end()) return false;
+  const auto found = queue->second.find(batch.first_counter);
+  return found != queue->second.end() && found->second.batch.ops.size() >= batch.ops.size();
+}
+
+std::optional<std::pair<std::uint64_t, std::uint64_t>> Holdback::gap(const ActorId& actor, std::uint64_t seen,
+                                                                     std::uint64_t last) const {
+  if (const auto queue = queues_.find(actor); queue != queues_.end()) {
+    for (const auto& [first, held] : queue->second) {
+      if (seen >= last) break;
+      if (first > seen + 1) return std::pair(seen, std::min(last, first - 1));
+      seen = std::max(seen, held.batch.last_counter());
+    }
+  }
+  if (seen >= last) return std::nullopt;
+  return std::pair(seen, last);
+}
+
 std::int64_t Holdback::oldest_since_ms() const {
   std::int64_t oldest = std::numeric_limits<std::int64_t>::max();
   for (const auto& [actor, queue] : queues_) {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "distri/replication/op.hpp"
 
@@ -24,6 +25,7 @@ class Holdback {
     std::shared_ptr<const Bytes> encoded;
     NodeId from;
     std::int64_t since_ms = 0;
+    int hops = -1;  // BroadcastTree::kNotByTree and above
   };
 
   explicit Holdback(std::size_t bytes_max) : bytes_max_(bytes_max) {}
@@ -33,6 +35,13 @@ class Holdback {
   // A batch that can be applied on top of `vector` now; those that it covers are dropped on the way.
   std::optional<Held> take_ready(const VersionVector& vector);
   void drop_older_than(std::int64_t since_ms);
+
+  // The batch, or a longer one in its place, is here.
+  bool holds(const Batch& batch) const;
+  // The first stretch (after, to] of that actor's writes up to `last` that is not here; `seen` are not wanted. nullopt:
+  // all of them are.
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> gap(const ActorId& actor, std::uint64_t seen,
+                                                             std::uint64_t last) const;
 
   // When the oldest batch here came; the largest number when there is none.
   std::int64_t oldest_since_ms() const;

@@ -75,6 +75,24 @@ OpLog::Missing OpLog::missing(const VersionVector& vector, std::size_t bytes_max
   return result;
 }
 
+std::vector<const OpLog::Entry*> OpLog::stretch(const ActorId& actor, std::uint64_t after, std::uint64_t to,
+                                                std::size_t bytes_max) const {
+  std::vector<const Entry*> result;
+  const auto found = positions_.find(actor);
+  if (found == positions_.end()) return result;
+  const std::deque<std::uint64_t>& positions = found->second;
+  auto next = std::partition_point(positions.begin(), positions.end(),
+                                   [&](std::uint64_t position) { return at(position).last_counter <= after; });
+  std::size_t bytes = 0;
+  for (; next != positions.end() && at(*next).first_counter <= to; ++next) {
+    const Entry& entry = at(*next);
+    if (!result.empty() && bytes + entry.batch->size() > bytes_max) break;
+    bytes += entry.batch->size();
+    result.push_back(&entry);
+  }
+  return result;
+}
+
 OpLog::Gap OpLog::gap(const VersionVector& vector) const {
   Gap gap{end_position(), first_position_};
   for (const auto& [actor, positions] : positions_) {

@@ -60,6 +60,10 @@ class OpLog {
   // reaches_back_to(vector).
   Missing missing(const VersionVector& vector, std::size_t bytes_max) const;
 
+  // Entries with writes of that actor in (after, to], in order, up to about `bytes_max`.
+  std::vector<const Entry*> stretch(const ActorId& actor, std::uint64_t after, std::uint64_t to,
+                                    std::size_t bytes_max) const;
+
   // Where somebody begins who reads on in log order and has seen `vector`.
   struct Gap {
     std::uint64_t begin;        // the first position that `vector` does not cover whole; end_position(): none

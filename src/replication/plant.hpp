@@ -42,6 +42,7 @@ enum class Plant : std::uint8_t {
   kExpireByOwnClock,  // documents expire by the wall clock of the node that removes them
   kTrimNewest,        // a capped collection over its limits loses its newest documents
   kTrimInsertsOnly,   // what a merge or a lowered limit leaves over the limits stays
+  kNeverAnnounce,     // neighbours in the broadcast tree are not told what they were not pushed
   kInsertByClock,     // what is inserted into a capped collection stands where the writer's clock puts it
 };
 

@@ -28,7 +28,8 @@ Replica::Impl::Impl(ReplicaConfig c)
       clock(config.plant == Plant::kAdoptAnyClock ? std::numeric_limits<std::int64_t>::max() / 4
                                                   : config.clock_ahead_max_ms),
       log(config.log_bytes_max),
-      holdback(config.holdback_bytes_max) {
+      holdback(config.holdback_bytes_max),
+      tree(config.node, config.plant) {
   if (config.journal) {
     store.keep_touched();
     store.begin_commit(1);
@@ -164,6 +165,8 @@ ReplicaCounters Replica::counters() const {
   result.held_back_bytes = impl_->holdback.bytes();
   result.log_bytes = impl_->log.bytes();
   result.folds = impl_->folds->size();
+  result.tree_neighbours = impl_->tree.neighbours();
+  result.tree_eager = impl_->tree.eager().size();
   result.tombstones = impl_->store.tombstones();
   return result;
 }
@@ -173,6 +176,7 @@ std::optional<std::string> Replica::check_invariants() const {
   if (auto broken = impl.store.check(impl.vector)) return broken;
   if (impl.vector.get(impl.self) != impl.own_counter()) return "the vector's own entry is not the number of own writes";
   if (impl.holdback.bytes() > impl.config.holdback_bytes_max) return "the hold-back exceeds its bound";
+  if (impl.tree.neighbours() > BroadcastTree::kNeighboursMax) return "the broadcast tree has too many neighbours";
   if (auto waits = impl.overdue()) return waits;
   const OpLog& log = impl.log;
   if (log.bytes() > impl.config.log_bytes_max && log.end_position() - log.first_position() > 1)

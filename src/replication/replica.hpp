@@ -23,7 +23,8 @@
 //     it holds documents or create > drop. Inserting into a missing collection creates it (an op of its own, before the
 //     insert).
 //
-// Delivery: batches of each turn to every connected peer; a batch is applied when `before` is covered, held back
+// Delivery: batches of each turn to every connected peer, or in a larger cluster by a broadcast tree
+// (broadcast_tree.hpp); a batch is applied when `before` is covered, held back
 // (bounded) when early, ignored when its dots are covered. UpdateInfo goes to every connected peer each gossip_ms, and
 // at once on connecting. Whoever sees that a peer has more pulls from that peer's log (one pull under way per peer,
 // with a timeout), in chunks, in the log's causal order. Equal vectors with unequal digests raise Notice::kDivergence.
@@ -68,6 +69,9 @@ class OpLog;
 
 inline constexpr std::size_t kLeavingTextBytesMax = 1024;
 
+// In a cluster of so many nodes every batch goes to all of them directly; in a larger one by a broadcast tree.
+inline constexpr std::size_t kDirectNodesMax = 16;
+
 struct ReplicaConfig {
   NodeId node;
   std::uint64_t incarnation = 1;  // fresh for every start without complete local state
@@ -92,7 +96,8 @@ struct ReplicaConfig {
   // ---- Durability: changes are gathered for take_commit(), and writes count as durable when committed() says so.
   // Without, they are as durable as they get at once (memory mode).
   bool journal = false;
-  std::uint32_t members = 1;               // configured size of the cluster, this node included
+  std::uint32_t members = 1;  // configured size of the cluster, this node included
+  std::size_t direct_nodes_max = kDirectNodesMax;
   std::size_t tombstones_max = 1'000'000;  // beyond, the oldest go although some member may not have seen them
   // Nodes that went are waited for so long before tombstones go that they have not seen, also beyond `members`.
   std::int64_t away_ms_max = 3'600'000;
@@ -132,7 +137,11 @@ enum class MessageKind : std::uint16_t {
   kRangeDigests = 9,
   kRangeStates = 10,
   kHeartbeat = 11,
-  kWantInfo = 12
+  kWantInfo = 12,
+  kTreeBatch = 13,
+  kHave = 14,
+  kGraft = 15,
+  kPrune = 16
 };
 
 // A message to one peer. Payloads of the same push are shared, not copied.
@@ -200,6 +209,10 @@ struct ReplicaCounters {
   std::uint64_t remote_ops = 0;
   std::uint64_t void_ops = 0;  // lost to a newer generation or register
   std::uint64_t duplicate_batches = 0;
+  std::uint64_t relayed_batches = 0;  // pushes of other nodes' batches, by the broadcast tree
+  std::uint64_t grafted_batches = 0;  // sent because a neighbour in the tree lacked them
+  std::uint64_t tree_neighbours = 0;  // now
+  std::uint64_t tree_eager = 0;       // of these pushed to, now
   std::uint64_t held_back = 0;        // batches, now
   std::uint64_t held_back_bytes = 0;  // now
   std::uint64_t pulls = 0;
@@ -266,7 +279,8 @@ class Replica {
   Result<> dismiss_conflict(std::string_view collection, BytesView key, const Dot& loser, std::int64_t now_ms);
 
   // ---- Peers. Links are the owner's; a peer is known by its node id from connected to disconnected.
-  void peer_connected(const NodeId& peer, std::int64_t now_ms);
+  // `trees`: it knows the messages of the broadcast tree. One that does not is pushed our batches directly.
+  void peer_connected(const NodeId& peer, std::int64_t now_ms, bool trees = true);
   void peer_disconnected(const NodeId& peer);
   // A message from a connected peer. An error (kProtocolError) means that the peer speaks badly: the owner closes the
   // link.

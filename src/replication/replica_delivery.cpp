@@ -44,6 +44,21 @@ Result<> Replica::Impl::receive(const NodeId& from, MessageKind kind, BytesView 
       if (!payload.empty()) return fail(Code::kProtocolError, "want info: it is not empty");
       send_info(from, connected[from]);
       return {};
+    case MessageKind::kTreeBatch:
+      return on_tree_batch(from, payload);
+    case MessageKind::kHave: {
+      DISTRI_TRY(const std::vector<Dot> held, decode_have(payload));
+      tree.on_have(from, held, vector, elapsed);
+      send_control();
+      return {};
+    }
+    case MessageKind::kGraft:
+      return on_graft(from, payload);
+    case MessageKind::kPrune: {
+      DISTRI_TRY(const PruneReason reason, decode_prune(payload));
+      tree.on_prune(from, reason, elapsed);
+      return {};
+    }
     case MessageKind::kLeaving:
       if (payload.size() > kLeavingTextBytesMax) {
         return fail(Code::kProtocolError, "leaving: {} bytes of text, at most {} are allowed", payload.size(),
@@ -63,24 +78,31 @@ Result<> Replica::Impl::on_batch(const NodeId& from, BytesView payload) {
   return {};
 }
 
-void Replica::Impl::deliver(const NodeId& from, Batch batch, std::shared_ptr<const Bytes> encoded) {
+void Replica::Impl::deliver(const NodeId& from, Batch batch, std::shared_ptr<const Bytes> encoded, int hops) {
   batch.before.use_folds(folds);
   if (batch.actor == self || batch.before.get(self) > own_counter()) {
     const std::uint64_t claimed = batch.actor == self ? batch.last_counter() : batch.before.get(self);
     if (claimed > own_counter()) report_duplicate_identity(from, claimed);
     return;
   }
-  if (vector.covers(Dot{batch.actor, batch.last_counter()})) {
+  const Dot last{batch.actor, batch.last_counter()};
+  if (vector.covers(last)) {
     ++counters.duplicate_batches;
+    tree.came_again(from, last, hops, elapsed);
     return;
   }
   if (is_ready(batch, vector)) {
-    apply(from, std::move(batch), std::move(encoded));
+    apply_and_relay({std::move(batch), std::move(encoded), from, elapsed, hops});
     drain_holdback();
     return;
   }
+  if (holdback.holds(batch)) {
+    tree.came_again(from, last, hops, elapsed);
+    return;
+  }
+  tree.came_early(from, batch, hops, vector, elapsed);
   if (config.plant == Plant::kAdvanceVectorEarly) vector.advance(batch.actor, batch.last_counter());
-  if (!holdback.add({std::move(batch), std::move(encoded), from, elapsed})) {
+  if (!holdback.add({std::move(batch), std::move(encoded), from, elapsed, hops})) {
     notice(Notice::Kind::kHoldbackFull, from,
            fmt::format("a batch came early and found no room (holdback_bytes_max {}); it will be pulled",
                        config.holdback_bytes_max));
@@ -123,7 +145,7 @@ void Replica::Impl::apply(const NodeId& from, Batch batch, std::shared_ptr<const
 void Replica::Impl::drain_holdback() {
   while (auto held = holdback.take_ready(vector)) {
     if (config.plant == Plant::kDropHeldBatch) held->batch.ops.assign(held->batch.ops.size(), note_op(held->batch));
-    apply(held->from, std::move(held->batch), std::move(held->encoded));
+    apply_and_relay(std::move(*held));
   }
 }
 

@@ -125,6 +125,7 @@ void Replica::Impl::tick() {
     log.want(std::max(store.database().bytes() / 4, config.log_bytes_min));
     gossip();
   }
+  tree_tick();
   send_wants();
   watch_members();
   last_tick = elapsed;
@@ -169,6 +170,7 @@ Result<> Replica::Impl::on_update_info(const NodeId& from, BytesView payload) {
   }
   if (info.vector.get(self) > own_counter()) report_duplicate_identity(from, info.vector.get(self));
   check_divergence(from, peer, info);
+  peer.announced_at = peer.announced ? elapsed : kNever;
   peer.announced = info.vector;
   peer.info_received = checksum_of(info);
   peer.heard_at = elapsed;
@@ -241,13 +243,14 @@ void Replica::Impl::report_duplicate_identity(const NodeId& from, std::uint64_t 
                      counter, self.short_hex(), own_counter()));
 }
 
-void Replica::peer_connected(const NodeId& node, std::int64_t now_ms) {
+void Replica::peer_connected(const NodeId& node, std::int64_t now_ms, bool trees) {
   Impl& impl = *impl_;
   impl.pass_time(now_ms);
   impl.seal();
   impl.connected.insert_or_assign(node, Impl::Peer{});
   impl.away.erase(node);
   impl.whole_since.reset();
+  if (trees) impl.tree.peer_connected(node);
   impl.send_info(node, impl.connected[node]);
   // What was asked before it came.
   for (const auto& [dot, askers] : impl.wanted) impl.wants_to_send.push_back(dot);
@@ -261,6 +264,7 @@ void Replica::peer_disconnected(const NodeId& node) {
     if (found->second.announced) impl.away.insert_or_assign(node, Impl::Away{*found->second.announced, impl.elapsed});
     impl.connected.erase(found);
   }
+  impl.tree.peer_disconnected(node);
   if (impl.mending && impl.mending->peer == node) impl.mending.reset();
   std::erase_if(impl.outgoing, [&node](const Outgoing& message) { return message.to == node; });
   if (impl.config.plant != Plant::kNeverPull) impl.consider_pulls();

@@ -4,6 +4,7 @@
 //   replica_writes.cpp   local writes, and the batch of a turn
 //   replica_conflicts.cpp increments; restoring and dismissing what lost
 //   replica_delivery.cpp messages from peers; batches into the store
+//   replica_tree.cpp     batches to and from neighbours in the broadcast tree
 //   replica_gossip.cpp   peers, UpdateInfo, the clock of timeouts
 //   replica_pull.cpp     pulling from logs, and streams of states: both sides
 //   replica_mend.cpp     tombstones that have done their work; finding and mending what differs
@@ -15,6 +16,7 @@
 //   change_feed.cpp      the log, read as changes
 #pragma once
 
+#include "distri/replication/broadcast_tree.hpp"
 #include "distri/replication/hlc.hpp"
 #include "distri/replication/holdback.hpp"
 #include "distri/replication/messages.hpp"
@@ -66,6 +68,7 @@ struct Pull {
 
 struct PeerState {
   std::optional<VersionVector> announced;  // since it connected
+  Elapsed announced_at = kNever;           // unless that was its first word
   std::optional<Pull> pull;
   std::vector<Dot> ack_wanted;      // its questions that are not answered yet
   std::uint64_t info_sent = 0;      // checksum of the UpdateInfo that it was sent last; 0: none
@@ -104,11 +107,22 @@ struct Replica::Impl {
   // ---- replica_delivery.cpp
   Result<> receive(const NodeId& from, MessageKind kind, BytesView payload);
   Result<> on_batch(const NodeId& from, BytesView payload);
-  void deliver(const NodeId& from, Batch batch, std::shared_ptr<const Bytes> encoded);
+  void deliver(const NodeId& from, Batch batch, std::shared_ptr<const Bytes> encoded,
+               int hops = BroadcastTree::kNotByTree);
   // `taken`: states that may contain some of it already.
   void apply(const NodeId& from, Batch batch, std::shared_ptr<const Bytes> encoded, const Stretches* taken = nullptr);
   void drain_holdback();
   void observe_clock(const NodeId& from, const Stamp& stamp);
+
+  // ---- replica_tree.cpp
+  void publish(const Dot& last, const std::shared_ptr<const Bytes>& batch);
+  void apply_and_relay(Holdback::Held held);
+  void relay(const BroadcastTree::Relay& onward, BytesView batch);
+  bool on_its_way(const Peer& peer) const;
+  void tree_tick();
+  void send_control();
+  Result<> on_tree_batch(const NodeId& from, BytesView payload);
+  Result<> on_graft(const NodeId& from, BytesView payload);
 
   // ---- replica_gossip.cpp
   void pass_time(std::int64_t now_ms);
@@ -209,6 +223,7 @@ struct Replica::Impl {
   HybridClock clock;
   OpLog log;
   Holdback holdback;
+  BroadcastTree tree;
   std::uint64_t next_counter = 1;
 
   // The batch of this turn: its ops are encoded as they are made.

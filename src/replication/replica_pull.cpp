@@ -47,7 +47,7 @@ void Replica::Impl::consider_pulls() {
   }
   for (const bool last_resort : {false, true}) {
     for (auto& [node, peer] : connected) {
-      if (peer.pull || !peer.announced || elapsed < peer.resting_until) continue;
+      if (peer.pull || !peer.announced || elapsed < peer.resting_until || on_its_way(peer)) continue;
       const bool doubtful = peer.leaving || elapsed - peer.last_timeout < config.pull_timeout_ms;
       if (doubtful != last_resort || covers_but_own(expected, *peer.announced)) continue;
       start_pull(node, peer);

@@ -84,7 +84,7 @@ void Replica::Impl::seal() {
   encode_batch_head(out, batch, pending_ops);
   out.raw(pending);
   log.append({self, pending_first, pending_first + pending_ops - 1, payload, pending_effects.take()});
-  for (const auto& [node, peer] : connected) send(node, MessageKind::kBatch, payload);
+  publish({self, pending_first + pending_ops - 1}, payload);
   pending.clear();
   pending_ops = 0;
 }

@@ -1,6 +1,7 @@
 // Whatever a peer sends, in whatever order: the replica stays sound. Input: records of kind (1 byte, of MessageKind or
-// not), sender (1 byte), length (2 bytes, little-endian), payload; kinds from 250 have no length and payload: 250
-// writes a document, 251 increments, 252 restores or dismisses a conflict, 253 and above let time pass.
+// not), sender (1 byte), length (2 bytes, little-endian), payload; kinds from 249 have no length and payload: 249
+// changes the number of members (above 16 batches go by the broadcast tree), 250 writes a document, 251 increments, 252
+// restores or dismisses a conflict, 253 and above let time pass.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -86,6 +87,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       deltas.append_int32("n", 1).append_double("m", sender);
       (void)replica.increment("c", bson::order_key(document(sender % 4).view().begin()->value),
                               std::move(deltas).finish(), now);
+    } else if (kind == 249) {
+      replica.set_members(sender);
     } else if (kind == 250) {
       (void)replica.upsert_fields("c", document(sender), now);
     } else {
