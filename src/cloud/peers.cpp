@@ -185,7 +185,7 @@ Result<> Peers::link_up(const wire::Hello& theirs, const std::shared_ptr<net::Co
   links.push_back({link, dialled, theirs.incarnation});
   if (links.size() == 1) {
     log_.info("connected to node {} at {}", theirs.node.short_hex(), theirs.address);
-    replica_.peer_connected(theirs.node, clock_.wall_ms());
+    replica_.peer_connected(theirs.node, clock_.wall_ms(), theirs.version_max >= wire::kTreeVersion);
   }
   if (cluster_ != nullptr) send(*link, cluster_->digest());
   learn(theirs.address);
@@ -277,7 +277,9 @@ void Peers::send_outgoing() {
   for (const auto& message : outgoing) {
     auto* link = best_link(message.to);
     if (link == nullptr) continue;
-    if (message.kind == replication::MessageKind::kBatch && link->outbound_bytes() > kPushBacklogBytesMax) continue;
+    const bool push =
+        message.kind == replication::MessageKind::kBatch || message.kind == replication::MessageKind::kTreeBatch;
+    if (push && link->outbound_bytes() > kPushBacklogBytesMax) continue;
     if (auto sent = link->session().send_message(static_cast<std::uint16_t>(message.kind), *message.payload); !sent) {
       log_.warning("cannot send to node {}: {}", message.to.short_hex(), to_string(sent.error()));
       continue;

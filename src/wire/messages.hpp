@@ -33,10 +33,12 @@ enum class FrameType : std::uint8_t {
 inline constexpr std::uint8_t kFlagEnd = 1;  // last bytes of a body (REQUEST, REPLY, DATA)
 inline constexpr std::size_t kFrameHeaderBytes = 12;
 inline constexpr std::uint32_t kMagic = 0x52545344;  // "DSTR"
-inline constexpr std::uint16_t kVersion = 2;
+inline constexpr std::uint16_t kVersion = 3;
 // Clients of version 1 speak no other language. Nodes of version 1 have other digests of the same documents.
 inline constexpr std::uint16_t kVersionMin = 1;
 inline constexpr std::uint16_t kNodeVersionMin = 2;
+// Nodes from this version on know the messages of the broadcast tree; others would close the link on them.
+inline constexpr std::uint16_t kTreeVersion = 3;
 
 struct FrameHeader {
   std::uint32_t payload_bytes = 0;

@@ -57,7 +57,7 @@ TEST_CASE("a version mismatch ends both sides with the same sentence") {
   REQUIRE_FALSE(told);
   CHECK(told.error().code == Code::kProtocolError);
   CHECK(told.error().message.find(refused.error().message) != std::string::npos);
-  CHECK(refused.error().message.find("1 to 2") != std::string::npos);
+  CHECK(refused.error().message.find("1 to 3") != std::string::npos);
   CHECK(refused.error().message.find("7 to 7") != std::string::npos);
   CHECK(client_events.events.empty());
   CHECK(pair.node_events.events.empty());
