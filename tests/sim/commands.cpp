@@ -8,6 +8,8 @@
 #include <memory>
 #include <sstream>
 
+#include "broadcast.hpp"
+#include "percentiles.hpp"
 #include "scenario.hpp"
 
 namespace distri::sim {
@@ -55,6 +57,16 @@ struct Caught {
   std::uint64_t missed = 0;
 };
 
+// What a tree does not bring gossip does, so that nobody's promise is broken: only the measurement shows it.
+bool slows_broadcast(const Defect& defect) {
+  return defect.replica == replication::Plant::kNeverAnnounce;
+}
+
+std::optional<std::string> judge(const SwarmOptions& options, EventLog& log) {
+  if (slows_broadcast(options.defect)) return judge_broadcast(options.seed, options.defect);
+  return Swarm(options, log).run();
+}
+
 Caught catch_plant(const DefectName& plant, const PlantsCommand& command) {
   Caught caught;
   EventLog log(nullptr);
@@ -66,10 +78,11 @@ Caught catch_plant(const DefectName& plant, const PlantsCommand& command) {
       options.seed = command.first_seed + round * 100'000 + tried++;
       options.ops = command.ops;
       options.defect = plant.defect;
-      failure = Swarm(options, log).run();
+      failure = judge(options, log);
       // The control: a seed that fails without the defect says nothing about it.
+      const bool of_broadcast = slows_broadcast(options.defect);
       options.defect = {};
-      if (failure && Swarm(options, log).run()) failure.reset();
+      if (failure && (of_broadcast ? judge_broadcast(options.seed, {}) : judge(options, log))) failure.reset();
     }
     if (failure) {
       caught.seeds.push_back(tried);
@@ -88,19 +101,6 @@ std::string most_frequent(const std::map<std::string, int>& counts) {
       std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == counts.end() ? "nothing" : most->first;
 }
-
-struct Percentiles {
-  explicit Percentiles(std::vector<Millis> times) {
-    if (times.empty()) return;
-    std::sort(times.begin(), times.end());
-    const auto at = [&times](std::size_t percent) { return times[(times.size() - 1) * percent / 100]; };
-    p50 = at(50), p99 = at(99), max = times.back();
-  }
-  std::string json() const { return fmt::format("{{\"p50\":{},\"p99\":{},\"max\":{}}}", p50, p99, max); }
-  Millis p50 = 0;
-  Millis p99 = 0;
-  Millis max = 0;
-};
 
 std::string to_json(const Traffic& traffic) {
   return fmt::format("{{\"kbit_per_s\":{:.3f},\"network_kbit_per_s\":{:.3f},\"messages_per_s\":{:.3f}}}",

@@ -49,7 +49,7 @@ Convergence::Convergence(const ConvergenceOptions& options, EventLog& log)
       writes_left_(options.writes) {
   world_.network().set_links(options.latency_ms, kJitterMs, options.loss);
   world_.turned = [this](std::size_t i) { look(i); };
-  world_.sent = [this](std::size_t payload_bytes) { count(payload_bytes); };
+  world_.sent = [this](std::size_t, replication::MessageKind, std::size_t payload_bytes) { count(payload_bytes); };
 }
 
 void Convergence::start(std::size_t i) {

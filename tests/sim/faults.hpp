@@ -46,6 +46,7 @@ enum class Fault {
   kPowerCut,         // all nodes crash at once
   kLeases,           // no fault: documents that expire
   kCapped,           // no fault: capped collections
+  kTree,             // no fault: batches go by the broadcast tree, however few nodes there are
 };
 
 struct FaultName {
@@ -55,7 +56,7 @@ struct FaultName {
   bool apart = false;  // drawn by whoever needs it (add())
 };
 inline constexpr double kLaterChance = 0.2;
-inline constexpr std::array<FaultName, 31> kFaultNames{{
+inline constexpr std::array<FaultName, 32> kFaultNames{{
     {Fault::kDrop, "drop"},
     {Fault::kBreak, "break"},
     {Fault::kDuplicate, "duplicate"},
@@ -87,6 +88,7 @@ inline constexpr std::array<FaultName, 31> kFaultNames{{
     {Fault::kPowerCut, "power-cut", kLaterChance},
     {Fault::kLeases, "leases", 0, true},
     {Fault::kCapped, "capped", 0, true},
+    {Fault::kTree, "tree", 0, true},
 }};
 
 class FaultSet {

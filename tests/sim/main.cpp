@@ -4,6 +4,7 @@
 #include <cxxopts.hpp>
 #include <variant>
 
+#include "broadcast.hpp"
 #include "commands.hpp"
 
 namespace {
@@ -16,7 +17,7 @@ struct ScenarioCommand {
   std::string log_file;
 };
 struct Help {};
-using Command = std::variant<Help, SeedsCommand, PlantsCommand, ConvergenceCommand, ScenarioCommand>;
+using Command = std::variant<Help, SeedsCommand, PlantsCommand, ConvergenceCommand, BroadcastCommand, ScenarioCommand>;
 
 template <class Names>
 std::string list(const Names& names) {
@@ -69,9 +70,10 @@ cxxopts::Options options() {
     ("rounds", "with --plants: from so many different first seeds", cxxopts::value<std::uint64_t>()->default_value("5"))
     ("seeds-max", "with --plants: give up after so many seeds", cxxopts::value<std::uint64_t>()->default_value("200"))
     ("convergence", "measure how soon after a write every node has it, and what idle nodes send; --nodes (default: 10 and 100), --seeds (1..3), --json")
-    ("latency-ms", "with --convergence: of every link, 1 to 10000", cxxopts::value<std::int64_t>()->default_value("1"))
-    ("loss", "with --convergence: share of messages that are lost, 0 to 0.5", cxxopts::value<double>()->default_value("0.01"))
-    ("writes", "with --convergence: for each seed", cxxopts::value<std::size_t>()->default_value("200"))
+    ("broadcast", "measure what it costs and takes to bring a batch to all, by the broadcast tree and directly; --nodes (17 to 100, default 100), --seeds (1), --json; 1: a goal is missed")
+    ("latency-ms", "with --convergence (1) or --broadcast (5): of every link, 1 to 10000", cxxopts::value<std::int64_t>())
+    ("loss", "with --convergence or --broadcast: share of messages that are lost, 0 to 0.5", cxxopts::value<double>()->default_value("0.01"))
+    ("writes", "with --convergence or --broadcast: for each seed", cxxopts::value<std::size_t>()->default_value("200"))
     ("scenario", "run scripts: --scenario FILE FILE ...")
     ("log", "write what happens to this file", cxxopts::value<std::string>()->default_value(""))
     ("json", "write the figures to this file", cxxopts::value<std::string>()->default_value(""))
@@ -107,6 +109,20 @@ Result<std::size_t> parse_nodes(const cxxopts::ParseResult& parsed) {
   return nodes;
 }
 
+// Into the options of a measurement.
+template <class Options>
+Result<> parse_links(const cxxopts::ParseResult& parsed, Options& options, std::size_t& writes) {
+  if (parsed.count("latency-ms") != 0) options.latency_ms = parsed["latency-ms"].as<std::int64_t>();
+  options.loss = parsed["loss"].as<double>();
+  writes = parsed["writes"].as<std::size_t>();
+  if (options.latency_ms < 1 || options.latency_ms > 10'000)
+    return fail(Code::kInvalidArgument, "--latency-ms: {} is not in 1 to 10000", options.latency_ms);
+  if (!(options.loss >= 0 && options.loss <= 0.5))
+    return fail(Code::kInvalidArgument, "--loss: {} is not in 0 to 0.5", options.loss);
+  if (writes < 1 || writes > 100'000) return fail(Code::kInvalidArgument, "--writes: {} is not in 1 to 100000", writes);
+  return {};
+}
+
 Result<Command> parse_convergence(const cxxopts::ParseResult& parsed) {
   ConvergenceCommand command;
   if (parsed.count("nodes") != 0) {
@@ -116,17 +132,25 @@ Result<Command> parse_convergence(const cxxopts::ParseResult& parsed) {
   if (parsed.count("seeds") != 0) {
     DISTRI_TRY_VOID(parse_seeds(parsed["seeds"].as<std::string>(), command));
   }
-  ConvergenceOptions& options = command.options;
-  options.latency_ms = parsed["latency-ms"].as<std::int64_t>();
-  options.loss = parsed["loss"].as<double>();
-  options.writes = parsed["writes"].as<std::size_t>();
+  DISTRI_TRY_VOID(parse_links(parsed, command.options, command.options.writes));
   command.json_file = parsed["json"].as<std::string>();
-  if (options.latency_ms < 1 || options.latency_ms > 10'000)
-    return fail(Code::kInvalidArgument, "--latency-ms: {} is not in 1 to 10000", options.latency_ms);
-  if (!(options.loss >= 0 && options.loss <= 0.5))
-    return fail(Code::kInvalidArgument, "--loss: {} is not in 0 to 0.5", options.loss);
-  if (options.writes < 1 || options.writes > 100'000)
-    return fail(Code::kInvalidArgument, "--writes: {} is not in 1 to 100000", options.writes);
+  return command;
+}
+
+Result<Command> parse_broadcast(const cxxopts::ParseResult& parsed) {
+  BroadcastCommand command;
+  BroadcastOptions& options = command.options;
+  if (parsed.count("nodes") != 0) {
+    DISTRI_TRY(options.nodes, parse_nodes(parsed));
+  }
+  if (options.nodes <= replication::kDirectNodesMax)
+    return fail(Code::kInvalidArgument, "--nodes: {} nodes have no broadcast tree, write {} or more", options.nodes,
+                replication::kDirectNodesMax + 1);
+  if (parsed.count("seeds") != 0) {
+    DISTRI_TRY_VOID(parse_seeds(parsed["seeds"].as<std::string>(), command));
+  }
+  DISTRI_TRY_VOID(parse_links(parsed, options, options.batches));
+  command.json_file = parsed["json"].as<std::string>();
   return command;
 }
 
@@ -172,6 +196,7 @@ Result<Command> parse(int argc, char** argv) {
     if (!files.empty()) return fail(Code::kInvalidArgument, "unknown argument '{}'; see --help", files.front());
     if (parsed.count("plants") != 0) return parse_plants(parsed);
     if (parsed.count("convergence") != 0) return parse_convergence(parsed);
+    if (parsed.count("broadcast") != 0) return parse_broadcast(parsed);
     return parse_swarm(parsed);
   } catch (const cxxopts::exceptions::exception& error) {
     return fail(Code::kInvalidArgument, "{}; see --help", error.what());
@@ -182,6 +207,7 @@ Result<int> run(const Command& command) {
   if (const auto* seeds = std::get_if<SeedsCommand>(&command)) return run_seeds(*seeds);
   if (const auto* plants = std::get_if<PlantsCommand>(&command)) return run_plants(*plants);
   if (const auto* convergence = std::get_if<ConvergenceCommand>(&command)) return run_convergence(*convergence);
+  if (const auto* broadcast = std::get_if<BroadcastCommand>(&command)) return run_broadcast(*broadcast);
   if (const auto* scenario = std::get_if<ScenarioCommand>(&command))
     return run_scenarios(scenario->files, scenario->log_file);
   return 0;

@@ -82,6 +82,7 @@ inline constexpr std::array kDefectNames{
     DefectName{"expire-by-own-clock", {.replica = replication::Plant::kExpireByOwnClock}},
     DefectName{"trim-newest", {.replica = replication::Plant::kTrimNewest}},
     DefectName{"trim-inserts-only", {.replica = replication::Plant::kTrimInsertsOnly}},
+    DefectName{"never-announce", {.replica = replication::Plant::kNeverAnnounce}},
     DefectName{"insert-by-clock", {.replica = replication::Plant::kInsertByClock}},
 };
 

@@ -26,12 +26,14 @@ bool needs_disk(Fault fault) {
 constexpr std::uint64_t kLaterStream = 0x6166746572;
 constexpr std::uint64_t kLeasesStream = 0x6c6561736573;  // "leases"
 constexpr std::uint64_t kCappedStream = 0x636170706564;  // "capped"
+constexpr std::uint64_t kTreeStream = 0x74726565;        // "tree"
 constexpr double kApartChance = 0.25;
 
 // Each from its own stream.
-FaultSet with_apart(FaultSet faults, Random& leases, Random& capped, bool forced) {
+FaultSet with_apart(FaultSet faults, Random& leases, Random& capped, Random tree, bool forced) {
   if (!forced && leases.chance(kApartChance)) faults.add(Fault::kLeases);
   if (!forced && capped.chance(kApartChance)) faults.add(Fault::kCapped);
+  if (!forced && tree.chance(kApartChance)) faults.add(Fault::kTree);
   return faults;
 }
 
@@ -60,6 +62,7 @@ WorldOptions Swarm::draw(const SwarmOptions& options, const FaultSet& faults, Ra
   config.log_bytes_max = faults.has(Fault::kSmallLog) ? 2'000 + random.below(20'000) : 16u << 20;
   config.holdback_bytes_max = faults.has(Fault::kSmallHoldback) ? 4'000 : 4u << 20;
   config.members = static_cast<std::uint32_t>(world.nodes_max);
+  if (faults.has(Fault::kTree)) config.direct_nodes_max = 1;
   config.fold_after_ms = random.chance(0.5) ? 2'000 : 600'000;
   if (faults.has(Fault::kSmallBudgets)) {
     config.tombstones_max = 1 + random.below(8);
@@ -75,7 +78,8 @@ Swarm::Swarm(const SwarmOptions& options, EventLog& log)
       later_(options.seed ^ kLaterStream),
       leases_(options.seed ^ kLeasesStream),
       capped_(options.seed ^ kCappedStream),
-      faults_(with_apart(FaultSet(random_, later_, options.faults), leases_, capped_, !options.faults.empty())),
+      faults_(with_apart(FaultSet(random_, later_, options.faults), leases_, capped_,
+                         Random(options.seed ^ kTreeStream), !options.faults.empty())),
       world_(draw(options, faults_, random_, later_), faults_, random_, log),
       clients_(4) {
   turns_left_ = options.ops / 2;

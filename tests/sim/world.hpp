@@ -185,7 +185,7 @@ class World {
   // After every turn of a machine, when all that it brought has been sent and stored.
   std::function<void(std::size_t)> turned;
   // For every message that is put on a link, lost or not.
-  std::function<void(std::size_t payload_bytes)> sent;
+  std::function<void(std::size_t from, replication::MessageKind kind, std::size_t payload_bytes)> sent;
   const WorldOptions& options() const { return options_; }
   EventLog& log() { return log_; }
   Random& random() { return random_; }

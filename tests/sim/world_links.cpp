@@ -99,7 +99,7 @@ void World::check_size(std::size_t from, const replication::Outgoing& message) {
 }
 
 void World::send(std::size_t from, std::size_t to, const replication::Outgoing& message) {
-  if (sent) sent(message.payload->size());
+  if (sent) sent(from, message.kind, message.payload->size());
   auto payload = message.kind == MessageKind::kBatch ? spoil(message.payload) : message.payload;
   for (const Millis at : network_.arrivals(from, to, now_)) {
     schedule(at - now_, [this, from, to, epoch = network_.epoch(from, to), kind = message.kind, payload] {
