@@ -202,6 +202,7 @@ void Peers::send_probe(const NodeId& to, BytesView bytes) {
   net::Connection* link = best_link(to);
   // Behind so much it would come too late to say anything.
   if (link == nullptr || link->outbound_bytes() > kPushBacklogBytesMax) return;
+  if (link->session().peer().version_max < wire::kProbeVersion) return;
   if (link->session().send_message(kProbeMessage, bytes)) link->flush();
 }
 

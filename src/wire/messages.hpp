@@ -39,6 +39,8 @@ inline constexpr std::uint16_t kVersionMin = 1;
 inline constexpr std::uint16_t kNodeVersionMin = 2;
 // Nodes from this version on know the messages of the broadcast tree; others would close the link on them.
 inline constexpr std::uint16_t kTreeVersion = 3;
+// And those of the failure detector.
+inline constexpr std::uint16_t kProbeVersion = 3;
 
 struct FrameHeader {
   std::uint32_t payload_bytes = 0;
