@@ -58,14 +58,8 @@ Result<MembershipState> decode_membership(BytesView bytes, const std::string& pa
   return MembershipState{*std::move(table), Bytes(sponsor), sequence};
 }
 
-Cluster::Cluster(std::string directory, SigningKey key, std::shared_ptr<net::Tls> tls, MembershipState state,
-                 Sponsor sponsor)
-    : directory_(std::move(directory)),
-      key_(std::move(key)),
-      tls_(std::move(tls)),
-      table_(std::move(state.table)),
-      sponsor_(std::move(sponsor)),
-      sequence_(state.sequence) {}
+Cluster::Cluster(std::string directory, std::shared_ptr<net::Tls> tls, membership::LocalMember member)
+    : directory_(std::move(directory)), tls_(std::move(tls)), member_(std::move(member)) {}
 
 Result<std::unique_ptr<Cluster>> Cluster::open(const std::string& directory) {
   DISTRI_TRY(const auto bytes, storage::read_small_file(directory, kMembershipFile, kFileBytesMax));
@@ -85,32 +79,14 @@ Result<std::unique_ptr<Cluster>> Cluster::open(const std::string& directory) {
       state.sponsor.empty() ? Result<Sponsor>(Sponsor(key.copy())) : Sponsor::load(key.copy(), state.sponsor);
   if (!sponsor) return fail(Code::kDataLoss, "{} is damaged ({})", path, sponsor.error().message);
   DISTRI_TRY(auto tls, net::Tls::with_key(key));
-  return std::unique_ptr<Cluster>(
-      new Cluster(directory, std::move(key), std::move(tls), std::move(state), *std::move(sponsor)));
-}
-
-// ---- Who may what.
-
-Result<> Cluster::admit_node(const std::optional<NodeId>& key) const {
-  if (!key) return fail(Code::kUnauthenticated, "a node must show its key; this connection has none");
-  if (table_.is_member(*key)) return {};
-  if (table_.is_revoked(*key)) {
-    return fail(Code::kPermissionDenied, "node {} was removed from cluster {}", key->short_hex(),
-                table_.cluster().short_hex());
-  }
-  return fail(Code::kUnauthenticated,
-              "node {} is no member of cluster {}; let it join by an invitation ('distri invite')", key->short_hex(),
-              table_.cluster().short_hex());
-}
-
-bool Cluster::trusts_client(const std::optional<NodeId>& key) const {
-  return key && (table_.is_member(*key) || *key == table_.authority().root);
+  return std::unique_ptr<Cluster>(new Cluster(
+      directory, std::move(tls), {std::move(key), std::move(state.table), *std::move(sponsor), state.sequence}));
 }
 
 // ---- Requests.
 
 void Cluster::join(BytesView request, BytesView binding, std::int64_t now_ms, Done done) {
-  auto answer = sponsor_.answer(request, binding, now_ms, table_);
+  auto answer = member_.join(request, binding, now_ms);
   if (!answer.persist) return done(std::move(answer.reply));
   on_changed();
   save([reply = std::move(answer.reply), done = std::move(done)](const Result<>& saved) {
@@ -120,18 +96,13 @@ void Cluster::join(BytesView request, BytesView binding, std::int64_t now_ms, Do
 }
 
 void Cluster::open_invitation(BytesView invitation, std::int64_t now_ms, Done done) {
-  const auto opened = [&]() -> Result<> {
-    wire::Reader in(invitation);
-    DISTRI_TRY(const auto decoded, membership::decode_invitation(in));
-    if (!in.at_end()) return fail(Code::kProtocolError, "invitation: there are bytes behind it");
-    return sponsor_.open(decoded, table_, now_ms);
-  }();
+  const auto opened = member_.open_invitation(invitation, now_ms);
   if (!opened) return done(fail(opened.error()));
   save([done = std::move(done)](const Result<>& saved) { done(saved ? Result<Bytes>(Bytes()) : fail(saved.error())); });
 }
 
 void Cluster::change(BytesView statements, Done done) {
-  const auto merged = table_.merge(statements);
+  const auto merged = member_.change(statements);
   if (!merged) return done(fail(merged.error()));
   // Nothing new, but what is there may not be on the disk yet.
   if (*merged == 0 && !dirty_ && !saving_) return done(Bytes());
@@ -141,12 +112,12 @@ void Cluster::change(BytesView statements, Done done) {
 
 bson::Document Cluster::describe(const std::function<std::string_view(const NodeId& node)>& health) const {
   bson::Builder out;
-  out.append_string("cluster", table_.cluster().hex());
-  out.append_int64("epoch", table_.epoch());
+  out.append_string("cluster", table().cluster().hex());
+  out.append_int64("epoch", table().epoch());
   out.append_string("node", node().hex());
   out.begin_array("members");
   std::size_t index = 0;
-  for (const auto& member : table_.members()) {
+  for (const auto& member : table().members()) {
     out.begin_object(std::to_string(index++));
     out.append_string("node", member.node.hex());
     out.append_string("name", member.name);
@@ -160,7 +131,7 @@ bson::Document Cluster::describe(const std::function<std::string_view(const Node
   out.end();
   out.begin_array("revoked");
   index = 0;
-  for (const auto& [revoked, why] : table_.revoked()) {
+  for (const auto& [revoked, why] : table().revoked()) {
     out.begin_object(std::to_string(index++));
     out.append_string("node", revoked.hex());
     out.append_string("reason", why.reason == membership::Reason::kReplaced ? "replaced" : "removed");
@@ -168,17 +139,15 @@ bson::Document Cluster::describe(const std::function<std::string_view(const Node
     out.end();
   }
   out.end();
-  out.append_int64("statements", static_cast<std::int64_t>(table_.statements()));
-  out.append_string("digest", to_hex({reinterpret_cast<const char*>(table_.digest().data()), table_.digest().size()}));
+  out.append_int64("statements", static_cast<std::int64_t>(table().statements()));
+  out.append_string("digest",
+                    to_hex({reinterpret_cast<const char*>(table().digest().data()), table().digest().size()}));
   return std::move(out).finish();
 }
 
 Result<> Cluster::announce(const std::vector<Address>& addresses) {
-  const auto* self = table_.member(node());
-  if (self != nullptr && self->addresses == addresses) return {};
-  DISTRI_TRY_VOID(membership::check_addresses(addresses));
-  sequence_ = std::max(sequence_, self == nullptr ? 0 : self->sequence) + 1;
-  DISTRI_TRY_VOID(table_.add(membership::announce(table_.cluster(), key_, sequence_, addresses)));
+  DISTRI_TRY(const bool changed, member_.announce(addresses));
+  if (!changed) return {};
   on_changed();
   save({});
   return {};
@@ -186,33 +155,13 @@ Result<> Cluster::announce(const std::vector<Address>& addresses) {
 
 // ---- Gossip.
 
-Cluster::Outgoing Cluster::digest() const {
-  return {Message::kDigest, Bytes(reinterpret_cast<const char*>(table_.digest().data()), table_.digest().size())};
-}
-
 Result<std::optional<Cluster::Outgoing>> Cluster::receive(Message kind, BytesView payload) {
-  switch (kind) {
-    case Message::kDigest:
-      if (payload.size() != table_.digest().size()) {
-        return fail(Code::kProtocolError, "digest of members: {} bytes instead of {}", payload.size(),
-                    table_.digest().size());
-      }
-      if (payload == digest().payload) return std::nullopt;
-      return Outgoing{Message::kSummary, table_.summary()};
-    case Message::kSummary: {
-      DISTRI_TRY(Bytes missing, table_.missing(payload));
-      if (missing.empty()) return std::nullopt;
-      return Outgoing{Message::kStatements, std::move(missing)};
-    }
-    case Message::kStatements: {
-      DISTRI_TRY(const std::size_t fresh, table_.merge(payload));
-      if (fresh == 0) return std::nullopt;
-      on_changed();
-      save({});
-      return std::nullopt;
-    }
+  DISTRI_TRY(auto heard, member_.receive(kind, payload));
+  if (heard.changed) {
+    on_changed();
+    save({});
   }
-  return fail(Code::kProtocolError, "membership message of unknown kind");
+  return std::move(heard.answer);
 }
 
 // ---- Saving.
@@ -222,7 +171,7 @@ void Cluster::on_changed() {
 }
 
 Bytes Cluster::encoded() const {
-  return encode(table_, sponsor_.encode(), sequence_);
+  return encode(table(), member_.sponsor_state(), member_.sequence());
 }
 
 void Cluster::save(std::function<void(Result<>)> done) {

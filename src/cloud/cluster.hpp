@@ -7,9 +7,8 @@
 //
 // which cluster_setup.hpp makes. Without them a node has no keys: it is for loopback and for networks that are trusted.
 //
-// The table is gossiped between nodes: on a new link, after every change and every kGossipMs each says its digest; a
-// node that hears of another one sends a summary and gets what it lacks. Whatever comes is checked by signatures
-// (membership/member_table.hpp), so it does not matter who brings it.
+// What the node knows, says and answers as a member is membership::LocalMember; here are its files, and when they are
+// written.
 //
 // Changes are saved by a worker, not here; an answer that promises one is given when it is on the disk. Threads: the
 // main thread; what is handed to `run_elsewhere` touches copies only.
@@ -25,8 +24,7 @@
 
 #include "distri/bson/document.hpp"
 #include "distri/cloud/cluster_setup.hpp"
-#include "distri/membership/member_table.hpp"
-#include "distri/membership/sponsor.hpp"
+#include "distri/membership/local_member.hpp"
 #include "distri/net/tls.hpp"
 #include "distri/utils/log.hpp"
 
@@ -44,12 +42,8 @@ Result<MembershipState> decode_membership(BytesView bytes, const std::string& pa
 
 class Cluster {
  public:
-  // Kinds of messages between nodes, beside those of replication.
-  enum class Message : std::uint16_t { kDigest = 64, kSummary = 65, kStatements = 66 };
-  struct Outgoing {
-    Message kind;
-    Bytes payload;
-  };
+  using Message = membership::LocalMember::Message;
+  using Outgoing = membership::LocalMember::Outgoing;
   struct Parts {
     // Runs a function on another thread; false: not now.
     std::function<bool(std::function<void()>)> run_elsewhere;
@@ -60,7 +54,7 @@ class Cluster {
     Log log;
   };
   using Done = std::function<void(Result<Bytes>)>;
-  static constexpr std::int64_t kGossipMs = 5'000;
+  static constexpr std::int64_t kGossipMs = membership::LocalMember::kGossipMs;
 
   // nullptr: the directory belongs to a node without keys. Errors: of the key file; kDataLoss;
   // kPermissionDenied: the table says that this node is no member (any more).
@@ -70,15 +64,16 @@ class Cluster {
   // At the end, when nothing runs elsewhere any more: saves what is not saved.
   void stop();
 
-  NodeId node() const { return key_.public_key(); }
+  NodeId node() const { return member_.node(); }
   const std::shared_ptr<net::Tls>& tls() const { return tls_; }
-  const membership::MemberTable& table() const { return table_; }
+  const membership::MemberTable& table() const { return member_.table(); }
 
   // ---- Who may what.
-  // Another node speaks to us, or we to it. kUnauthenticated, kPermissionDenied (revoked).
-  Result<> admit_node(const std::optional<NodeId>& key) const;
-  // A client that holds the key of a member, or the root key, may do everything; others may ask to join.
-  bool trusts_client(const std::optional<NodeId>& key) const;
+  Result<> admit_node(const std::optional<NodeId>& key) const { return member_.admit_node(key); }
+  bool trusts_client(const std::optional<NodeId>& key) const { return member_.trusts_client(key); }
+  std::optional<Outgoing> farewell(const NodeId& refused, bool linked) const {
+    return member_.farewell(refused, linked);
+  }
 
   // ---- Requests. `done` is called once, at once or later.
   void join(BytesView request, BytesView binding, std::int64_t now_ms, Done done);
@@ -94,20 +89,15 @@ class Cluster {
   Result<> announce(const std::vector<Address>& addresses);
 
   // ---- Gossip.
-  Outgoing digest() const;
-  Outgoing everything() const { return {Message::kStatements, table_.encode()}; }
+  Outgoing digest() const { return member_.digest(); }
   // What is to be answered to whom it came from. kProtocolError, kUnauthenticated, kTooLarge: the link is to be closed.
   Result<std::optional<Outgoing>> receive(Message kind, BytesView payload);
-  static bool is_kind(std::uint16_t kind) {
-    return kind >= static_cast<std::uint16_t>(Message::kDigest) &&
-           kind <= static_cast<std::uint16_t>(Message::kStatements);
-  }
+  static bool is_kind(std::uint16_t kind) { return membership::LocalMember::is_kind(kind); }
   // Saves what could not be saved before.
   void tick();
 
  private:
-  Cluster(std::string directory, SigningKey key, std::shared_ptr<net::Tls> tls, MembershipState state,
-          membership::Sponsor sponsor);
+  Cluster(std::string directory, std::shared_ptr<net::Tls> tls, membership::LocalMember member);
   Bytes encoded() const;
   // The state has changed; `done` (may be empty) hears when it is on the disk.
   void save(std::function<void(Result<>)> done);
@@ -115,11 +105,8 @@ class Cluster {
   void on_changed();
 
   const std::string directory_;
-  SigningKey key_;
   std::shared_ptr<net::Tls> tls_;
-  membership::MemberTable table_;
-  membership::Sponsor sponsor_;
-  std::uint64_t sequence_ = 0;
+  membership::LocalMember member_;
   Parts parts_;
   std::vector<std::function<void(Result<>)>> waiting_;  // for what is not being saved yet
   bool dirty_ = false;

@@ -224,7 +224,9 @@ void Peers::close_refused() {
 
 void Peers::refuse(net::Connection& link, const std::optional<NodeId>& key, const Error& reason) {
   const bool is_node = link.session().ready() && link.session().peer().role == wire::Role::kNode;
-  if (is_node && cluster_ != nullptr && key && cluster_->table().is_revoked(*key)) send(link, cluster_->everything());
+  if (is_node && cluster_ != nullptr && key) {
+    if (const auto farewell = cluster_->farewell(*key, links_.contains(*key))) send(link, *farewell);
+  }
   link.session().goodbye(reason);
   link.close(reason);
 }

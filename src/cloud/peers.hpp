@@ -62,7 +62,8 @@ class Peers {
   void tell_all(const Cluster::Outgoing& message);
   // Closes links with nodes that are no members any more.
   void close_refused();
-  // Refuses a node with this reason. One that was removed gets the statements that say so: it may not know.
+  // Refuses a node with this reason. One that was a member gets the statements that say why it is none: it may not
+  // know.
   void refuse(net::Connection& link, const std::optional<NodeId>& key, const Error& reason);
 
   // Sends what the replica has queued, and flushes those links.

@@ -65,6 +65,8 @@ class MemberTable {
   bool is_member(const NodeId& node) const { return member(node) != nullptr; }
   bool is_revoked(const NodeId& node) const { return revoked_.contains(node); }
   const std::map<NodeId, Roll::Revoked>& revoked() const { return revoked_; }
+  // An admission or the roll names it, whether that counts or not.
+  bool was_admitted(const NodeId& node) const;
   // A member by its name, else by an address as "host:port", else by the first digits (at least kHexDigitsMin) of its
   // key. Errors: kNotFound; kInvalidArgument when it fits several.
   Result<NodeId> find(std::string_view text) const;

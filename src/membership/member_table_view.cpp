@@ -97,6 +97,12 @@ const MemberTable::Member* MemberTable::member(const NodeId& node) const {
   return at != members_.end() && at->node == node ? &*at : nullptr;
 }
 
+bool MemberTable::was_admitted(const NodeId& node) const {
+  return is_member(node) ||
+         std::ranges::any_of(admissions_, [&](const auto& entry) { return entry.second.statement.node == node; }) ||
+         std::ranges::any_of(roll_.members, [&](const Roll::Member& member) { return member.node == node; });
+}
+
 Result<NodeId> MemberTable::find(std::string_view text) const {
   const auto among = [&](const auto& fits) -> std::pair<const Member*, const Member*> {
     const auto first = std::ranges::find_if(members_, fits);

@@ -1,0 +1,103 @@
+// A node as a member: what it tells others, whom it refuses, and that its address stays right.
+#include "distri/membership/local_member.hpp"
+
+#include "support.hpp"
+
+namespace {
+
+using namespace distri;
+using namespace distri::membership;
+using namespace distri::membership::test;
+using Message = LocalMember::Message;
+
+LocalMember member(std::size_t number, MemberTable table, std::uint64_t sequence = 0) {
+  return {node_key(number), std::move(table), Sponsor(node_key(number)), sequence};
+}
+
+LocalMember::Heard hear(LocalMember& node, const LocalMember::Outgoing& message) {
+  auto heard = node.receive(message.kind, message.payload);
+  REQUIRE_MESSAGE(heard.has_value(), heard.error().message);
+  return *std::move(heard);
+}
+
+// One round: `from` says its digest, and the answers go to and fro. True: `to` has changed.
+bool gossip(LocalMember& from, LocalMember& to) {
+  const auto asked = hear(to, from.digest());
+  if (!asked.answer) return false;
+  CHECK(asked.answer->kind == Message::kSummary);
+  const auto told = hear(from, *asked.answer);
+  if (!told.answer) return false;
+  CHECK(told.answer->kind == Message::kStatements);
+  return hear(to, *told.answer).changed;
+}
+
+TEST_CASE("a node that lacks statements gets them by digest, summary and statements, and then no more is said") {
+  LocalMember one = member(0, table_of(2));
+  LocalMember other = member(1, table_of(2));
+  REQUIRE(one.announce({{"10.0.0.1", 7400}}).value());
+  CHECK(gossip(one, other));
+  CHECK(other.table().member(node_id(0))->addresses == std::vector<Address>{{"10.0.0.1", 7400}});
+  CHECK(!hear(other, one.digest()).answer);
+  CHECK(!gossip(other, one));
+  CHECK(one.table().digest() == other.table().digest());
+}
+
+TEST_CASE("a damaged membership message is refused and changes nothing") {
+  LocalMember node = member(0, table_of(2));
+  const Hash256 before = node.table().digest();
+  CHECK(node.receive(Message::kDigest, "short").error().code == Code::kProtocolError);
+  CHECK(node.receive(Message::kSummary, "x").error().code == Code::kProtocolError);
+  CHECK(node.receive(Message::kStatements, "x").error().code == Code::kProtocolError);
+  CHECK(node.receive(static_cast<Message>(67), "").error().code == Code::kProtocolError);
+  CHECK(node.table().digest() == before);
+}
+
+TEST_CASE("who was removed is told so, and who was let in by somebody who was removed; a stranger is told nothing") {
+  MemberTable table = table_of(3);  // 1 and 2 through 0
+  CHECK(table.add(admit(5)).value());
+  CHECK(table.add(revocation_of(0, {node_id(1)})).value());
+  const LocalMember node = member(5, table);
+  CHECK(node.admit_node(node_id(1)));
+  CHECK(node.admit_node(node_id(0)).error().code == Code::kPermissionDenied);
+  CHECK(node.admit_node(node_id(2)).error().code == Code::kUnauthenticated);
+  for (const std::size_t refused : {0u, 2u}) {
+    const auto farewell = node.farewell(node_id(refused), false);
+    REQUIRE(farewell.has_value());
+    LocalMember gone = member(refused, table_of(3));
+    CHECK(gone.belongs());
+    CHECK(hear(gone, *farewell).changed);
+    CHECK(!gone.belongs());
+  }
+  CHECK(!node.farewell(node_id(9), false));
+  CHECK(node.farewell(node_id(9), true));
+}
+
+TEST_CASE("an address record from an earlier life is answered with a newer one") {
+  LocalMember earlier = member(0, table_of(2));
+  LocalMember other = member(1, table_of(2));
+  for (std::uint16_t port = 1; port < 4; ++port) REQUIRE(earlier.announce({{"10.0.0.1", port}}).value());
+  REQUIRE(gossip(earlier, other));
+  // Put back from a copy that is older than all that, at another address.
+  LocalMember node = member(0, table_of(2));
+  REQUIRE(node.announce({{"10.0.0.9", 9}}).value());
+  CHECK(gossip(other, node));
+  CHECK(node.table().member(node_id(0))->addresses == std::vector<Address>{{"10.0.0.9", 9}});
+  CHECK(node.sequence() == 4);
+  CHECK(gossip(node, other));
+  CHECK(other.table().digest() == node.table().digest());
+}
+
+TEST_CASE("two nodes with one key do not outbid each other for ever") {
+  LocalMember original = member(0, table_of(1));
+  LocalMember copy = member(0, table_of(1));
+  REQUIRE(original.announce({{"10.0.0.1", 1}}).value());
+  REQUIRE(copy.announce({{"10.0.0.2", 2}}).value());
+  int rounds = 0;
+  while (gossip(original, copy) || gossip(copy, original)) REQUIRE(++rounds < 100);
+  CHECK(original.table().digest() == copy.table().digest());
+  // When the copy has stopped, the next start of the original puts it right.
+  REQUIRE(original.announce({{"10.0.0.1", 1}}));
+  CHECK(original.table().member(node_id(0))->addresses == std::vector<Address>{{"10.0.0.1", 1}});
+}
+
+}  // namespace
