@@ -33,13 +33,13 @@ void CloudNode::Impl::start_cluster() {
 void CloudNode::Impl::members_changed() {
   const auto& table = cluster->table();
   members = static_cast<std::uint32_t>(table.members().size());
-  replica->set_members(members);
+  std::vector<NodeId> nodes;
+  for (const auto& member : table.members()) nodes.push_back(member.node);
+  replica->set_members(nodes);
   for (const auto& member : table.members()) {
     if (member.node == node_id) continue;
     for (const Address& address : member.addresses) peers->learn(to_string(address));
   }
-  std::vector<NodeId> nodes;
-  for (const auto& member : table.members()) nodes.push_back(member.node);
   detector->set_members(nodes);
   peers->tell_all(cluster->digest());
   if (!table.is_member(node_id) && !stop_error) {

@@ -80,6 +80,9 @@ std::vector<Notice> Replica::take_notices() {
 void Replica::set_members(std::uint32_t members) {
   impl_->config.members = members;
 }
+std::uint32_t Replica::members() const {
+  return impl_->config.members;
+}
 void Replica::set_load(const Load& load) {
   impl_->load = load;
 }

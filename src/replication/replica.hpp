@@ -360,6 +360,11 @@ class Replica {
   // What the next UpdateInfo says of the owner's side.
   // The configured size of the cluster has changed: ReplicaConfig::members.
   void set_members(std::uint32_t members);
+  std::uint32_t members() const;
+  // The same where members are known by their keys; this node may be among them. All other peers are forgotten: what
+  // they have confirmed does not count for holders(), their clocks have no say, tombstones do not wait for them, and
+  // those that are connected are disconnected.
+  void set_members(const std::vector<NodeId>& members);
   void set_load(const Load& load);
   void set_services(std::vector<std::string> services);
   void set_known_addresses(std::vector<std::string> addresses);

@@ -1,3 +1,5 @@
+#include <absl/container/btree_set.h>
+
 #include <algorithm>
 
 #include "distri/replication/replica_impl.hpp"
@@ -268,6 +270,22 @@ void Replica::peer_disconnected(const NodeId& node) {
   if (impl.mending && impl.mending->peer == node) impl.mending.reset();
   std::erase_if(impl.outgoing, [&node](const Outgoing& message) { return message.to == node; });
   if (impl.config.plant != Plant::kNeverPull) impl.consider_pulls();
+}
+
+void Replica::set_members(const std::vector<NodeId>& members) {
+  Impl& impl = *impl_;
+  const absl::btree_set<NodeId> known(members.begin(), members.end());
+  const auto stranger = [&known](const auto& entry) { return !known.contains(entry.first); };
+  std::vector<NodeId> refused;
+  for (const auto& [node, peer] : impl.connected) {
+    if (!known.contains(node)) refused.push_back(node);
+  }
+  for (const NodeId& node : refused) peer_disconnected(node);
+  absl::erase_if(impl.acknowledged, stranger);
+  absl::erase_if(impl.away, stranger);
+  absl::erase_if(impl.clocks, stranger);
+  absl::erase_if(impl.infos, stranger);
+  set_members(static_cast<std::uint32_t>(known.size()));
 }
 
 void Replica::announce_leaving(std::string_view reason) {

@@ -221,6 +221,46 @@ TEST_CASE("a peer that connects later is asked for the acknowledgements that are
   mesh[0].forget_holders(dot);
 }
 
+TEST_CASE("what a node confirmed that is no member any more does not count as held") {
+  ReplicaConfig config;
+  config.members = 4;
+  Mesh mesh(4, config);
+  mesh.connect(0, 1);
+  mesh.connect(0, 3);
+  REQUIRE(mesh[0].insert("c", doc(1), mesh.now));
+  const Dot dot = mesh[0].newest_own_dot();
+  mesh[0].want_holders(dot);
+  mesh.settle();
+  REQUIRE(mesh[0].holders(dot) == 3);
+  // One of those that confirmed it is removed while it is linked, the other one when it is not.
+  mesh[0].set_members({Mesh::id(0), Mesh::id(1), Mesh::id(2)});
+  CHECK(mesh[0].members() == 3);
+  CHECK(mesh[0].holders(dot) == 2);
+  mesh.disconnect(0, 1);
+  CHECK(mesh[0].holders(dot) == 2);
+  mesh[0].set_members({Mesh::id(0), Mesh::id(2)});
+  CHECK(mesh[0].holders(dot) == 1);
+  CHECK(mesh[0].peers().empty());
+  CHECK_FALSE(mesh[0].receive(Mesh::id(3), MessageKind::kLeaving, "late", mesh.now));
+}
+
+TEST_CASE("a node that was removed is not waited for") {
+  ReplicaConfig config;
+  config.members = 3;
+  Mesh mesh(3, config);
+  mesh.connect_all();
+  REQUIRE(mesh[0].insert("c", doc(1), mesh.now));
+  mesh.settle();
+  mesh.disconnect(2, 0);
+  mesh.disconnect(2, 1);
+  REQUIRE(mesh[0].remove("c", key_of(doc(1)), mesh.now));
+  mesh.pass(150'000);
+  CHECK(mesh[0].counters().tombstones == 1);
+  for (const std::size_t node : {0u, 1u}) mesh[node].set_members({Mesh::id(0), Mesh::id(1)});
+  mesh.pass(150'000);
+  CHECK(mesh[0].counters().tombstones == 0);
+}
+
 TEST_CASE("while the journal takes nothing, writes are refused with the reason and peers' writes are left for later") {
   Mesh mesh(2);
   mesh.connect_all();
