@@ -74,6 +74,7 @@ class Cluster {
   std::optional<Outgoing> farewell(const NodeId& refused, bool linked) const {
     return member_.farewell(refused, linked);
   }
+  std::optional<Outgoing> question(const NodeId& stranger) const { return member_.question(stranger); }
 
   // ---- Requests. `done` is called once, at once or later.
   void join(BytesView request, BytesView binding, std::int64_t now_ms, Done done);

@@ -212,6 +212,18 @@ void Peers::tell_all(const Cluster::Outgoing& message) {
   }
 }
 
+bool Peers::question(net::Connection& link, const std::optional<NodeId>& key) {
+  if (cluster_ == nullptr || !key || leaving_) return false;
+  const auto asked = cluster_->question(*key);
+  if (asked) send(link, *asked);
+  return asked.has_value();
+}
+
+Result<> Peers::hear_stranger(std::uint16_t kind, BytesView payload) {
+  DISTRI_TRY_VOID(cluster_->receive(static_cast<Cluster::Message>(kind), payload));
+  return {};
+}
+
 void Peers::close_refused() {
   std::vector<std::pair<std::shared_ptr<net::Connection>, Error>> refused;
   for (const auto& [node, links] : links_) {

@@ -101,6 +101,14 @@ void ServerConnection::on_hello(const wire::Hello& theirs) {
     }
     return;
   }
+  if (!local_ && peers_.question(*connection_, connection_->peer_key())) {
+    questioned_ = theirs;
+    return;
+  }
+  admit(theirs);
+}
+
+void ServerConnection::admit(const wire::Hello& theirs) {
   const auto admitted = [&]() -> Result<> {
     if (local_) return fail(Code::kPermissionDenied, "this address is for programs of this machine, not for nodes");
     if (cluster_ != nullptr) DISTRI_TRY_VOID(cluster_->admit_node(connection_->peer_key()));
@@ -126,6 +134,8 @@ void ServerConnection::end_being_stranger() {
 void ServerConnection::expect_key_within(net::Loop& loop, std::int64_t ms) {
   stranger_timer_ = loop.after(ms, [this, ms] {
     if (rights() != nullptr) return;
+    // It has not answered the question who let it in.
+    if (questioned_) return admit(*std::exchange(questioned_, std::nullopt));
     visit_.timed_out();
     turn_out({Code::kUnauthenticated, fmt::format("neither a key with rights nor a token within {} ms", ms)});
   });
@@ -189,6 +199,15 @@ void ServerConnection::on_reset(std::uint32_t stream, const Error& error) {
 }
 
 void ServerConnection::on_message(std::uint16_t kind, BytesView payload) {
+  if (questioned_) {
+    // What it says before it has answered, it says to a node that does not know it: lost, as on a link that breaks.
+    if (kind != static_cast<std::uint16_t>(Cluster::Message::kStatements)) return;
+    const wire::Hello theirs = *std::exchange(questioned_, std::nullopt);
+    if (auto heard = peers_.hear_stranger(kind, payload); !heard) {
+      return peers_.refuse(*connection_, connection_->peer_key(), heard.error());
+    }
+    return admit(theirs);
+  }
   if (auto result = peers_.receive(node_, kind, payload); !result) {
     connection_->session().goodbye(result.error());
     connection_->close(result.error());

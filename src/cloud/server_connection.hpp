@@ -82,6 +82,8 @@ class ServerConnection final : public net::ConnectionHandler {
   void on_closed(const Error& reason) override;
 
  private:
+  // A node is let in, or refused.
+  void admit(const wire::Hello& theirs);
   // It has shown that it may be here: the limits for strangers end.
   void become_trusted();
   void end_being_stranger();
@@ -97,6 +99,7 @@ class ServerConnection final : public net::ConnectionHandler {
   std::size_t unsent_reply_bytes_ = 0;
   std::size_t reading_bytes_ = 0;
   NodeId node_;
+  std::optional<wire::Hello> questioned_;  // of a node that is no member by our table, until it has answered
   bool from_node_ = false;
   bool trusted_ = false;
   Access::CredentialPtr credential_;

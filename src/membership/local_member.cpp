@@ -35,6 +35,11 @@ std::optional<LocalMember::Outgoing> LocalMember::farewell(const NodeId& refused
   return everything();
 }
 
+std::optional<LocalMember::Outgoing> LocalMember::question(const NodeId& stranger) const {
+  if (table_.is_member(stranger) || table_.is_revoked(stranger)) return std::nullopt;
+  return Outgoing{Message::kSummary, table_.summary()};
+}
+
 // ---- Requests.
 
 Result<> LocalMember::open_invitation(BytesView invitation, std::int64_t now_ms) {

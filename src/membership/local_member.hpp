@@ -57,6 +57,11 @@ class LocalMember {
   // been a member is told; `linked`: it was let in before. nullopt: it is a stranger.
   std::optional<Outgoing> farewell(const NodeId& refused, bool linked) const;
 
+  // A node that shows a key which is no member's here may have been let in by somebody who has not told yet, or who is
+  // gone: it is asked for the statements that are missing here, and let in if they say so. A summary, of digests only.
+  // nullopt: it is a member, or was removed.
+  std::optional<Outgoing> question(const NodeId& stranger) const;
+
   // ---- Requests.
   Sponsor::Answer join(BytesView request, BytesView binding, std::int64_t now_ms) {
     return sponsor_.answer(request, binding, now_ms, table_);

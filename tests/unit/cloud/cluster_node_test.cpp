@@ -164,7 +164,9 @@ TEST_CASE("Connections without rights are closed after a while; others stay") {
 
 TEST_CASE("A node whose key is no member's is no peer") {
   const Cloud cloud;
-  MemberNode node(cloud.first);
+  auto config = MemberNode::config_of(cloud.first);
+  config.stranger_ms = 100;
+  MemberNode node(config);
   Caller stranger(node.address(), SigningKey::generate(), wire::Role::kNode);
   const auto reason = stranger.wait_closed();
   CHECK(reason.code == Code::kUnauthenticated);
@@ -263,6 +265,21 @@ TEST_CASE("A node that is connected when another one hears of its removal stops,
   CHECK(contains(ended.error().message, "was removed from cluster"));
   CHECK(!cloud::Cluster::open(directory));
   CHECK(owner.call("Stats").status == Code::kOk);
+}
+
+TEST_CASE("A member that nobody has heard of shows who let it in") {
+  const Cloud cloud;
+  MemberNode first(cloud.first);
+  const std::string directory = cloud.add_member("second");
+  const NodeId joined = take(read_key_file(directory + "/node_key")).public_key();
+  auto config = MemberNode::config_of(directory);
+  config.peers = {first.address()};
+  MemberNode second(config);
+  eventually([&] { return cloud.table().is_member(joined); });
+  eventually([&] {
+    const auto table = *take(cloud::read_member_table(directory));
+    return table.digest() == cloud.table().digest();
+  });
 }
 
 TEST_CASE("A node that was away when it was removed hears it when it comes back") {

@@ -72,6 +72,27 @@ TEST_CASE("who was removed is told so, and who was let in by somebody who was re
   CHECK(node.farewell(node_id(9), true));
 }
 
+TEST_CASE("a member that was let in by somebody who is gone is asked for the proof, and then let in") {
+  LocalMember node = member(1, table_of(2));
+  LocalMember fresh = member(2, table_of(3));
+  CHECK(!node.admit_node(fresh.node()));
+  const auto question = node.question(fresh.node());
+  REQUIRE(question.has_value());
+  const auto proof = hear(fresh, *question).answer;
+  REQUIRE(proof.has_value());
+  CHECK(hear(node, *proof).changed);
+  CHECK(node.admit_node(fresh.node()));
+  CHECK(!node.question(fresh.node()));
+  // Who was removed is not asked.
+  CHECK(!member(1,
+                [] {
+                  MemberTable table = table_of(3);
+                  CHECK(table.add(revocation_of(2)).value());
+                  return table;
+                }())
+             .question(fresh.node()));
+}
+
 TEST_CASE("an address record from an earlier life is answered with a newer one") {
   LocalMember earlier = member(0, table_of(2));
   LocalMember other = member(1, table_of(2));
