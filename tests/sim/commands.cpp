@@ -30,6 +30,7 @@ double seconds_since(std::chrono::steady_clock::time_point started) {
 
 std::string replay_command(const SeedsCommand& command, std::uint64_t seed) {
   std::string text = fmt::format("distri-sim --seeds {} --ops {}", seed, command.swarm.ops);
+  if (command.swarm.members) text += " --members";
   if (command.swarm.nodes != 0) text += fmt::format(" --nodes {}", command.swarm.nodes);
   if (!command.fault.empty()) text += " --fault " + command.fault;
   if (!command.plant.empty()) text += " --plant " + command.plant;
@@ -78,6 +79,7 @@ Caught catch_plant(const DefectName& plant, const PlantsCommand& command) {
       options.seed = command.first_seed + round * 100'000 + tried++;
       options.ops = command.ops;
       options.defect = plant.defect;
+      options.members = plant.defect.members;
       failure = judge(options, log);
       // The control: a seed that fails without the defect says nothing about it.
       const bool of_broadcast = slows_broadcast(options.defect);

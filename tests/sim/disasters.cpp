@@ -264,6 +264,7 @@ void Swarm::remove() {
 void Swarm::heal() {
   settle_clone();
   healed_ = true;
+  if (members_) members_->heal();
   log_.line("{} heal", world_.now());
   world_.network().heal();
   for (std::size_t i = 0; i < world_.size(); ++i) {

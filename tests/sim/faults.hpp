@@ -112,6 +112,7 @@ class FaultSet {
     }
     return names;
   }
+  void remove(Fault fault) { on_[static_cast<std::size_t>(fault)] = false; }
   void add(Fault fault) { on_[static_cast<std::size_t>(fault)] = true; }
   bool has(Fault fault) const { return on_[static_cast<std::size_t>(fault)]; }
 

@@ -65,6 +65,7 @@ cxxopts::Options options() {
     ("nodes", "nodes per cluster, 2 to 100 (default: drawn, mostly 3 to 7)", cxxopts::value<std::size_t>())
     ("ops", "writes per cluster, about", cxxopts::value<std::size_t>()->default_value("1000"))
     ("fault", "exactly these faults (a,b,...) instead of a drawn mixture: " + list(kFaultNames), cxxopts::value<std::string>()->default_value(""))
+    ("members", "clusters with keys: machines join by invitation, leave, are removed and replaced, and move")
     ("plant", "bring in a defect: " + list(kDefectNames), cxxopts::value<std::string>()->default_value(""))
     ("plants", "for each defect (or those of --plant) the number of seeds until it is caught")
     ("rounds", "with --plants: from so many different first seeds", cxxopts::value<std::uint64_t>()->default_value("5"))
@@ -162,6 +163,9 @@ Result<Command> parse_swarm(const cxxopts::ParseResult& parsed) {
     DISTRI_TRY(command.swarm.nodes, parse_nodes(parsed));
   }
   command.swarm.ops = parsed["ops"].as<std::size_t>();
+  command.swarm.members = parsed.count("members") != 0;
+  if (command.swarm.members && command.swarm.nodes == 2)
+    return fail(Code::kInvalidArgument, "--members: 2 nodes are too few to remove one; write --nodes 3 or more");
   command.fault = parsed["fault"].as<std::string>();
   command.plant = parsed["plant"].as<std::string>();
   command.log_file = parsed["log"].as<std::string>();
@@ -175,6 +179,7 @@ Result<Command> parse_swarm(const cxxopts::ParseResult& parsed) {
   if (!command.plant.empty()) {
     DISTRI_TRY(const DefectName plant, named("--plant", command.plant, kDefectNames));
     command.swarm.defect = plant.defect;
+    command.swarm.members = command.swarm.members || plant.defect.members;
   }
   return command;
 }

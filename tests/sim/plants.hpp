@@ -1,12 +1,13 @@
 // plants.hpp: defects that are brought in on purpose, to prove that the checkers see them, by name.
 //
 // Some sit inside the replica (replication/plant.hpp), the others in what stands around it: the owner's start and
-// storage code, the network, the service.
+// storage code, the network, the service; or in membership (membership/plant.hpp).
 #pragma once
 
 #include <array>
 #include <string_view>
 
+#include "distri/membership/plant.hpp"
 #include "distri/replication/plant.hpp"
 
 namespace distri::sim {
@@ -24,13 +25,16 @@ enum class OwnerPlant {
   kTokenFromTheFuture,   // a token names a write that comes only after it
   kTornCommit,           // of every tenth commit one record does not reach the disk
   kCutMessage,           // one message loses its last byte
+  kKeepLinks,            // a link to a node that was removed stays up
+  kForgetNobody,         // what a node confirmed that was removed counts as before
+  kTrustAddresses,       // whoever listens where the table says that a member does is taken for one
 };
 
 struct Defect {
   replication::Plant replica = replication::Plant::kNone;
   OwnerPlant owner = OwnerPlant::kNone;
-
-  bool any() const { return replica != replication::Plant::kNone || owner != OwnerPlant::kNone; }
+  membership::Plant member = membership::Plant::kNone;
+  bool members = false;  // it shows in a cluster with keys only
 };
 
 struct DefectName {
@@ -84,6 +88,11 @@ inline constexpr std::array kDefectNames{
     DefectName{"trim-inserts-only", {.replica = replication::Plant::kTrimInsertsOnly}},
     DefectName{"never-announce", {.replica = replication::Plant::kNeverAnnounce}},
     DefectName{"insert-by-clock", {.replica = replication::Plant::kInsertByClock}},
+    DefectName{"hoard-revocations", {.member = membership::Plant::kHoardRevocations, .members = true}},
+    DefectName{"forget-sequence", {.member = membership::Plant::kForgetSequence, .members = true}},
+    DefectName{"keep-links", {.owner = OwnerPlant::kKeepLinks, .members = true}},
+    DefectName{"forget-nobody", {.owner = OwnerPlant::kForgetNobody, .members = true}},
+    DefectName{"trust-addresses", {.owner = OwnerPlant::kTrustAddresses, .members = true}},
 };
 
 }  // namespace distri::sim

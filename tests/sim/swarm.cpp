@@ -37,6 +37,21 @@ FaultSet with_apart(FaultSet faults, Random& leases, Random& capped, Random tree
   return faults;
 }
 
+// Who comes, goes or is copied is decided elsewhere then.
+FaultSet without_comers(FaultSet faults, bool members) {
+  for (const Fault fault : {Fault::kClone, Fault::kRemove, Fault::kReplace, Fault::kJoin}) {
+    if (members) faults.remove(fault);
+  }
+  return faults;
+}
+
+// Mostly few, as of few each is more; sometimes some tens.
+std::size_t size_with_keys(const SwarmOptions& options, Random& random) {
+  const std::uint64_t size = random.below(50);
+  const std::size_t drawn = size == 0 ? 16 + random.below(25) : size < 5 ? 8 + random.below(8) : 3 + random.below(5);
+  return options.nodes != 0 ? options.nodes : drawn;
+}
+
 }  // namespace
 
 WorldOptions Swarm::draw(const SwarmOptions& options, const FaultSet& faults, Random& random, Random& later) {
@@ -44,8 +59,10 @@ WorldOptions Swarm::draw(const SwarmOptions& options, const FaultSet& faults, Ra
   const std::uint64_t size = random.below(20);
   const std::size_t drawn = size == 0 ? 2 : size == 1 ? 8 + random.below(8) : 3 + random.below(5);
   world.nodes = options.nodes != 0 ? options.nodes : drawn;
+  if (options.members) world.nodes = size_with_keys(options, later);
   world.nodes_max = world.nodes + (faults.has(Fault::kJoin) ? 1 + random.below(2) : 0);
   if (faults.has(Fault::kClone)) world.nodes_max += kClonesMax;
+  if (options.members) world.nodes_max = world.nodes + Members::kJoinsMax;
   const std::uint64_t mode = random.below(10);
   world.durability = mode < 3 ? Durability::kMemory : mode < 5 ? Durability::kBatched : Durability::kSync;
   if (std::any_of(options.faults.begin(), options.faults.end(), needs_disk)) world.durability = Durability::kSync;
@@ -78,10 +95,13 @@ Swarm::Swarm(const SwarmOptions& options, EventLog& log)
       later_(options.seed ^ kLaterStream),
       leases_(options.seed ^ kLeasesStream),
       capped_(options.seed ^ kCappedStream),
-      faults_(with_apart(FaultSet(random_, later_, options.faults), leases_, capped_,
-                         Random(options.seed ^ kTreeStream), !options.faults.empty())),
+      faults_(without_comers(with_apart(FaultSet(random_, later_, options.faults), leases_, capped_,
+                                        Random(options.seed ^ kTreeStream), !options.faults.empty()),
+                             options.members)),
       world_(draw(options, faults_, random_, later_), faults_, random_, log),
       clients_(4) {
+  if (options.members) members_ = std::make_unique<Members>(world_, options.seed, options.defect);
+  crashed_ = options.members;
   turns_left_ = options.ops / 2;
   turn_gap_ms_ = static_cast<Millis>(1 + random_.below(50));
   log_documents_ = 2 + static_cast<std::int64_t>(capped_.below(9));
@@ -109,8 +129,12 @@ Swarm::Swarm(const SwarmOptions& options, EventLog& log)
 
 void Swarm::agree() {
   const Millis since = world_.now();
-  if (!world_.run_until(since + kLivenessMs, [this] { return agreed(world_); }))
-    world_.fail(fmt::format("no agreement within {} s after the faults ended", kLivenessMs / 1000));
+  const auto all = [this] { return (!members_ || !members_->unsettled()) && agreed(world_); };
+  if (!world_.run_until(since + kLivenessMs, all)) {
+    const auto why = members_ ? members_->unsettled() : std::nullopt;
+    world_.fail(fmt::format("no agreement within {} s after the faults ended{}{}", kLivenessMs / 1000, why ? ": " : "",
+                            why.value_or("")));
+  }
   log_.line("{} agreed after {} ms", world_.now(), world_.now() - since);
 }
 
@@ -120,6 +144,7 @@ std::optional<std::string> Swarm::run() {
   for (std::size_t i = 0; i < world_.size(); ++i) world_.start(i);
   world_.connect_all();
   first_tallies();
+  if (members_) members_->begin();
   world_.schedule(turn_gap_ms_, [this] { client_turn(); });
   world_.schedule(500, [this] { disaster(); });
   world_.run_until(3'600'000, [this] { return turns_left_ == 0; });
@@ -127,6 +152,7 @@ std::optional<std::string> Swarm::run() {
   agree();
   if (!world_.failure()) last_writes();
   if (!world_.failure()) agree();
+  if (members_ && !world_.failure()) members_->check_end();
   if (!world_.failure()) check_leases();
   if (!world_.failure()) check_capped();
   if (!world_.failure()) check_end(world_);

@@ -7,6 +7,7 @@
 
 #include "checkers.hpp"
 #include "faults.hpp"
+#include "members.hpp"
 #include "session_client.hpp"
 #include "watch_client.hpp"
 #include "world.hpp"
@@ -19,6 +20,7 @@ struct SwarmOptions {
   std::size_t ops = 1000;
   std::vector<Fault> faults;  // empty: drawn
   Defect defect;
+  bool members = false;  // a cluster with keys: machines join, leave, are removed and move (members.hpp)
 };
 
 class Swarm {
@@ -118,6 +120,7 @@ class Swarm {
   Random capped_;  // of capped collections; only where there are any
   FaultSet faults_;
   World world_;
+  std::unique_ptr<Members> members_;  // nullptr: a cluster without keys
   std::vector<Client> clients_;
   std::vector<WatchClient> watchers_;  // they draw from streams of their own, and change nothing
   // What was added to the documents of the collection "tallies", which nobody does anything else to.

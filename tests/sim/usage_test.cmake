@@ -1,5 +1,5 @@
 # Each wrong call ends with code 2 and one sentence on standard error.
-set(calls "--nodes 5" "--seeds 9..3" "--seeds x" "--seeds 1 --nodes 1" "--seeds 1 --fault meteor" "--seeds 1 --fault drop,meteor"
+set(calls "--nodes 5" "--seeds 9..3" "--seeds x" "--seeds 1 --nodes 1" "--seeds 1 --members --nodes 2" "--seeds 1 --fault meteor" "--seeds 1 --fault drop,meteor"
   "--seeds 1 --plant weed" "--plants --plant weed" "--seeds 1 --wrong" "--seeds 1 stray" "--scenario" "--convergence --nodes 101"
   "--convergence --loss 0.9" "--convergence --loss x" "--convergence --latency-ms 0" "--convergence --writes 0" "--convergence --seeds 2..1" "--broadcast --nodes 16"
   "--broadcast --loss 0.9" "--scenario no_such_file.txt")

@@ -50,7 +50,7 @@ void Swarm::client_turn() {
   --turns_left_;
   Client& client = clients_[random_.below(clients_.size())];
   if (random_.below(4) == 0) client.home = any_machine();
-  if (running(client.home)) {
+  if (running(client.home) && !world_.machine(client.home).draining) {
     if (random_.below(3) == 0) client_read(client.home, client);
     client_write(client.home, client);
     if (random_.below(12) == 0 && running(client.home)) settle_conflict(client.home);
@@ -304,7 +304,9 @@ void Swarm::check_sessions() {
     std::size_t alive = 0;
     for (std::size_t i = 0; i < world_.size(); ++i) alive += world_.machine(i).gone ? 0 : 1;
     // A node that went is waited for longer than a run takes (away_ms_max).
-    whole = alive == world_.size() && alive >= world_.options().config.members && replaced_ == 0 && cloned_ == 0;
+    const std::uint32_t members = members_ ? world_.machine(0).members : world_.options().config.members;
+    whole = alive == world_.size() && alive >= members && replaced_ == 0 && cloned_ == 0;
+    if (members_ && members_->removed_any()) whole = false;
     if (whole) world_.run_until(world_.now() + kLostMs, [&] { return !turned_away(); });
   }
   const auto by = turned_away();

@@ -76,13 +76,14 @@ std::unique_ptr<Replica> World::new_replica(std::size_t i) {
 
 void World::start(std::size_t i) {
   Machine& machine = machines_[i];
-  if (machine.replica || machine.gone) return;
+  if (machine.replica || machine.gone || (gate_ != nullptr && !gate_->may_start(i))) return;
   ++machine.life;
   machine.members = options_.config.members;
   machine.latest_wall_ms = 0;
   machine.replica = new_replica(i);
   machine.started = "empty";
   if (machine.disk) load(i);
+  if (gate_ != nullptr) set_members_of(i);
   machine.recorded = machine.replica->vector().get(machine.replica->actor());
   machine.announced.clear();
   machine.replica->conflicts().for_each(
@@ -92,6 +93,16 @@ void World::start(std::size_t i) {
   schedule(static_cast<Millis>(random_.below(kTickMs)), [this, i, life = machine.life] {
     if (machines_[i].life == life) tick(i);
   });
+  if (gate_ != nullptr) gate_->started(i);
+}
+
+void World::set_members_of(std::size_t i) {
+  const std::vector<NodeId> members = gate_->members(i);
+  machines_[i].members = static_cast<std::uint32_t>(members.size());
+  if (machines_[i].replica && options_.defect.owner == OwnerPlant::kForgetNobody)
+    machines_[i].replica->set_members(machines_[i].members);
+  else if (machines_[i].replica)
+    machines_[i].replica->set_members(members);
 }
 
 void World::schedule_on(std::size_t i, Millis delay, std::function<void()> action) {
@@ -138,13 +149,14 @@ void World::crash(std::size_t i) {
   // Its clients are not told anything any more.
   for (auto& awaited : machine.awaited) *awaited.outcome = Outcome::kIndeterminate;
   machine.awaited.clear();
+  if (gate_ != nullptr) gate_->crashed(i);
 }
 
 void World::replace(std::size_t i) {
   crash(i);
   Machine& machine = machines_[i];
   note_loss(i);
-  replaced_.push_back(std::exchange(machine.durable, {}));
+  replaced_.push_back({machine.id, std::exchange(machine.durable, {})});
   machine.id = random_.id<NodeId>();
   machine.incarnation = 0;
   machine.damaged = false;
@@ -157,6 +169,17 @@ void World::leave(std::size_t i) {
   machines_[i].gone = true;
   note_loss(i);
   log_.line("{} {} has left for good", now_, machines_[i].name);
+}
+
+void World::hand_over(std::size_t i, std::size_t heir) {
+  std::vector<Promise> handed;
+  for (const Promise& promise : promises_) {
+    // What it had lost before it cannot hand over.
+    const bool kept = std::ranges::find(promise.keepers, i) != promise.keepers.end();
+    if (!kept || !machines_[heir].safe.covers(promise.dot)) continue;
+    handed.push_back({promise.dot, promise.holders, {heir}, ++next_order_, promise.serial});
+  }
+  promises_.insert(promises_.end(), handed.begin(), handed.end());
 }
 
 std::size_t World::clone(std::size_t i) {
@@ -206,6 +229,7 @@ void World::tick(std::size_t i) {
     check_tombstones(i);
     expire(i);
     after_turn(i);
+    if (gate_ != nullptr && machine.replica) gate_->ticked(i);
   }
   schedule(kTickMs, [this, i, life = machine.life] {
     if (machines_[i].life == life) tick(i);
@@ -315,13 +339,19 @@ bool World::evicted() const {
 
 // A client is told "done": so many machines must hold the write now, or have held it when they confirmed it.
 void World::promise(std::size_t i, const Machine::Awaited& awaited) {
-  auto holders = static_cast<std::size_t>(std::count_if(
-      replaced_.begin(), replaced_.end(), [&](const VersionVector& held) { return held.covers(awaited.dot); }));
+  const std::vector<NodeId> members = gate_ == nullptr ? std::vector<NodeId>() : gate_->members(i);
+  const auto counts = [&](const NodeId& id) {
+    return gate_ == nullptr || std::find(members.begin(), members.end(), id) != members.end();
+  };
+  auto holders =
+      static_cast<std::size_t>(std::count_if(replaced_.begin(), replaced_.end(), [&](const Replaced& replaced) {
+        return counts(replaced.id) && replaced.held.covers(awaited.dot);
+      }));
   std::vector<std::size_t> keepers;
   for (std::size_t other = 0; other < machines_.size(); ++other) {
     const Machine& machine = machines_[other];
     const bool in_memory = !machine.disk && machine.replica && machine.replica->vector().covers(awaited.dot);
-    if (in_memory || machine.durable.covers(awaited.dot)) ++holders;
+    if ((other == i || counts(machine.id)) && (in_memory || machine.durable.covers(awaited.dot))) ++holders;
     if (in_memory || machine.safe.covers(awaited.dot)) keepers.push_back(other);
   }
   if (holders < awaited.holders) {

@@ -20,6 +20,7 @@
 #include "distri/replication/replica.hpp"
 #include "event_log.hpp"
 #include "faulty_disk.hpp"
+#include "gate.hpp"
 #include "history.hpp"
 #include "network.hpp"
 #include "plants.hpp"
@@ -57,9 +58,11 @@ struct Machine {
   std::unique_ptr<replication::Replica> replica;  // nullptr: down
   Durability durability = Durability::kMemory;
   std::unique_ptr<FaultyDisk> disk;  // nullptr: memory only
-  std::uint32_t members = 1;         // as it was configured when it started
+  std::uint32_t members = 1;         // as it was configured when it started, or as its table of members says
   bool paused = false;
   bool gone = false;                           // for good
+  bool draining = false;                       // it takes no writes from clients, because it is about to leave
+  bool outside = false;                        // not a member of the cluster yet, or not any more
   std::vector<std::function<void()>> waiting;  // what came while it was paused
   Millis clock_offset_ms = 0;
   Millis latest_wall_ms = 0;  // in this life
@@ -124,6 +127,15 @@ class World {
   void fail(std::string what);
   const std::optional<std::string>& failure() const { return failure_; }
 
+  // ---- Membership. nullptr: everybody is a member and may link to everybody.
+  void set_gate(Gate* gate) { gate_ = gate; }
+  // Runs in the machine's loop: not in a later life, and when it is paused, afterwards.
+  void schedule_on(std::size_t i, Millis delay, std::function<void()> action);
+  // On the link between them, if it is up, with all that can happen to a message there.
+  void send_membership(std::size_t from, std::size_t to, std::uint16_t kind, Bytes payload);
+  // What the replica of a machine has to know of its gate's members.
+  void set_members_of(std::size_t i);
+
   // ---- Machines (world.cpp).
   std::size_t size() const { return machines_.size(); }
   Machine& machine(std::size_t i) { return machines_[i]; }
@@ -139,6 +151,8 @@ class World {
   void leave(std::size_t i);
   // A machine more, with a copy of that one's data directory, identity and all. The original has a disk.
   std::size_t clone(std::size_t i);
+  // Before it leaves: that machine has all that it has, durably, and answers for it.
+  void hand_over(std::size_t i, std::size_t heir);
   // The same data under a new identity, from the next start on.
   void rename(std::size_t i);
   // For all that start from now on.
@@ -208,8 +222,6 @@ class World {
     bool operator<(const Event& other) const { return std::tie(at, order) > std::tie(other.at, other.order); }
   };
 
-  // Runs in the machine's loop: not in a later life, and when it is paused, afterwards.
-  void schedule_on(std::size_t i, Millis delay, std::function<void()> action);
   void run_on(std::size_t i, std::uint64_t life, std::function<void()> action);
   std::unique_ptr<replication::Replica> new_replica(std::size_t i);
   void tick(std::size_t i);
@@ -248,13 +260,18 @@ class World {
   Random& random_;
   Network network_;
   std::deque<Machine> machines_;
-  std::vector<VersionVector> replaced_;  // what identities that are gone held durably when they confirmed it
+  struct Replaced {
+    NodeId id;
+    VersionVector held;
+  };
+  std::vector<Replaced> replaced_;  // what identities that are gone held durably when they confirmed it
   History history_;
   std::vector<Promise> promises_;
   std::vector<Heard> notices_;
   std::vector<Event> events_;  // a heap
   std::uint64_t next_order_ = 0;
   std::uint64_t next_incarnation_ = 0;
+  Gate* gate_ = nullptr;
   Millis now_ = 0;
   bool planted_ = false;
   bool evicted_ = false;

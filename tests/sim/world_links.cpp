@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "distri/membership/local_member.hpp"
 #include "world.hpp"
 
 namespace distri::sim {
@@ -40,6 +41,7 @@ bool World::make_way(std::size_t here, std::size_t there) {
 void World::connect(std::size_t a, std::size_t b) {
   if (a == b || network_.up(a, b) || network_.blocked(a, b) || !machines_[a].replica || !machines_[b].replica) return;
   if (machines_[a].id == machines_[b].id) return report_copy(a, b);
+  if (gate_ != nullptr && !gate_->may_link(a, b)) return;
   if (!make_way(a, b) || !make_way(b, a)) return;
   network_.set_up(a, b, true);
   log_.line("{} link {} {} up", now_, machines_[a].name, machines_[b].name);
@@ -48,6 +50,7 @@ void World::connect(std::size_t a, std::size_t b) {
     machines_[here].replica->peer_connected(machines_[there].id, wall(machines_[here]));
     after_turn(here);
   }
+  if (gate_ != nullptr && network_.up(a, b)) gate_->linked(a, b);
 }
 
 void World::disconnect(std::size_t a, std::size_t b) {
@@ -108,6 +111,12 @@ void World::send(std::size_t from, std::size_t to, const replication::Outgoing& 
   }
 }
 
+void World::send_membership(std::size_t from, std::size_t to, std::uint16_t kind, Bytes payload) {
+  if (network_.up(from, to))
+    send(from, to,
+         {machines_[to].id, static_cast<MessageKind>(kind), std::make_shared<const Bytes>(std::move(payload))});
+}
+
 void World::take_notices(std::size_t i) {
   for (const replication::Conflict& conflict : machines_[i].replica->take_conflict_events()) {
     machines_[i].announced.insert(conflict.name);
@@ -138,6 +147,8 @@ void World::arrive(std::size_t from, std::size_t to, std::uint64_t epoch, Messag
   }
   log_.line("{} {} -> {} kind {} {} bytes", now_, machines_[from].name, machine.name, static_cast<int>(kind),
             payload->size());
+  if (gate_ != nullptr && membership::LocalMember::is_kind(static_cast<std::uint16_t>(kind)))
+    return gate_->heard(from, to, static_cast<std::uint16_t>(kind), *payload);
   if (auto result = machine.replica->receive(machines_[from].id, kind, *payload, wall(machine)); !result) {
     fail(fmt::format("{} refuses a message of {}: {}", machine.name, machines_[from].name, result.error().message));
   }
