@@ -71,13 +71,19 @@ Rows commands_of(std::string_view group) {
 
 std::string help_of_program() {
   Rows rows = commands_of("");
-  for (const Group& each : groups()) rows.emplace_back(each.name, each.summary);
+  std::vector<std::string> lists;
+  for (const Group& each : groups()) {
+    rows.emplace_back(each.name, each.summary);
+    lists.push_back(fmt::format("'distri {}'", each.name));
+  }
   return "usage: distri COMMAND [argument...] [option...]\n\n"
          "A peer-to-peer cloud: nodes that each hold all documents, and the commands to use them.\n\n"
          "Commands:\n" +
          table(rows) +
-         "\n'distri cluster' and 'distri db' list their commands. Every command knows --help, with examples, and "
-         "--json.\n"
+         wrapped(fmt::format("\n{} list their commands. Every command knows --help, with examples, and --json.",
+                             fmt::join(lists, ", ")),
+                 0) +
+         "\n"
          "Nodes are found by --nodes, else $DISTRI_NODES, else at 127.0.0.1:3000.\n"
          "Exit code: 0 done; 1 it failed; 2 the command line or the request is wrong.\n";
 }

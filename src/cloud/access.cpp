@@ -4,6 +4,7 @@
 #include <array>
 
 #include "distri/bson/compare.hpp"
+#include "distri/cloud/connection_census.hpp"
 #include "distri/cloud/service_params.hpp"
 #include "distri/utils/secret_hash.hpp"
 
@@ -33,9 +34,9 @@ std::optional<std::int64_t> date_of(bson::View document, std::string_view field)
   return value->as_date_ms();
 }
 
-// "10.0.0.7:41234" -> "10.0.0.7"
+// Whose failures count together: "10.0.0.7:41234" -> "10.0.0.7"; of IPv6 the /64, as one machine can have all of it.
 std::string host_of(const std::string& remote) {
-  return remote.substr(0, remote.rfind(':'));
+  return address_group(parse_address(remote).value_or(Address{remote}).host);
 }
 
 Error not_good() {

@@ -1,9 +1,9 @@
 // attempts.hpp: how often an address may try to show a token that is not good.
 //
-// The first kFreeFailures cost nothing; after every further one the address waits, kFirstWaitMs and then twice as long
-// each time, up to kLongestWaitMs. An address that has not failed for kForgetMs starts anew. At most kAddressesMax
-// addresses are remembered; of more, the one goes whose last failure is the longest ago.
-// Threads: none. Time is handed in.
+// An address is what connection_census.hpp counts as one. The first kFreeFailures cost nothing; after every further one
+// the address waits, kFirstWaitMs and then twice as long each time, up to kLongestWaitMs. An address that has not
+// failed for kForgetMs starts anew. At most kAddressesMax addresses are remembered; of more, the one goes whose last
+// failure is the longest ago. Threads: none. Time is handed in.
 #pragma once
 
 #include <cstdint>

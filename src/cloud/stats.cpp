@@ -167,6 +167,12 @@ bson::Document CloudNode::Impl::stats() {
   append_number(out, "conflicts_seen", conflicts_seen);
   append_number(out, "conflicts_evicted", replica->conflicts().evicted());
   append_number(out, "identity_conflicts", peers->identity_conflicts());
+  out.begin_object("tree");
+  append_number(out, "neighbours", counters.tree_neighbours);
+  append_number(out, "eager", counters.tree_eager);
+  append_number(out, "relayed", counters.relayed_batches);
+  append_number(out, "grafted", counters.grafted_batches);
+  out.end();
   out.end();
 
   append_storage(out);
