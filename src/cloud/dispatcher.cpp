@@ -11,8 +11,8 @@
 namespace distri::cloud {
 namespace {
 
-// JSON text is longer than the document it stands for.
 constexpr std::string_view kUpdateInfo = "UpdateInfo";  // for nodes only, and no request
+// JSON text is longer than the document it stands for.
 constexpr std::size_t kDocumentBodyBytesMax = 2 * bson::kDocumentBytesMax;
 
 }  // namespace

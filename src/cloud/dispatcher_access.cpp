@@ -15,10 +15,7 @@ Result<> Dispatcher::check_service_rights(const Arrival& arrival) const {
   const auto& rights = arrival.connection.rights();
   const std::string_view name = arrival.name.name;
   // What everybody may ask, and what everybody with any rights may know. UpdateInfo is refused elsewhere.
-  if (rights == nullptr || name == "Authenticate" || name == "Join" || name == "Identify" || name == "Stats" ||
-      name == "Nodes" || name == "UpdateInfo") {
-    return {};
-  }
+  if (is_for_strangers(name) || name == "Stats" || name == "Nodes" || name == "UpdateInfo") return {};
   if (name == "Watch") return rights->require(Role::kRead, arrival.name.target.empty() ? "*" : arrival.name.target);
   if (name == "Echo" || parts_.registry.contains(name)) return rights->require(Role::kCall, name);
   if (built_in_.contains(name)) return rights->require_everything(fmt::format("use {}", name));
