@@ -155,13 +155,13 @@ Result<> Cluster::announce(const std::vector<Address>& addresses) {
 
 // ---- Gossip.
 
-Result<std::optional<Cluster::Outgoing>> Cluster::receive(Message kind, BytesView payload) {
+Result<Cluster::Heard> Cluster::receive(Message kind, BytesView payload) {
   DISTRI_TRY(auto heard, member_.receive(kind, payload));
   if (heard.changed) {
     on_changed();
     save({});
   }
-  return std::move(heard.answer);
+  return heard;
 }
 
 // ---- Saving.

@@ -44,6 +44,7 @@ class Cluster {
  public:
   using Message = membership::LocalMember::Message;
   using Outgoing = membership::LocalMember::Outgoing;
+  using Heard = membership::LocalMember::Heard;
   struct Parts {
     // Runs a function on another thread; false: not now.
     std::function<bool(std::function<void()>)> run_elsewhere;
@@ -91,8 +92,8 @@ class Cluster {
 
   // ---- Gossip.
   Outgoing digest() const { return member_.digest(); }
-  // What is to be answered to whom it came from. kProtocolError, kUnauthenticated, kTooLarge: the link is to be closed.
-  Result<std::optional<Outgoing>> receive(Message kind, BytesView payload);
+  // kProtocolError, kUnauthenticated, kTooLarge: the link is to be closed.
+  Result<Heard> receive(Message kind, BytesView payload);
   static bool is_kind(std::uint16_t kind) { return membership::LocalMember::is_kind(kind); }
   // Saves what could not be saved before.
   void tick();

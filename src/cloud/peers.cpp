@@ -256,9 +256,10 @@ void Peers::link_down(const NodeId& node, const net::Connection* link) {
 Result<> Peers::receive(const NodeId& from, std::uint16_t kind, BytesView payload) {
   if (!links_.contains(from)) return {};
   if (cluster_ != nullptr && Cluster::is_kind(kind)) {
-    DISTRI_TRY(const auto answer, cluster_->receive(static_cast<Cluster::Message>(kind), payload));
-    if (answer) {
-      if (net::Connection* link = best_link(from)) send(*link, *answer);
+    DISTRI_TRY(const auto heard, cluster_->receive(static_cast<Cluster::Message>(kind), payload));
+    if (heard.agrees) replica_.peer_agrees(from, *heard.agrees);
+    if (heard.answer) {
+      if (net::Connection* link = best_link(from)) send(*link, *heard.answer);
     }
     return {};
   }

@@ -91,7 +91,8 @@ Result<LocalMember::Heard> LocalMember::receive(Message kind, BytesView payload)
         return fail(Code::kProtocolError, "digest of members: {} bytes instead of {}", payload.size(),
                     table_.digest().size());
       }
-      if (payload != digest().payload) heard.answer = Outgoing{Message::kSummary, table_.summary()};
+      heard.agrees = payload == digest().payload;
+      if (!*heard.agrees) heard.answer = Outgoing{Message::kSummary, table_.summary()};
       return heard;
     case Message::kSummary: {
       DISTRI_TRY(Bytes missing, shown().missing(payload));

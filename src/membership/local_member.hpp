@@ -78,6 +78,7 @@ class LocalMember {
   struct Heard {
     std::optional<Outgoing> answer;  // to whom it came from
     bool changed = false;            // the table
+    std::optional<bool> agrees;      // whether its table is ours; nullopt: the message did not say
   };
   // kProtocolError, kUnauthenticated, kTooLarge: the link is to be closed.
   Result<Heard> receive(Message kind, BytesView payload);

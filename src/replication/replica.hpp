@@ -365,6 +365,9 @@ class Replica {
   // they have confirmed does not count for holders(), their clocks have no say, tombstones do not wait for them, and
   // those that are connected are disconnected.
   void set_members(const std::vector<NodeId>& members);
+  // A connected peer has said whether the table that it holds is the one which the last set_members() was made from.
+  // Until it has said so again, somebody whom only it knows may be a member (newest_before_lost()).
+  void peer_agrees(const NodeId& node, bool agrees);
   void set_load(const Load& load);
   void set_services(std::vector<std::string> services);
   void set_known_addresses(std::vector<std::string> addresses);

@@ -281,11 +281,18 @@ void Replica::set_members(const std::vector<NodeId>& members) {
     if (!known.contains(node)) refused.push_back(node);
   }
   for (const NodeId& node : refused) peer_disconnected(node);
+  impl.keyed = true;
+  for (auto& [node, peer] : impl.connected) peer.agreed_at = kNever;
   absl::erase_if(impl.acknowledged, stranger);
   absl::erase_if(impl.away, stranger);
   absl::erase_if(impl.clocks, stranger);
   absl::erase_if(impl.infos, stranger);
   set_members(static_cast<std::uint32_t>(known.size()));
+}
+
+void Replica::peer_agrees(const NodeId& node, bool agrees) {
+  const auto found = impl_->connected.find(node);
+  if (found != impl_->connected.end()) found->second.agreed_at = agrees ? impl_->elapsed : kNever;
 }
 
 void Replica::announce_leaving(std::string_view reason) {

@@ -74,6 +74,7 @@ struct PeerState {
   std::uint64_t info_sent = 0;      // checksum of the UpdateInfo that it was sent last; 0: none
   std::uint64_t info_received = 0;  // and of its own that we have
   Elapsed heard_at = kNever;        // its newest UpdateInfo or heartbeat
+  Elapsed agreed_at = kNever;       // when it last said that it knows the same members; kNever: it knows others
   bool leaving = false;
   Elapsed last_timeout = kNever;
   Elapsed resting_until = kNever;  // it answered without use: not asked before
@@ -282,6 +283,7 @@ struct Replica::Impl {
   };
   std::optional<Cut> cut;
   std::optional<Elapsed> whole_since;  // all members have been connected, and each has announced what it has
+  bool keyed = false;                  // who is a member is said by a table that nodes tell each other
 
   // ---- Mending: one collection with one peer at a time.
   struct Mending {

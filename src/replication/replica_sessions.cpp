@@ -54,6 +54,10 @@ void Replica::Impl::watch_members() {
 // The life that made it ended before whole_since: its node has come back as another, or is no member. Somebody may have
 // had its batch by then without having announced it, held back for something else, at most holdback_ms_max. So each
 // member must have been heard after that. Of a node alone nobody else can have anything.
+//
+// Where members are let in and removed at run time, this node may not have heard of one yet, who may have it. Whoever
+// was let in before whole_since is in the table of the member that let it in; so each must have said, after the same
+// time, that its table is ours. Whoever is let in later has what it has from members that are connected here.
 std::optional<std::uint64_t> Replica::newest_before_lost(const Dot& dot) const {
   const Impl& impl = *impl_;
   std::uint64_t newest = impl.vector.get(dot.actor);
@@ -63,6 +67,7 @@ std::optional<std::uint64_t> Replica::newest_before_lost(const Dot& dot) const {
   for (const auto& [node, peer] : impl.connected) {
     const auto info = impl.infos.find(node);
     if (info == impl.infos.end() || info->second.actor == dot.actor || peer.heard_at < settled) return std::nullopt;
+    if (impl.keyed && peer.agreed_at < settled) return std::nullopt;
     newest = std::max(newest, peer.announced->get(dot.actor));
   }
   if (newest >= dot.counter) return std::nullopt;

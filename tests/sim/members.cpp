@@ -183,6 +183,8 @@ void Members::heard(std::size_t from, std::size_t to, std::uint16_t kind, BytesV
     return world_.fail(fmt::format("{} refuses what {} says of the members: {}", world_.machine(to).name,
                                    world_.machine(from).name, taken.error().message));
   }
+  if (taken->agrees && world_.machine(to).replica)
+    world_.machine(to).replica->peer_agrees(world_.machine(from).id, *taken->agrees);
   if (taken->answer && world_.network().up(from, to)) {
     send(to, from, *taken->answer);
   } else if (taken->answer && taken->answer->kind == LocalMember::Message::kStatements) {

@@ -71,7 +71,7 @@ int carry_digest(Member& from, Member& to) {
   Member* sender = &from;
   while (message) {
     REQUIRE(++messages < 10);
-    message = take(receiver->operator->()->receive(message->kind, message->payload));
+    message = take(receiver->operator->()->receive(message->kind, message->payload)).answer;
     std::swap(receiver, sender);
   }
   from.run_all();
@@ -598,10 +598,10 @@ TEST_CASE("Two members say digest, summary and statements until they know the sa
   CHECK(carry_digest(second, first) == 0);
   CHECK(first.changes + second.changes == changes);
   // Statements that came before: nothing to do, nothing to say.
-  CHECK(!take(first->receive(Cluster::Message::kStatements, second->table().encode())));
+  CHECK(!take(first->receive(Cluster::Message::kStatements, second->table().encode())).answer);
   CHECK(first.idle());
   // A summary of who knows all.
-  CHECK(!take(first->receive(Cluster::Message::kSummary, second->table().summary())));
+  CHECK(!take(first->receive(Cluster::Message::kSummary, second->table().summary())).answer);
 }
 
 TEST_CASE("A change reaches the third member through the second") {

@@ -35,9 +35,12 @@ TEST_CASE("a node that lacks statements gets them by digest, summary and stateme
   LocalMember one = member(0, table_of(2));
   LocalMember other = member(1, table_of(2));
   REQUIRE(one.announce({{"10.0.0.1", 7400}}).value());
+  CHECK(hear(other, one.digest()).agrees == false);
+  CHECK(hear(one, {Message::kSummary, other.table().summary()}).agrees == std::nullopt);
   CHECK(gossip(one, other));
   CHECK(other.table().member(node_id(0))->addresses == std::vector<Address>{{"10.0.0.1", 7400}});
   CHECK(!hear(other, one.digest()).answer);
+  CHECK(hear(other, one.digest()).agrees == true);
   CHECK(!gossip(other, one));
   CHECK(one.table().digest() == other.table().digest());
 }

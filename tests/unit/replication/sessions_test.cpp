@@ -119,6 +119,34 @@ TEST_CASE("a write that nobody has is lost when its life has ended and all membe
   CHECK(mesh[0].newest_before_lost(dot) == 0u);
 }
 
+TEST_CASE("where members are told of by nodes, a write is not lost before all have said that they know the same ones") {
+  Mesh mesh(3, of_members(3));
+  const std::vector<NodeId> members = {Mesh::id(0), Mesh::id(1), Mesh::id(2)};
+  mesh[0].set_members(members);
+  mesh.connect_all();
+  const Dot dot{actor_id(99), 7};
+  const auto agree = [&mesh](std::size_t with, bool agrees) { mesh[0].peer_agrees(Mesh::id(with), agrees); };
+  // Words from before the time that counts are no answer.
+  for (const std::size_t i : {1, 2}) agree(i, true);
+  mesh.pass(2'000 + kSettledMs);
+  CHECK(mesh[0].newest_before_lost(dot) == std::nullopt);
+  agree(1, true);
+  CHECK(mesh[0].newest_before_lost(dot) == std::nullopt);
+  agree(2, true);
+  CHECK(mesh[0].newest_before_lost(dot) == 0u);
+  // One has heard of somebody.
+  agree(2, false);
+  CHECK(mesh[0].newest_before_lost(dot) == std::nullopt);
+  agree(2, true);
+  CHECK(mesh[0].newest_before_lost(dot) == 0u);
+  // This node has: what they said was about another table.
+  mesh[0].set_members(members);
+  CHECK(mesh[0].newest_before_lost(dot) == std::nullopt);
+  for (const std::size_t i : {1, 2}) agree(i, true);
+  CHECK(mesh[0].newest_before_lost(dot) == 0u);
+  agree(7, true);  // nobody who is connected
+}
+
 TEST_CASE("a write to come of a life that goes on is not lost") {
   Mesh mesh(2, of_members(2));
   mesh.connect_all();
