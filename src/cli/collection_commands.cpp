@@ -35,6 +35,8 @@ Result<Json> settings_of(const Arguments& arguments) {
   DISTRI_TRY(Json validator, json_option(arguments, "validator"));
   if (!validator.is_null()) params["validator"] = std::move(validator);
   if (const auto level = arguments.text("validation-level")) params["validationLevel"] = *level;
+  if (const auto field = arguments.text("owner-field")) params["ownerField"] = *field;
+  if (const auto field = arguments.text("taker-field")) params["takerField"] = *field;
   return params;
 }
 
@@ -57,7 +59,9 @@ Result<> create(const Arguments& arguments) {
 Result<> modify(const Arguments& arguments) {
   DISTRI_TRY(Remote remote, Remote::open(arguments));
   DISTRI_TRY(const Json params, settings_of(arguments));
-  if (params.empty()) return fail(Code::kInvalidArgument, "nothing to change: give --validator or --validation-level");
+  if (params.empty())
+    return fail(Code::kInvalidArgument,
+                "nothing to change: give --validator, --validation-level, --owner-field or --taker-field");
   DISTRI_TRY(const Json reply, remote.write(service_of("ModifyCollection", *arguments.positional(0)), params));
   print_line(arguments.flag("json") ? reply.dump() : reply["modified"].get<bool>() ? "modified" : "it was so already");
   return {};
@@ -159,6 +163,8 @@ std::vector<Command> collection_commands() {
   const Option validator{"validator", "JSON", "a filter that documents must match: {\"$jsonSchema\": {...}}"};
   const Option level{"validation-level", "LEVEL", "which writes it is for",
                      Expects::kText,     false,   {"strict", "moderate", "off"}};
+  const Option owner{"owner-field", "FIELD", "names the user who alone may write a document; \"\" stands for none"};
+  const Option taker{"taker-field", "FIELD", "with --owner-field: names the user who may delete it as well"};
   const Positional conflict{"ID", "of the conflict, as 'distri db conflicts' shows it"};
   return {
       {"db collections", "list the collections", {}, with_remote({}), "", "distri db collections", collections},
@@ -167,16 +173,19 @@ std::vector<Command> collection_commands() {
        {kCollection},
        with_write({validator,
                    level,
+                   owner,
+                   taker,
                    {"capped", "BYTES", "the oldest documents go when they take more"},
                    {"max", "N", "with --capped: at most so many documents"}}),
        "",
        "distri db create log --capped 64MiB --max 100000\n"
-       "distri db create people --validator '{\"name\": {\"$type\": \"string\"}}'",
+       "distri db create people --validator '{\"name\": {\"$type\": \"string\"}}'\n"
+       "distri db create notes --owner-field _id",
        create},
       {"db modify",
        "change a collection's settings",
        {kCollection},
-       with_write({validator, level}),
+       with_write({validator, level, owner, taker}),
        "",
        "distri db modify people --validator '{}'",
        modify},

@@ -69,7 +69,7 @@ Access::Access(Parts parts)
 
 // ---- Being let in.
 
-Access::CredentialPtr Access::find(std::string_view id) const {
+Access::CredentialPtr Access::find(std::string_view id, const std::optional<NodeId>& user) const {
   const db::Collection* collection = parts_.replica.database().find(db::kAccessCollection);
   const db::Record* record = collection == nullptr ? nullptr : collection->find(record_key(id));
   if (record == nullptr) return nullptr;
@@ -77,8 +77,7 @@ Access::CredentialPtr Access::find(std::string_view id) const {
   const auto name = text_of(document, "name");
   const auto grants = array_param(document, "grants");
   if (!name || !grants || !*grants) return nullptr;
-  const std::string_view kind = id.starts_with(kTokenPrefix) ? "token" : "user";
-  auto rights = Rights::parse(**grants, fmt::format("{} '{}'", kind, *name));
+  auto rights = Rights::parse(**grants, fmt::format("{} '{}'", user ? "user" : "token", *name), user);
   if (!rights) return nullptr;
   // A date of another kind than we know must not count as none.
   const auto expires = document.find("expires");
@@ -89,7 +88,7 @@ Access::CredentialPtr Access::find(std::string_view id) const {
 }
 
 Access::CredentialPtr Access::of_key(const NodeId& key) {
-  auto credential = find(std::string(kKeyPrefix) + key.hex());
+  auto credential = find(std::string(kKeyPrefix) + key.hex(), key);
   if (!credential || !still_good(*credential)) return nullptr;
   ++counters_.accepted;
   notice_changes();

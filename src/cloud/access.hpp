@@ -94,7 +94,8 @@ class Access {
  private:
   struct Draft;
   Result<Draft> draft(bson::View params, bool user) const;
-  CredentialPtr find(std::string_view id) const;
+  // `user`: whose key it is; nullopt: a token.
+  CredentialPtr find(std::string_view id, const std::optional<NodeId>& user = std::nullopt) const;
   void notice_changes();
   void refused(const std::string& address, const std::string& why);
   Result<CredentialPtr> conclude(const CredentialPtr& credential, const std::string& from, bool fits);

@@ -237,12 +237,13 @@ Result<std::unique_ptr<Preparation>> DocumentServices::prepare_aggregate(const D
   return std::make_unique<ResultsPreparation>(replica_, std::move(asked), std::move(only_read));
 }
 
-Result<Bytes> DocumentServices::write_results(Preparation& prepared) {
+Result<Bytes> DocumentServices::write_results(const DocumentCall& call, Preparation& prepared) {
   auto& made = static_cast<ResultsPreparation&>(prepared);
   if (made.reply()) return *std::move(made.reply());
   const AggregateRequest& asked = made.asked();
   if (!asked.pipeline->lookups().empty()) commit_shown_ = replica_.undurable();
-  DISTRI_TRY(const std::uint64_t written, writer().write_results(*asked.pipeline->write(), std::move(made.results())));
+  DISTRI_TRY(const std::uint64_t written,
+             writer(call).write_results(*asked.pipeline->write(), std::move(made.results())));
   return single_field_reply("written", written, asked.format);
 }
 

@@ -182,8 +182,7 @@ Result<> DocumentWriter::remove_others(std::string_view collection, const std::v
   DISTRI_TRY(const auto all, select(collection, nullptr, {}, 0));
   for (const Bytes& key : all) {
     if (kept.contains(key)) continue;
-    DISTRI_TRY(const bool removed, replica_.remove(collection, key, now_ms_));
-    std::ignore = removed;
+    DISTRI_TRY_VOID(remove_one(collection, key));
   }
   return {};
 }
@@ -199,7 +198,7 @@ Result<bool> DocumentWriter::write_result(const db::PipelineWrite& write, const 
   const bool merges = there != nullptr && !write.replace_collection && write.when_matched == WhenMatched::kMerge;
   const bson::Document next = merges ? bson::merge_fields(*there, result) : result;
   if (there != nullptr && *there == next) return false;
-  DISTRI_TRY_VOID(check_write(replica_, write.collection, there, next));
+  DISTRI_TRY_VOID(check_write(replica_, rights_, write.collection, there, next));
   if (merges) {
     DISTRI_TRY(const bool inserted, replica_.upsert_fields(write.collection, result, now_ms_));
     std::ignore = inserted;

@@ -138,7 +138,7 @@ Result<Bytes> DocumentServices::bulk_write(const DocumentCall& call, bson::View 
 
   bson::Builder reply;
   reply.begin_array("results");
-  Bulk bulk(writer(), call, reply);
+  Bulk bulk(writer(call), call, reply);
   std::size_t index = 0;
   std::optional<std::size_t> failed;
   for (const bson::Element& operation : *operations) {

@@ -16,8 +16,9 @@ namespace {
 using db::CollectionOptions;
 
 bool names_options(bson::View params) {
-  constexpr std::array<std::string_view, 8> kNames = {
-      "validator", "validationLevel", "validationAction", "capped", "size", "max", "cappedSize", "cappedMax"};
+  constexpr std::array<std::string_view, 10> kNames = {
+      "validator", "validationLevel", "validationAction", "capped",     "size",
+      "max",       "cappedSize",      "cappedMax",        "ownerField", "takerField"};
   return std::any_of(kNames.begin(), kNames.end(),
                      [&](std::string_view name) { return params.find(name).has_value(); });
 }
@@ -97,7 +98,7 @@ Result<Bytes> DocumentServices::modify_collection(const DocumentCall& call, bson
     return fail(
         Code::kInvalidArgument,
         "ModifyCollection needs what to change: 'validator', 'validationLevel', 'validationAction', 'cappedSize', "
-        "'cappedMax' or 'index'");
+        "'cappedMax', 'ownerField', 'takerField' or 'index'");
   }
   const db::Collection* collection = replica_.database().find(call.collection);
   if (collection == nullptr)

@@ -2,6 +2,7 @@
 
 #include "distri/bson/json.hpp"
 #include "distri/cloud/document_services.hpp"
+#include "distri/cloud/ownership.hpp"
 #include "distri/cloud/request_text.hpp"
 #include "distri/replication/conflict_document.hpp"
 
@@ -84,6 +85,11 @@ Result<Bytes> DocumentServices::conflicts(const DocumentCall& call, bson::View p
   if (action != "restore" && action != "dismiss") {
     return fail(Code::kInvalidArgument, "parameter 'action': '{}' is not list, restore or dismiss",
                 action.substr(0, 80));
+  }
+  if (bound_by_owners(call.rights, replica_.database().options(collection), collection)) {
+    return fail(Code::kPermissionDenied,
+                "{} may not {} conflicts of '{}', whose documents have owners; an administrator may",
+                call.rights->who(), action, collection);
   }
   DISTRI_TRY(const ConflictName name, id_param(params, "id", collection));
   const auto now_ms = clock_.wall_ms();

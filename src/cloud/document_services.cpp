@@ -11,7 +11,7 @@
 namespace distri::cloud {
 namespace {
 
-constexpr std::size_t kParamsMax = 9;
+constexpr std::size_t kParamsMax = 10;
 
 struct Entry {
   std::string_view name;
@@ -23,11 +23,12 @@ constexpr std::array<Entry, 20> kServices = {{
     {"CreateCollection",
      DocumentService::kCreateCollection,
      true,
-     {"validator", "validationLevel", "validationAction", "capped", "size", "max", "w"}},
+     {"validator", "validationLevel", "validationAction", "capped", "size", "max", "ownerField", "takerField", "w"}},
     {"ModifyCollection",
      DocumentService::kModifyCollection,
      true,
-     {"validator", "validationLevel", "validationAction", "index", "cappedSize", "cappedMax", "w"}},
+     {"validator", "validationLevel", "validationAction", "index", "cappedSize", "cappedMax", "ownerField",
+      "takerField", "w"}},
     {"DropCollection", DocumentService::kDropCollection, true, {"w"}},
     {"CollectionStats", DocumentService::kCollectionStats, false, {}},
     {"DatabaseStats", DocumentService::kDatabaseStats, false, {}},
@@ -283,7 +284,7 @@ Result<Bytes> DocumentServices::execute(const DocumentCall& call, Preparation* p
     case DocumentService::kListIndexes:
       return list_indexes(call);
     case DocumentService::kAggregate:
-      return write_results(*prepared);
+      return write_results(call, *prepared);
     default:
       break;
   }

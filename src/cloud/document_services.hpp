@@ -122,7 +122,7 @@ class DocumentServices {
   Result<Bytes> update_by_id(const DocumentCall& call);
   Result<Bytes> remove(const DocumentCall& call, bson::View params);
   Result<Bytes> find_and_modify(const DocumentCall& call, bson::View params);
-  DocumentWriter writer();
+  DocumentWriter writer(const DocumentCall& call);
   // bulk_write.cpp
   Result<Bytes> bulk_write(const DocumentCall& call, bson::View params);
   // document_reads.cpp
@@ -143,7 +143,7 @@ class DocumentServices {
   Result<std::unique_ptr<AggregateRequest>> parse_aggregate(const DocumentCall& call, bson::View params) const;
   Result<std::unique_ptr<Reading>> begin_aggregate(const DocumentCall& call, bson::View params) const;
   Result<std::unique_ptr<Preparation>> prepare_aggregate(const DocumentCall& call, bson::View params) const;
-  Result<Bytes> write_results(Preparation& prepared);
+  Result<Bytes> write_results(const DocumentCall& call, Preparation& prepared);
   std::uint64_t read_hash(std::string_view collection, const std::vector<std::string>& others) const;
   // conflict_service.cpp
   Result<Bytes> conflicts(const DocumentCall& call, bson::View params);

@@ -88,7 +88,7 @@ Result<bson::Document> DocumentWriter::insert(std::string_view collection, bson:
   const auto there = [&] { return find(collection, bson::order_key(id.view().begin()->value)); };
   // An _id that is taken is another error, and the one that a retry understands.
   if (has_checks(replica_, collection) && there() == nullptr) {
-    DISTRI_TRY_VOID(check_write(replica_, collection, nullptr, complete));
+    DISTRI_TRY_VOID(check_write(replica_, rights_, collection, nullptr, complete));
   }
   const bson::Document wanted = attempt > 0 ? complete : bson::Document();
   if (auto inserted = replica_.insert(collection, std::move(complete), now_ms_); !inserted) {
@@ -108,7 +108,7 @@ Result<bool> DocumentWriter::update_one(const UpdateRequest& request, const Comp
   }
   DISTRI_TRY(const db::UpdateResult result, compiled.update.apply(document, context));
   if (!result.changed) return false;
-  DISTRI_TRY_VOID(check_write(replica_, request.collection, &document, result.document));
+  DISTRI_TRY_VOID(check_write(replica_, rights_, request.collection, &document, result.document));
   if (result.whole) {
     DISTRI_TRY_VOID(replica_.replace(request.collection, result.document, now_ms_));
   } else {
@@ -180,7 +180,7 @@ Result<FindAndModifyOutcome> DocumentWriter::find_and_modify(const FindAndModify
     DISTRI_TRY(outcome.document, projected(*find(what.collection, key)));
   }
   if (request.remove) {
-    DISTRI_TRY_VOID(replica_.remove(what.collection, key, now_ms_));
+    DISTRI_TRY_VOID(remove_one(what.collection, key));
     return outcome;
   }
   DISTRI_TRY(const bool changed, update_one(what, compiled, key));
@@ -191,11 +191,17 @@ Result<FindAndModifyOutcome> DocumentWriter::find_and_modify(const FindAndModify
   return outcome;
 }
 
+Result<> DocumentWriter::remove_one(std::string_view collection, const Bytes& key) {
+  DISTRI_TRY_VOID(check_removal(replica_, rights_, collection, *find(collection, key)));
+  DISTRI_TRY_VOID(replica_.remove(collection, key, now_ms_));
+  return {};
+}
+
 Result<std::uint64_t> DocumentWriter::remove(std::string_view collection, const db::Filter* filter, bool multi) {
   DISTRI_TRY(const auto keys, select(collection, filter, {}, multi ? 0 : 1));
   std::uint64_t removed = 0;
   for (const Bytes& key : keys) {
-    if (const auto done = replica_.remove(collection, key, now_ms_); !done) {
+    if (const auto done = remove_one(collection, key); !done) {
       if (removed == 0) return fail(done.error());
       return fail(done.error().code, "{}; the {} matching documents before it, in the order of _id, were deleted",
                   done.error().message, removed);

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "distri/bson/object_id.hpp"
+#include "distri/cloud/rights.hpp"
 #include "distri/db/aggregate.hpp"
 #include "distri/db/find.hpp"
 #include "distri/db/projection.hpp"
@@ -54,8 +55,9 @@ struct FindAndModifyOutcome {
 
 class DocumentWriter {
  public:
-  DocumentWriter(replication::Replica& replica, bson::ObjectIdGenerator& ids, std::int64_t now_ms)
-      : replica_(replica), ids_(ids), now_ms_(now_ms) {}
+  // `rights`: of whose writes they are; nullptr: everything.
+  DocumentWriter(replication::Replica& replica, bson::ObjectIdGenerator& ids, std::int64_t now_ms, const Rights* rights)
+      : replica_(replica), ids_(ids), now_ms_(now_ms), rights_(rights) {}
   std::int64_t now_ms() const { return now_ms_; }
 
   // {_id: ...}. `attempt` > 0: exactly the document that is there is this caller's own earlier try.
@@ -85,12 +87,14 @@ class DocumentWriter {
   Result<> find_targets(const db::PipelineWrite& write, std::vector<bson::Document>& results);
   Result<> check_results(const db::PipelineWrite& write, const std::vector<bson::Document>& results,
                          const std::vector<Bytes>& keys) const;
+  Result<> remove_one(std::string_view collection, const Bytes& key);
   Result<> remove_others(std::string_view collection, const std::vector<Bytes>& keys);
   Result<bool> write_result(const db::PipelineWrite& write, const bson::Document& result, const Bytes& key);
 
   replication::Replica& replica_;
   bson::ObjectIdGenerator& ids_;
   std::int64_t now_ms_;
+  const Rights* rights_;
 };
 
 // {_id: ...} of a document.

@@ -61,14 +61,14 @@ bool is_repeatable(const DocumentCall& call) {
   }
 }
 
-DocumentWriter DocumentServices::writer() {
-  return {replica_, ids_, clock_.wall_ms()};
+DocumentWriter DocumentServices::writer(const DocumentCall& call) {
+  return {replica_, ids_, clock_.wall_ms(), call.rights};
 }
 
 Result<Bytes> DocumentServices::add(const DocumentCall& call) {
   if (call.body.empty()) return fail(Code::kInvalidArgument, "body: AddDocument needs a document");
   DISTRI_TRY(bson::Document document, parse_document(call.body, call.format, "body"));
-  DISTRI_TRY(bson::Document id, writer().insert(call.collection, std::move(document), call.attempt));
+  DISTRI_TRY(bson::Document id, writer(call).insert(call.collection, std::move(document), call.attempt));
   return render_document(std::move(id), call.format);
 }
 
@@ -88,7 +88,7 @@ Result<Bytes> DocumentServices::update(const DocumentCall& call, bson::View para
   if (array_filters) request.array_filters = *array_filters;
   DISTRI_TRY(request.multi, bool_param(params, "multi", false));
   DISTRI_TRY(request.upsert, bool_param(params, "upsert", false));
-  DISTRI_TRY(const UpdateOutcome outcome, writer().update(request));
+  DISTRI_TRY(const UpdateOutcome outcome, writer(call).update(request));
   bson::Builder reply;
   append_outcome(reply, outcome);
   return render_document(std::move(reply).finish(), call.format);
@@ -107,7 +107,7 @@ Result<Bytes> DocumentServices::update_by_id(const DocumentCall& call) {
     const bson::Document filter_source = std::move(filter).finish();
     const bson::Document operators = without_id(parsed);
     DISTRI_TRY(const UpdateOutcome outcome,
-               writer().update({call.collection, filter_source, operators, {}, false, true}));
+               writer(call).update({call.collection, filter_source, operators, {}, false, true}));
     inserted = outcome.upserted.has_value();
   } else {
     const bson::Document fields = bson::with_id_first(parsed, {});
@@ -115,7 +115,8 @@ Result<Bytes> DocumentServices::update_by_id(const DocumentCall& call) {
       const db::Collection* documents = replica_.database().find(call.collection);
       const db::Record* record = documents == nullptr ? nullptr : documents->find(bson::order_key(*id));
       const bson::Document next = record == nullptr ? fields : bson::merge_fields(record->document, fields);
-      DISTRI_TRY_VOID(check_write(replica_, call.collection, record == nullptr ? nullptr : &record->document, next));
+      DISTRI_TRY_VOID(
+          check_write(replica_, call.rights, call.collection, record == nullptr ? nullptr : &record->document, next));
     }
     DISTRI_TRY(inserted, replica_.upsert_fields(call.collection, fields, clock_.wall_ms()));
   }
@@ -133,7 +134,7 @@ Result<Bytes> DocumentServices::remove(const DocumentCall& call, bson::View para
                 "an empty filter would delete every document; if that is meant, pass all: true");
   }
   if (filter && all) return fail(Code::kInvalidArgument, "pass either a filter or all: true, not both");
-  DISTRI_TRY(const std::uint64_t removed, writer().remove(call.collection, filter ? &*filter : nullptr, true));
+  DISTRI_TRY(const std::uint64_t removed, writer(call).remove(call.collection, filter ? &*filter : nullptr, true));
   return single_field_reply("deleted", removed, call.format);
 }
 
@@ -169,7 +170,7 @@ Result<Bytes> DocumentServices::find_and_modify(const DocumentCall& call, bson::
   if (projection) {
     DISTRI_TRY(request.projection, db::Projection::compile(*projection));
   }
-  DISTRI_TRY(const FindAndModifyOutcome outcome, writer().find_and_modify(request));
+  DISTRI_TRY(const FindAndModifyOutcome outcome, writer(call).find_and_modify(request));
   bson::Builder reply;
   if (outcome.document) {
     reply.append_object("document", *outcome.document);

@@ -102,9 +102,10 @@ const std::shared_ptr<const Rights>& Rights::everything() {
   return rights;
 }
 
-Result<Rights> Rights::parse(bson::View grants, std::string who) {
+Result<Rights> Rights::parse(bson::View grants, std::string who, std::optional<NodeId> user) {
   Rights rights;
   rights.who_ = std::move(who);
+  rights.user_ = user;
   for (const bson::Element& element : grants) {
     if (element.value.type() != bson::Type::kObject || rights.grants_.size() == kGrantsMax) {
       return fail(Code::kInvalidArgument, "'grants' must be a list of at most {} objects", kGrantsMax);

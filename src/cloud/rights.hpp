@@ -13,11 +13,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "distri/bson/document.hpp"
+#include "distri/utils/ids.hpp"
 
 namespace distri::cloud {
 
@@ -35,7 +37,8 @@ class Rights {
   // `grants`: [{"roles": ["read"], "collections": ["robots.*"], "services": ["Encrypt"]}, ...]. Roles for collections
   // need "collections", the role "call" needs "services"; what no role uses is an error. `who` begins the errors of
   // require(). kInvalidArgument names the field and what it may be.
-  static Result<Rights> parse(bson::View grants, std::string who);
+  // `user`: the key of the user whose rights these are; nullopt: a token's.
+  static Result<Rights> parse(bson::View grants, std::string who, std::optional<NodeId> user = std::nullopt);
 
   // `name`: a collection; of the role "call", a service.
   bool may(Role role, std::string_view name) const;
@@ -47,6 +50,9 @@ class Rights {
   Result<> require_everything(std::string_view what) const;
   // "read robots.*; call Encrypt"
   std::string text() const;
+  // "user 'ana'"
+  const std::string& who() const { return who_; }
+  const std::optional<NodeId>& user() const { return user_; }
 
  private:
   struct Grant {
@@ -58,6 +64,7 @@ class Rights {
 
   bool everything_ = false;
   std::string who_;
+  std::optional<NodeId> user_;
   std::vector<Grant> grants_;
 };
 

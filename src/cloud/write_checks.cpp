@@ -1,6 +1,7 @@
 #include "distri/cloud/write_checks.hpp"
 
 #include "distri/bson/compare.hpp"
+#include "distri/cloud/ownership.hpp"
 #include "distri/db/index.hpp"
 #include "distri/db/language_error.hpp"
 
@@ -24,16 +25,23 @@ Result<> check_indexes(const db::Collection& documents, std::string_view collect
 
 bool has_checks(const replication::Replica& replica, std::string_view collection) {
   const db::CollectionOptions& options = replica.database().options(collection);
-  if (options.validator != nullptr || options.cap) return true;
+  if (options.validator != nullptr || options.cap || options.owners) return true;
   const db::Collection* documents = replica.database().find(collection);
   return documents != nullptr && !documents->indexes().empty();
 }
 
-Result<> check_write(const replication::Replica& replica, std::string_view collection,
+Result<> check_write(const replication::Replica& replica, const Rights* rights, std::string_view collection,
                      const bson::StoredDocument* before, bson::View after) {
-  DISTRI_TRY_VOID(db::check_write(replica.database().options(collection), before, after));
+  const db::CollectionOptions& options = replica.database().options(collection);
+  DISTRI_TRY_VOID(check_owner(rights, options, collection, before, &after));
+  DISTRI_TRY_VOID(db::check_write(options, before, after));
   const db::Collection* documents = replica.database().find(collection);
   return documents == nullptr ? Result<>() : check_indexes(*documents, collection, after);
+}
+
+Result<> check_removal(const replication::Replica& replica, const Rights* rights, std::string_view collection,
+                       const bson::StoredDocument& before) {
+  return check_owner(rights, replica.database().options(collection), collection, &before, nullptr);
 }
 
 }  // namespace distri::cloud

@@ -50,6 +50,42 @@ Result<> change_cap(std::optional<Cap>& cap, bson::View given) {
   return {};
 }
 
+// The field's name; empty: none.
+Result<std::string> read_owner_field(std::string_view name, const bson::Value& value) {
+  if (value.type() != bson::Type::kString)
+    return refuse(mongo::kTypeMismatch, "'{}' must be the name of a field, a string; \"\" stands for none", name);
+  const std::string_view field = value.as_string();
+  if (field.size() > kOwnerFieldBytesMax || field.starts_with('$') || field.find('.') != std::string_view::npos ||
+      field.find('\0') != std::string_view::npos) {
+    return refuse(mongo::kBadValue,
+                  "'{}' must be the name of a field at the top of the documents, of at most {} bytes, without '.' and "
+                  "without '$' in front",
+                  name, kOwnerFieldBytesMax);
+  }
+  return std::string(field);
+}
+
+Result<> change_owners(std::optional<Owners>& owners, bson::View given) {
+  const auto owner = given.find("ownerField");
+  const auto taker = given.find("takerField");
+  if (!owner && !taker) return {};
+  Owners next = owners.value_or(Owners{});
+  if (owner) {
+    DISTRI_TRY(next.field, read_owner_field("ownerField", *owner));
+  }
+  if (taker) {
+    DISTRI_TRY(next.taker, read_owner_field("takerField", *taker));
+  }
+  if (next.field.empty() && !next.taker.empty())
+    return refuse(mongo::kInvalidOptions, "'takerField' needs an 'ownerField' beside it");
+  if (next.field.empty()) {
+    owners.reset();
+  } else {
+    owners = std::move(next);
+  }
+  return {};
+}
+
 Result<> check_action(const bson::Value& value) {
   if (value.type() == bson::Type::kString && value.as_string() == "error") return {};
   if (value.type() == bson::Type::kString && value.as_string() == "warn") {
@@ -63,7 +99,8 @@ Result<> check_action(const bson::Value& value) {
 }  // namespace
 
 bool CollectionOptions::operator==(const CollectionOptions& other) const {
-  if ((validator == nullptr) != (other.validator == nullptr) || level != other.level || cap != other.cap) {
+  if ((validator == nullptr) != (other.validator == nullptr) || level != other.level || cap != other.cap ||
+      owners != other.owners) {
     return false;
   }
   return validator == nullptr || validator->source().bytes() == other.validator->source().bytes();
@@ -86,6 +123,7 @@ Result<> change_options(CollectionOptions& options, bson::View given) {
   }
   if (const auto action = given.find("validationAction")) DISTRI_TRY_VOID(check_action(*action));
   DISTRI_TRY_VOID(change_cap(next.cap, given));
+  DISTRI_TRY_VOID(change_owners(next.owners, given));
   options = std::move(next);
   return {};
 }
@@ -95,9 +133,14 @@ void append_options(bson::Builder& out, const CollectionOptions& options) {
   for (const auto& [name, level] : kLevels) {
     if (level == options.level) out.append_string("validationLevel", name);
   }
-  if (!options.cap) return;
-  out.append_bool("capped", true).append_int64("size", options.cap->bytes);
-  if (options.cap->documents > 0) out.append_int64("max", options.cap->documents);
+  if (options.cap) {
+    out.append_bool("capped", true).append_int64("size", options.cap->bytes);
+    if (options.cap->documents > 0) out.append_int64("max", options.cap->documents);
+  }
+  if (options.owners) {
+    out.append_string("ownerField", options.owners->field);
+    if (!options.owners->taker.empty()) out.append_string("takerField", options.owners->taker);
+  }
 }
 
 bson::Document options_document(std::string_view collection, const CollectionOptions& options) {

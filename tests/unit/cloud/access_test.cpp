@@ -271,6 +271,28 @@ TEST_CASE("A user's key is let in with its rights, as nobody else") {
   CHECK(client.wait_closed().code == Code::kPermissionDenied);
 }
 
+TEST_CASE("In a collection of owned documents each user writes his own, on every connection that shows his key") {
+  Served served;
+  ask(served.owner, "CreateCollection<notes>", {{"ownerField", "_id"}});
+  const SigningKey ada = SigningKey::generate();
+  const SigningKey ben = SigningKey::generate();
+  for (const auto& [name, key] : {std::pair("ada", &ada), std::pair("ben", &ben)})
+    ask(served.owner, "CreateUser",
+        {{"name", name}, {"key", key->public_key().hex()}, {"grants", grant({"write"}, {"notes"})}});
+  Caller adas(served.node.address(), ada);
+  Caller bens(served.node.address(), ben);
+  const std::string note = json{{"_id", ada.public_key().hex() + ":1"}, {"text", "mine"}}.dump();
+  check_refused(bens, "AddDocument<notes>", {}, note, Code::kPermissionDenied,
+                "user 'ben' may write only own documents");
+  ask(adas, "AddDocument<notes>", {}, note);
+  check_refused(bens, "DeleteDocument<notes>", {{"all", true}}, "", Code::kPermissionDenied, "user 'ben' does not own");
+  Caller client(served.node.address(), keyless());
+  CHECK(client.call("Authenticate", "", make_token(served.owner, grant({"write"}, {"notes"}))).status == Code::kOk);
+  check_refused(client, "DeleteDocument<notes>", {{"all", true}}, "", Code::kPermissionDenied, "is nobody's");
+  CHECK(ask(adas, "Count<notes>")["count"] == 1);
+  CHECK(ask(adas, "DeleteDocument<notes>", {{"all", true}})["deleted"] == 1);
+}
+
 TEST_CASE("What is made must say what it grants; each error names the parameter") {
   Served served;
   const json good = grant({"read"}, {"*"});

@@ -149,7 +149,7 @@ TEST_CASE("Options that mean nothing are refused and change nothing") {
   f.good("CreateCollection", "");
   CHECK(f.bad("ModifyCollection", "").message ==
         "ModifyCollection needs what to change: 'validator', 'validationLevel', 'validationAction', 'cappedSize', "
-        "'cappedMax' or 'index'");
+        "'cappedMax', 'ownerField', 'takerField' or 'index'");
   CHECK(f.call_on("system.collections", "AddDocument", "", "{}").error().code == Code::kInvalidArgument);
 }
 

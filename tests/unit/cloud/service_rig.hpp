@@ -19,12 +19,13 @@ struct ServiceRig {
     return config;
   }()};
   cloud::DocumentServices services{replica, clock, random, 1u << 20};
+  const cloud::Rights* rights = nullptr;  // of who calls; nullptr: everything
 
   Result<nlohmann::json> call_on(std::string_view collection, std::string_view service, std::string_view params = "",
                                  std::string_view body = "", std::uint8_t attempt = 0) {
     const auto found = cloud::find_document_service(service);
     REQUIRE(found);
-    const auto reply = services.execute({*found, collection, params, body, wire::Format::kJson, attempt});
+    const auto reply = services.execute({*found, collection, params, body, wire::Format::kJson, attempt, rights});
     if (!reply) return fail(reply.error());
     return nlohmann::json::parse(*reply);
   }

@@ -52,7 +52,8 @@ TEST_CASE("A collection has the options that system.collections tells, as long a
 TEST_CASE("Options come back from the document that they make") {
   for (const char* text : {R"({"validator":{"a":{"$gt":1},"$or":[{"b":1},{"c":2}]}})", R"({"validationLevel":"off"})",
                            R"({"validator":{"$jsonSchema":{"required":["a"]}},"validationLevel":"moderate"})",
-                           R"({"capped":true,"size":1000})", R"({"capped":true,"size":1,"max":7})"}) {
+                           R"({"capped":true,"size":1000})", R"({"capped":true,"size":1,"max":7})",
+                           R"({"ownerField":"_id"})", R"({"ownerField":"owner","takerField":"to"})"}) {
     db::CollectionOptions options;
     REQUIRE(db::change_options(options, json(text)));
     const auto again = db::read_options(db::options_document("c", options));
