@@ -76,6 +76,9 @@ class Cluster {
     return member_.farewell(refused, linked);
   }
   std::optional<Outgoing> question(const NodeId& stranger) const { return member_.question(stranger); }
+  std::optional<Outgoing> farewell_to_former(const NodeId& stranger, BytesView statements) const {
+    return member_.farewell_to_former(stranger, statements);
+  }
 
   // ---- Requests. `done` is called once, at once or later.
   void join(BytesView request, BytesView binding, std::int64_t now_ms, Done done);

@@ -219,8 +219,9 @@ bool Peers::question(net::Connection& link, const std::optional<NodeId>& key) {
   return asked.has_value();
 }
 
-Result<> Peers::hear_stranger(std::uint16_t kind, BytesView payload) {
+Result<> Peers::hear_stranger(net::Connection& link, std::uint16_t kind, BytesView payload) {
   DISTRI_TRY_VOID(cluster_->receive(static_cast<Cluster::Message>(kind), payload));
+  if (const auto farewell = cluster_->farewell_to_former(*link.peer_key(), payload)) send(link, *farewell);
   return {};
 }
 

@@ -61,9 +61,9 @@ class Peers {
   // About membership, to every connected node.
   void tell_all(const Cluster::Outgoing& message);
   // A node that is no member by our table, on a link that is no node's yet: asks it for what our table lacks (false:
-  // there is nothing to ask), and takes what it answers.
+  // there is nothing to ask), and takes what it answers on that link.
   bool question(net::Connection& link, const std::optional<NodeId>& key);
-  Result<> hear_stranger(std::uint16_t kind, BytesView payload);
+  Result<> hear_stranger(net::Connection& link, std::uint16_t kind, BytesView payload);
   // Closes links with nodes that are no members any more.
   void close_refused();
   // Refuses a node with this reason. One that was a member gets the statements that say why it is none: it may not

@@ -203,7 +203,7 @@ void ServerConnection::on_message(std::uint16_t kind, BytesView payload) {
     // What it says before it has answered, it says to a node that does not know it: lost, as on a link that breaks.
     if (kind != static_cast<std::uint16_t>(Cluster::Message::kStatements)) return;
     const wire::Hello theirs = *std::exchange(questioned_, std::nullopt);
-    if (auto heard = peers_.hear_stranger(kind, payload); !heard) {
+    if (auto heard = peers_.hear_stranger(*connection_, kind, payload); !heard) {
       return peers_.refuse(*connection_, connection_->peer_key(), heard.error());
     }
     return admit(theirs);

@@ -40,6 +40,15 @@ std::optional<LocalMember::Outgoing> LocalMember::question(const NodeId& strange
   return Outgoing{Message::kSummary, table_.summary()};
 }
 
+std::optional<LocalMember::Outgoing> LocalMember::farewell_to_former(const NodeId& stranger,
+                                                                     BytesView statements) const {
+  if (table_.epoch() == 0 || table_.is_member(stranger)) return std::nullopt;
+  const auto theirs = MemberTable::load(statements);
+  const bool former = theirs && theirs->cluster() == table_.cluster() && theirs->epoch() < table_.epoch() &&
+                      theirs->is_member(stranger);
+  return former ? std::optional(everything()) : std::nullopt;
+}
+
 // ---- Requests.
 
 Result<> LocalMember::open_invitation(BytesView invitation, std::int64_t now_ms) {
@@ -95,7 +104,10 @@ Result<LocalMember::Heard> LocalMember::receive(Message kind, BytesView payload)
       if (!*heard.agrees) heard.answer = Outgoing{Message::kSummary, table_.summary()};
       return heard;
     case Message::kSummary: {
-      DISTRI_TRY(Bytes missing, shown().missing(payload));
+      DISTRI_TRY(const std::uint32_t epoch, MemberTable::epoch_of_summary(payload));
+      // What we know counts for nothing there, but that we belonged to it: see farewell_to_former().
+      const bool outdated = epoch > shown().epoch() && shown().is_member(node());
+      DISTRI_TRY(Bytes missing, outdated ? shown().proof_of(node()) : shown().missing(payload));
       if (!missing.empty()) heard.answer = Outgoing{Message::kStatements, std::move(missing)};
       return heard;
     }

@@ -61,6 +61,10 @@ class LocalMember {
   // gone: it is asked for the statements that are missing here, and let in if they say so. A summary, of digests only.
   // nullopt: it is a member, or was removed.
   std::optional<Outgoing> question(const NodeId& stranger) const;
+  // A root change makes strangers of those whom its roll leaves out, and of what they were nothing is kept. So who
+  // answers with a proof that it was a member of an earlier epoch is told, too, why it is refused; nullopt: it is let
+  // in, or has shown no such thing.
+  std::optional<Outgoing> farewell_to_former(const NodeId& stranger, BytesView statements) const;
 
   // ---- Requests.
   Sponsor::Answer join(BytesView request, BytesView binding, std::int64_t now_ms) {

@@ -93,6 +93,8 @@ class MemberTable {
   std::uint64_t version() const { return version_; }
   std::size_t statements() const;
   Bytes summary() const;
+  // The epoch of the table that a summary is of. Error kProtocolError.
+  static Result<std::uint32_t> epoch_of_summary(BytesView summary);
   // What the sender of the summary lacks, as bytes for merge(); empty: nothing. Error kProtocolError.
   Result<Bytes> missing(BytesView summary) const;
   // As much of it as shows that this node was admitted: for whom knows the cluster's id and nothing else. What it does

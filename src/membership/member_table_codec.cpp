@@ -64,6 +64,15 @@ Bytes MemberTable::summary() const {
   return bytes;
 }
 
+Result<std::uint32_t> MemberTable::epoch_of_summary(BytesView summary) {
+  wire::Reader in(summary);
+  const std::uint8_t version = in.u8();
+  const std::uint32_t epoch = in.u32();
+  if (!in.ok() || version != kSummaryVersion)
+    return fail(Code::kProtocolError, "member summary: unknown version or wrong length");
+  return epoch;
+}
+
 Result<Bytes> MemberTable::missing(BytesView summary) const {
   constexpr std::size_t kDigestsMax = 3 * kAdmissionsMax + kRevocationsMax;
   wire::Reader in(summary);

@@ -32,7 +32,9 @@ Members::Members(World& world, std::uint64_t seed, const Defect& defect)
       defect_(defect),
       seed_(seed),
       root_(new_key()),
-      founding_{root_.public_key(), membership::digest_of(new_key().public_key())} {
+      next_root_(new_key()),
+      founding_{root_.public_key(), membership::digest_of(next_root_.public_key())},
+      chain_(founding_) {
   MemberTable table(founding_);
   for (std::size_t i = 0; i < world_.size(); ++i) {
     add_seat();
@@ -145,11 +147,8 @@ void Members::changed(std::size_t i) {
   world_.log().line("{} {} has a table of {} members, {} revoked, {} statements", world_.now(), world_.machine(i).name,
                     table(i).members().size(), table(i).revoked().size(), table(i).statements());
   for (std::size_t to = 0; to < seats_.size(); ++to) send(i, to, seat.member->digest());
-  if (!seat.member->belongs()) {
-    world_.schedule_on(i, 1, [this, i] { retire(i); });
-    return;
-  }
   close_links(i);
+  if (!seat.member->belongs()) world_.schedule_on(i, 1, [this, i] { retire(i); });
 }
 
 void Members::close_links(std::size_t i) {
@@ -189,6 +188,10 @@ void Members::heard(std::size_t from, std::size_t to, std::uint16_t kind, BytesV
     send(to, from, *taken->answer);
   } else if (taken->answer && taken->answer->kind == LocalMember::Message::kStatements) {
     tell(to, from, *taken->answer);  // it was questioned
+  }
+  if (kind == static_cast<std::uint16_t>(LocalMember::Message::kStatements) && !world_.network().up(from, to)) {
+    if (const auto farewell = seat.member->farewell_to_former(world_.machine(from).id, payload))
+      tell(to, from, *farewell);
   }
   if (!taken->changed) return;
   changed(to);

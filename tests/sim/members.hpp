@@ -31,6 +31,7 @@ class Members final : public Gate {
   // Fewer are not left by what the operator removes.
   static constexpr std::size_t kMembersMin = 3;
   static constexpr std::size_t kJoinsMax = 3;
+  static constexpr std::uint32_t kRootChangesMax = 2;
 
   // Founds the cluster of all machines that are there. `world` asks this gate from then on.
   Members(World& world, std::uint64_t seed, const Defect& defect);
@@ -69,7 +70,8 @@ class Members final : public Gate {
     std::uint16_t uses = 1;
     std::uint16_t given = 0;
     std::uint16_t joined = 0;
-    Line(membership::JoinLine l, std::uint16_t u) : line(std::move(l)), uses(u) {}
+    std::uint32_t epoch = 0;
+    Line(membership::JoinLine l, std::uint16_t u, std::uint32_t e) : line(std::move(l)), uses(u), epoch(e) {}
   };
   struct Joining {
     membership::Joiner joiner;
@@ -95,9 +97,13 @@ class Members final : public Gate {
   };
   // Something that the operator has signed and must get to the nodes.
   struct Order {
-    NodeId node;
     Bytes statements;
     bool told = false;
+  };
+  struct Admitted {
+    NodeId node;
+    NodeId sponsor;
+    std::uint32_t epoch;
   };
 
   // ---- members.cpp: what a node's owner does
@@ -130,6 +136,7 @@ class Members final : public Gate {
   void joined(std::size_t i);
   void refused(std::size_t i, const Error& why);
   void revoke(const NodeId& node, membership::Reason reason, const NodeId& by);
+  void change_root();
   void tell_orders();
   void tell_again();
 
@@ -146,6 +153,7 @@ class Members final : public Gate {
   void put_back(std::size_t i, const Saved& before);
   void month_event();
   void intruder_event();
+  void root_event();
   void swap_places(std::size_t a, std::size_t b);
   void start_later(std::size_t i);
 
@@ -161,7 +169,9 @@ class Members final : public Gate {
   std::uint64_t seed_;
   std::uint64_t keys_made_ = 0;
   SigningKey root_;
+  SigningKey next_root_;
   membership::Founding founding_;
+  membership::MemberTable chain_;  // what the operator keeps: the root changes
   std::deque<Seat> seats_;
   std::vector<std::shared_ptr<Line>> lines_;
   std::vector<Order> orders_;
@@ -169,9 +179,9 @@ class Members final : public Gate {
   bool healed_ = false;
 
   // The model.
-  std::set<NodeId> founded_;
-  std::vector<std::pair<NodeId, NodeId>> admitted_;  // node, sponsor
-  std::map<NodeId, std::set<NodeId>> revoked_;       // node, and whom of those that it had admitted it leaves behind
+  std::set<NodeId> founded_;  // or in the roll of the last root change
+  std::vector<Admitted> admitted_;
+  std::map<NodeId, std::set<NodeId>> revoked_;  // node, and whom of those that it had admitted it leaves behind
   std::map<ActorId, NodeId> writers_;
   // Removed, and everybody has heard of it: so many writes of each of its lives may be seen.
   std::map<NodeId, std::map<ActorId, std::uint64_t>> sealed_;

@@ -6,13 +6,14 @@
 
 namespace distri::sim {
 
-// The naive model: founded or let in, by somebody who was not removed or whose removal keeps it; and not removed.
+// The naive model: founded (or called by the last root change) or let in since, by somebody who was not removed or
+// whose removal keeps it; and not removed.
 bool Members::is_member(const NodeId& node) const {
   if (revoked_.contains(node)) return false;
   if (founded_.contains(node)) return true;
   return std::ranges::any_of(admitted_, [&](const auto& entry) {
-    if (entry.first != node) return false;
-    const auto sponsor = revoked_.find(entry.second);
+    if (entry.node != node || entry.epoch != chain_.epoch()) return false;
+    const auto sponsor = revoked_.find(entry.sponsor);
     return sponsor == revoked_.end() || sponsor->second.contains(node);
   });
 }

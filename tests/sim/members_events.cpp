@@ -28,7 +28,7 @@ void Members::event() {
   static constexpr std::array kEvents{
       &Members::join_event,    &Members::join_event,     &Members::leave_event,           &Members::revoke_event,
       &Members::replace_event, &Members::swap_event,     &Members::move_while_down_event, &Members::restore_event,
-      &Members::month_event,   &Members::intruder_event, &Members::restore_event};
+      &Members::month_event,   &Members::intruder_event, &Members::restore_event,         &Members::root_event};
   (this->*kEvents[random_.below(kEvents.size())])();
   world_.schedule(static_cast<Millis>(300 + random_.below(2'500)), [this] { event(); });
 }
@@ -198,9 +198,16 @@ void Members::intruder_event() {
   if (!state || *state != Joiner::State::kRefused || answer.persist || table(*at).digest() != before)
     return world_.fail(fmt::format("{} lets a stranger in", world_.machine(*at).name));
   const Code code = joiner->refusal().code;
+  const bool outdated = used && used->epoch != table(*at).epoch() && code == Code::kUnavailable;
   const bool clear = used ? code == Code::kCancelled || code == Code::kDeadlineExceeded || code == Code::kNotFound
                           : code == Code::kNotFound;
-  if (!clear) world_.fail(fmt::format("a stranger is refused with {}", distri::to_string(joiner->refusal())));
+  if (!clear && !outdated)
+    world_.fail(fmt::format("a stranger is refused with {}", distri::to_string(joiner->refusal())));
+}
+
+// The root key was stolen, or it is time; whoever the operator cannot ask hears of it later.
+void Members::root_event() {
+  if (chain_.epoch() < kRootChangesMax) change_root();
 }
 
 }  // namespace distri::sim

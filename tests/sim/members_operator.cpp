@@ -70,9 +70,9 @@ void Members::invite(std::size_t i) {
   SigningKey key = new_key();
   const std::uint16_t uses = static_cast<std::uint16_t>(1 + random_.below(3));
   const Millis lasts = random_.chance(0.2) ? 2'000 : 600'000;
-  const auto invitation =
-      membership::invite(table(*sponsor).authority(), root_, key.public_key(), world_.machine(*sponsor).id,
-                         world_.wall(world_.machine(*sponsor)) + lasts, uses);
+  if (table(*sponsor).epoch() != chain_.epoch()) return;  // it would not know the signature yet
+  const auto invitation = membership::invite(chain_.authority(), root_, key.public_key(), world_.machine(*sponsor).id,
+                                             world_.wall(world_.machine(*sponsor)) + lasts, uses);
   const auto opened =
       seats_[*sponsor].member->open_invitation(encoded(invitation), world_.wall(world_.machine(*sponsor)));
   if (!opened) {
@@ -80,7 +80,8 @@ void Members::invite(std::size_t i) {
         fmt::format("{} does not take an invitation: {}", world_.machine(*sponsor).name, opened.error().message));
   }
   auto line = std::make_shared<Line>(
-      JoinLine{founding_.cluster(), world_.machine(*sponsor).id, {seats_[*sponsor].place}, std::move(key)}, uses);
+      JoinLine{founding_.cluster(), world_.machine(*sponsor).id, {seats_[*sponsor].place}, std::move(key)}, uses,
+      chain_.epoch());
   world_.log().line("{} {} may sponsor {}", world_.now(), world_.machine(*sponsor).name, world_.machine(i).name);
   save(*sponsor, [this, i, line] {
     lines_.push_back(line);
@@ -160,7 +161,7 @@ void Members::joined(std::size_t i) {
   seat.saved = Saved{given.encode(), {}, 0, {}};
   for (const auto& [node, why] : given.revoked()) seat.saved->revoked.insert(node);
   ++joining->line->joined;
-  admitted_.emplace_back(seat.key.public_key(), joining->line->line.sponsor);
+  admitted_.push_back({seat.key.public_key(), joining->line->line.sponsor, joining->line->epoch});
   world_.machine(i).outside = false;
   world_.log().line("{} {} has joined", world_.now(), world_.machine(i).name);
   world_.start(i);
@@ -202,13 +203,13 @@ void Members::refused(std::size_t i, const Error& why) {
 
 void Members::revoke(const NodeId& node, Reason reason, const NodeId& by) {
   std::vector<NodeId> keeps;
-  membership::Authority authority = MemberTable(founding_).authority();
   if (const auto asked = any_running()) keeps = table(*asked).sponsored_by(node);
-  const auto revocation = membership::revoke(authority, root_, node, reason, by, World::kEpochMs + world_.now(), keeps);
-  MemberTable statement(founding_);
+  const auto revocation =
+      membership::revoke(chain_.authority(), root_, node, reason, by, World::kEpochMs + world_.now(), keeps);
+  MemberTable statement = chain_;
   if (const auto added = statement.add(revocation); !added) return world_.fail(added.error().message);
   revoked_.emplace(node, std::set<NodeId>(keeps.begin(), keeps.end()));
-  orders_.push_back({node, statement.encode()});
+  orders_.push_back({statement.encode()});
   world_.log().line("{} the root removes {}, {} of those that it let in stay", world_.now(), node.short_hex(),
                     keeps.size());
   tell_orders();
@@ -224,6 +225,35 @@ void Members::tell_orders() {
     if (*taken > 0) changed(*to);
     save(*to, [this, n] { orders_[n].told = true; });
   }
+}
+
+// The root key of the next epoch speaks. What the operator can ask for the roll: all nodes that run, as `distri cluster
+// rotate` does, and what he has decided himself.
+void Members::change_root() {
+  MemberTable roster = chain_;
+  for (std::size_t i = 0; i < seats_.size(); ++i) {
+    if (!runs(i) || !is_member(world_.machine(i).id)) continue;
+    if (const auto merged = roster.merge(table(i).encode()); !merged) return world_.fail(merged.error().message);
+  }
+  for (const Order& order : orders_) {
+    if (const auto merged = roster.merge(order.statements); !merged) return world_.fail(merged.error().message);
+  }
+  const membership::Roll roll = roster.roll();
+  std::set<NodeId> called;
+  std::size_t staying = 0;
+  for (const auto& member : roll.members) called.insert(member.node);
+  for (const Seat& seat : seats_) staying += called.contains(seat.key.public_key()) ? 1 : 0;
+  if (staying < kMembersMin) return;
+  SigningKey after = new_key();
+  const auto change = roster.change_root(next_root_, membership::digest_of(after.public_key()), roll);
+  if (!change) return world_.fail(fmt::format("root change: {}", change.error().message));
+  if (const auto added = chain_.add(*change); !added) return world_.fail(added.error().message);
+  root_ = std::exchange(next_root_, std::move(after));
+  founded_ = std::move(called);
+  orders_.assign(1, {chain_.encode()});
+  world_.log().line("{} the root key changes, epoch {}: {} members, {} removed", world_.now(), chain_.epoch(),
+                    roll.members.size(), roll.revoked.size());
+  tell_orders();
 }
 
 // Who knew of it may be gone.

@@ -96,6 +96,33 @@ TEST_CASE("a member that was let in by somebody who is gone is asked for the pro
              .question(fresh.node()));
 }
 
+TEST_CASE("whom a root change left out is told so when it shows that it was a member before; a stranger is not") {
+  for (const std::size_t epochs : {1, 2}) {
+    LocalMember left_out = member(2, table_of(3));
+    MemberTable table = table_of(3);
+    for (std::size_t epoch = 1; epoch <= epochs; ++epoch) {
+      Roll roll = table.roll();
+      std::erase_if(roll.members, [](const Roll::Member& each) { return each.node == node_id(2); });
+      const KeyDigest next = digest_of(root_key(epoch + 1).public_key());
+      REQUIRE(table.add(table.change_root(root_key(epoch), next, roll).value()).value());
+    }
+    LocalMember node = member(1, table);
+    const auto asked = node.question(left_out.node());
+    REQUIRE(asked.has_value());
+    const auto proof = hear(left_out, *asked).answer;
+    REQUIRE(proof.has_value());
+    CHECK(!hear(node, *proof).changed);
+    CHECK(!node.admit_node(left_out.node()));
+    CHECK(!node.farewell_to_former(node_id(7), proof->payload));
+    CHECK(!node.farewell_to_former(left_out.node(), "x"));
+    CHECK(!node.farewell_to_former(node_id(0), proof->payload));
+    const auto farewell = node.farewell_to_former(left_out.node(), proof->payload);
+    REQUIRE(farewell.has_value());
+    CHECK(hear(left_out, *farewell).changed);
+    CHECK(!left_out.belongs());
+  }
+}
+
 TEST_CASE("an address record from an earlier life is answered with a newer one") {
   LocalMember earlier = member(0, table_of(2));
   LocalMember other = member(1, table_of(2));
