@@ -169,6 +169,31 @@ Result<> replace(const Arguments& arguments) {
   return revoke_one(arguments, membership::Reason::kReplaced);
 }
 
+// What each member of the table knows, into the table. The names of those that did not say.
+Result<std::vector<std::string>> ask_members(Remote& remote, MemberTable& table) {
+  constexpr std::int64_t kAskMs = 5'000;
+  std::vector<std::string> silent;
+  const std::vector<MemberTable::Member> members = table.members();
+  for (const MemberTable::Member& member : members) {
+    bool told = false;
+    for (const Address& address : member.addresses) {
+      client::CallOptions options = remote.options();
+      options.idempotent = true;
+      options.only_node = address;
+      options.timeout_ms = options.timeout_ms == 0 ? kAskMs : std::min(options.timeout_ms, kAskMs);
+      const auto reply = remote.client().call_encoded({}, "Members<table>", {}, options);
+      if (!reply) continue;
+      DISTRI_TRY_VOID(table.merge(reply->body));
+      told = true;
+      break;
+    }
+    if (!told) silent.push_back(member.name);
+  }
+  return silent;
+}
+
+// Of statements of the old root only what the change lists counts from then on: an admission or removal that it does
+// not know of is undone. So everybody is asked first.
 Result<> rotate(const Arguments& arguments) {
   DISTRI_TRY(const std::string directory, data_dir_of(arguments));
   DISTRI_TRY(const auto member, read_member(directory));
@@ -179,10 +204,18 @@ Result<> rotate(const Arguments& arguments) {
   if (membership::digest_of(next.public_key()) != table.next_root()) {
     return fail(Code::kUnauthenticated, "{} is not the next root key that was promised", *arguments.positional(0));
   }
+  const Bytes before = table.summary();
+  DISTRI_TRY(const auto silent, ask_members(remote, table));
+  if (!silent.empty() && !arguments.flag("force")) {
+    return fail(
+        Code::kUnavailable,
+        "{} did not say whom they know as members: removals and admissions that only they have heard of would be "
+        "undone; try again when they answer, or with --force if they are lost",
+        fmt::join(silent, ", "));
+  }
   const std::string after_path = *arguments.positional(1);
   const SigningKey after = SigningKey::generate();
   DISTRI_TRY_VOID(write_key_file(after_path, after));
-  const Bytes before = table.summary();
   DISTRI_TRY(const auto change, table.change_root(next, membership::digest_of(after.public_key()), table.roll()));
   DISTRI_TRY_VOID(table.add(change));
   DISTRI_TRY(const Bytes statements, table.missing(before));
@@ -260,9 +293,9 @@ std::vector<Command> cluster_commands() {
        "put the next root key in the place of the root key, and make the one after it",
        {{"KEY", "the next root key, from 'cluster init' or the last rotation", false, false, Expects::kFile},
         {"NEXT", "a file for the one after it; it is made", false, false, Expects::kFile}},
-       with_remote({}),
+       with_remote({{"force", "", "also when some members do not answer, whose news are lost then"}}),
        "Invitations that the old root key has signed are void. All members stay; remove those whom a thief may have "
-       "admitted.",
+       "admitted. All members are asked first for what they know.",
        "distri cluster rotate next_root_key third_root_key --data-dir /var/lib/distri",
        rotate},
       {"invite",
