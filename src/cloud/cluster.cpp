@@ -187,10 +187,12 @@ void Cluster::tick() {
 void Cluster::begin_saving() {
   if (saving_ || !parts_.run_elsewhere) return;
   const auto waiting = std::make_shared<std::vector<std::function<void(Result<>)>>>(std::exchange(waiting_, {}));
-  const auto write = [this, waiting, bytes = encoded(), directory = directory_, post = parts_.post] {
+  const auto write = [this, waiting, bytes = encoded(), version = table().version(), directory = directory_,
+                      post = parts_.post] {
     const Result<> written = storage::write_small_file(directory, kMembershipFile, bytes);
-    post([this, waiting, written] {
+    post([this, waiting, written, version] {
       saving_ = false;
+      if (written && member_.saved(version)) on_changed();
       if (!written) {
         dirty_ = true;
         parts_.log.error("the table of members could not be saved: {}", to_string(written.error()));

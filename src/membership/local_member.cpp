@@ -58,6 +58,22 @@ Result<> LocalMember::open_invitation(BytesView invitation, std::int64_t now_ms)
   return sponsor_.open(decoded, table_, now_ms);
 }
 
+Sponsor::Answer LocalMember::join(BytesView request, BytesView binding, std::int64_t now_ms) {
+  MemberTable before = table_;
+  auto answer = sponsor_.answer(request, binding, now_ms, table_);
+  if (table_.version() != before.version()) {
+    if (!withheld_) withheld_.emplace(std::move(before), 0);
+    withheld_->until = table_.version();
+  }
+  return answer;
+}
+
+bool LocalMember::saved(std::uint64_t version) {
+  if (!withheld_ || version < withheld_->until) return false;
+  withheld_.reset();
+  return true;
+}
+
 Result<std::size_t> LocalMember::change(BytesView statements) {
   std::optional<MemberTable> before;
   if (plant_ == Plant::kHoardRevocations) before = shown();
@@ -100,8 +116,9 @@ Result<LocalMember::Heard> LocalMember::receive(Message kind, BytesView payload)
         return fail(Code::kProtocolError, "digest of members: {} bytes instead of {}", payload.size(),
                     table_.digest().size());
       }
-      heard.agrees = payload == digest().payload;
-      if (!*heard.agrees) heard.answer = Outgoing{Message::kSummary, table_.summary()};
+      heard.agrees =
+          std::ranges::equal(payload, table_.digest(), {}, [](char c) { return static_cast<unsigned char>(c); });
+      if (payload != digest().payload) heard.answer = Outgoing{Message::kSummary, table_.summary()};
       return heard;
     case Message::kSummary: {
       DISTRI_TRY(const std::uint32_t epoch, MemberTable::epoch_of_summary(payload));

@@ -67,9 +67,11 @@ class LocalMember {
   std::optional<Outgoing> farewell_to_former(const NodeId& stranger, BytesView statements) const;
 
   // ---- Requests.
-  Sponsor::Answer join(BytesView request, BytesView binding, std::int64_t now_ms) {
-    return sponsor_.answer(request, binding, now_ms, table_);
-  }
+  // Whom it lets in, others hear when that is saved: a sponsor that has forgotten an admission which others know would
+  // give its use away once more, and one of the two would be put out again.
+  Sponsor::Answer join(BytesView request, BytesView binding, std::int64_t now_ms);
+  // The table is on the disk as it was at that version. True: there is more to say to others now.
+  bool saved(std::uint64_t version);
   Result<> open_invitation(BytesView invitation, std::int64_t now_ms);
   // Statements, as MemberTable::missing() gives them. How many were new. Errors: of MemberTable::merge().
   Result<std::size_t> change(BytesView statements);
@@ -94,7 +96,7 @@ class LocalMember {
  private:
   // The addresses that were announced, into the table, if it says something else.
   Result<bool> insist();
-  const MemberTable& shown() const { return hoarded_ ? *hoarded_ : table_; }
+  const MemberTable& shown() const { return hoarded_ ? *hoarded_ : withheld_ ? withheld_->before : table_; }
 
   SigningKey key_;
   MemberTable table_;
@@ -102,6 +104,12 @@ class LocalMember {
   std::uint64_t sequence_;
   std::vector<Address> announced_;  // empty: nothing yet
   int insistences_ = 0;
+  // What others are shown until that version is saved.
+  struct Withheld {
+    MemberTable before;
+    std::uint64_t until;
+  };
+  std::optional<Withheld> withheld_;
   Plant plant_;
   std::optional<MemberTable> hoarded_;  // Plant::kHoardRevocations: what others are shown instead
 };

@@ -124,16 +124,18 @@ void Members::save(std::size_t i, std::function<void()> done) {
   seat.dirty = false;
   Saved saved{table(i).encode(), seat.member->sponsor_state(), seat.member->sequence(), {}};
   for (const auto& [node, why] : table(i).revoked()) saved.revoked.insert(node);
-  world_.schedule_on(
-      i, static_cast<Millis>(1 + random_.below(20)),
-      [this, i, saved = std::move(saved), waiting = std::exchange(seat.waiting, {})] { end_save(i, saved, waiting); });
+  world_.schedule_on(i, static_cast<Millis>(1 + random_.below(20)),
+                     [this, i, saved = std::move(saved), version = table(i).version(),
+                      waiting = std::exchange(seat.waiting, {})] { end_save(i, saved, version, waiting); });
 }
 
-void Members::end_save(std::size_t i, Saved saved, const std::vector<std::function<void()>>& done) {
+void Members::end_save(std::size_t i, Saved saved, std::uint64_t version,
+                       const std::vector<std::function<void()>>& done) {
   Seat& seat = seats_[i];
   if (!seat.member) return;
   seat.saving = false;
   seat.saved = std::move(saved);
+  if (seat.member->saved(version)) changed(i);
   seal();
   for (const auto& each : done) each();
   if (seat.dirty && seat.member) save(i, {});

@@ -112,7 +112,7 @@ class Members final : public Gate {
   const membership::MemberTable& table(std::size_t i) const { return seats_[i].member->table(); }
   bool runs(std::size_t i) const { return seats_[i].member && world_.running(i); }
   void save(std::size_t i, std::function<void()> done);
-  void end_save(std::size_t i, Saved saved, const std::vector<std::function<void()>>& done);
+  void end_save(std::size_t i, Saved saved, std::uint64_t version, const std::vector<std::function<void()>>& done);
   void changed(std::size_t i);
   void close_links(std::size_t i);
   void tell(std::size_t from, std::size_t to, const membership::LocalMember::Outgoing& message);

@@ -123,6 +123,36 @@ TEST_CASE("whom a root change left out is told so when it shows that it was a me
   }
 }
 
+TEST_CASE("whom a sponsor lets in, others hear when it is on the disk, and not before") {
+  LocalMember sponsor = member(0, table_of(2));
+  LocalMember other = member(1, table_of(2));
+  const auto invitation = invite(7, 0, 2);
+  REQUIRE(sponsor.open_invitation(encoded(invitation), kNow));
+  const auto join = [&](std::size_t number) {
+    JoinLine line{cluster_id(), node_id(0), {{"10.0.0.1", 1}}, key("invitation", 7)};
+    auto joiner = Joiner::start(std::move(line), node_key(number), node_name(number));
+    REQUIRE(joiner.has_value());
+    const auto answer = sponsor.join(joiner->request("binding"), "binding", kNow);
+    CHECK(answer.persist);
+    CHECK(joiner->on_reply(answer.reply).value() == Joiner::State::kMember);
+    return sponsor.table().version();
+  };
+  const std::uint64_t first = join(5);
+  const std::uint64_t second = join(6);
+  CHECK(sponsor.admit_node(node_id(5)));
+  CHECK(!gossip(sponsor, other));
+  // A table that says the same as what is shown is still not the one that is held.
+  CHECK(hear(sponsor, other.digest()).agrees == false);
+  CHECK(!sponsor.saved(first));
+  CHECK(!gossip(sponsor, other));
+  CHECK(sponsor.saved(second));
+  CHECK(!sponsor.saved(second));
+  CHECK(gossip(sponsor, other));
+  CHECK(other.admit_node(node_id(5)));
+  CHECK(other.admit_node(node_id(6)));
+  CHECK(hear(sponsor, other.digest()).agrees == true);
+}
+
 TEST_CASE("an address record from an earlier life is answered with a newer one") {
   LocalMember earlier = member(0, table_of(2));
   LocalMember other = member(1, table_of(2));
