@@ -60,8 +60,10 @@ class Runtime {
 };
 
 struct ClientOptions {
-  std::int64_t timeout_ms = 30'000;      // of a call that names none
-  std::int64_t dial_ms = 2'000;          // to connect to one node
+  std::int64_t timeout_ms = 30'000;  // of a call that names none
+  // To connect to one node. For its hello, and for each answer to what is said before requests (who it is, whether the
+  // token is good), it has twice as long and a second.
+  std::int64_t dial_ms = 2'000;
   std::int64_t refresh_ms = 2'000;       // how old the node table may get while calls are made
   std::size_t connections_per_node = 1;  // pool size
   bool discover = true;                  // false: use only the given nodes

@@ -27,8 +27,9 @@ std::shared_ptr<Link> Link::dial(RuntimeCore& runtime, NodePtr node, const LinkO
       return trust(key.value_or(NodeId{}));
     };
   }
-  options.hello_ms =
-      2 * link_options.dial_ms + kHelloSpareMs;  // a node with thousands of new clients is slow to greet, yet alive
+  // A node with thousands of new clients is slow to greet, yet alive.
+  link->greeting_ms_ = 2 * link_options.dial_ms + kHelloSpareMs;
+  options.hello_ms = link->greeting_ms_;
   wire::Hello hello;
   hello.role = wire::Role::kClient;
   hello.software = "distri-client";
@@ -85,6 +86,7 @@ void Link::forget(std::uint32_t stream, const Error& reason) {
 void Link::close() {
   if (ended_) return;
   ended_ = true;
+  runtime_.timers().cancel(login_timeout_);
   waiting_.clear();
   streams_.clear();
   if (connection_ != nullptr) connection_->close(Error{Code::kCancelled, "the client is gone"});
@@ -103,13 +105,30 @@ void Link::on_hello(const wire::Hello&) {
 }
 
 void Link::log_in() {
+  runtime_.timers().cancel(login_timeout_);
   auto stream = login_->next(connection_->session(), connection_->peer_key().value_or(NodeId()));
   if (!stream) return on_login(fail(std::move(stream).error()));
   login_stream_ = *stream;
-  if (login_stream_ != 0) return;
+  if (login_stream_ != 0) {
+    login_timeout_ = runtime_.timers().add(runtime_.now_ms() + greeting_ms_, [weak = weak_from_this()] {
+      if (const auto link = weak.lock()) link->login_late();
+    });
+    return;
+  }
   login_.reset();
   ready_ = true;
   if (!waiting_.empty()) pump_later();
+}
+
+// Nothing has been sent that could have been executed, so the calls go elsewhere. That the node may still answer pings
+// is no reason to wait: each of these requests is the work of a moment, and another node may be less busy.
+void Link::login_late() {
+  const Error reason{
+      Code::kUnavailable,
+      fmt::format("the node said hello and has not answered {} within {} ms (twice dial_ms and a second)",
+                  login_->service(), greeting_ms_)};
+  end(reason);
+  connection_->close(reason);
 }
 
 void Link::on_login(Result<bool> answered) {
@@ -169,6 +188,7 @@ void Link::on_closed(const Error& reason) {
 void Link::end(const Error& reason) {
   if (ended_) return;
   ended_ = true;
+  runtime_.timers().cancel(login_timeout_);
   if (!ready_ || !streams_.empty()) node_->failed(runtime_.now_ms());
   auto streams = std::move(streams_);
   auto waiting = std::move(waiting_);

@@ -1,8 +1,9 @@
 // link.hpp: one connection of one client to one node, and the exchanges on it; and the pool of a client's links.
 //
 // An exchange is enqueued, and transmitted in its turn once the node has said hello and has a stream to spare. A link
-// ends when its connection does, or when the node has been silent for kSilentSweepsMax seconds with requests in flight
-// (a ping is tried first): then every exchange on it is told, whether or not it had been sent.
+// ends when its connection does, when the node has been silent for kSilentSweepsMax seconds with requests in flight (a
+// ping is tried first), or when it does not answer what comes before requests (login.hpp) as soon as it must say hello:
+// then every exchange on it is told, whether or not it had been sent.
 //
 // After a goodbye the link takes nothing new; what is in flight goes on.
 // Threads: the runtime's thread.
@@ -19,6 +20,7 @@
 #include "distri/client/client.hpp"
 #include "distri/client/login.hpp"
 #include "distri/client/node_table.hpp"
+#include "distri/client/timer_queue.hpp"
 #include "distri/net/connection.hpp"
 
 namespace distri::client {
@@ -73,6 +75,7 @@ class Link final : public net::ConnectionHandler, public std::enable_shared_from
   // Says what comes before requests; these begin when nothing of it is left.
   void log_in();
   void on_login(Result<bool> answered);
+  void login_late();
   void pump_later();
   void pump();
   void end(const Error& reason);
@@ -82,6 +85,8 @@ class Link final : public net::ConnectionHandler, public std::enable_shared_from
   std::shared_ptr<net::Connection> connection_;
   std::optional<Login> login_;  // until the node has been told
   std::uint32_t login_stream_ = 0;
+  std::int64_t greeting_ms_ = 0;  // how long the node may take for its hello, and then for each answer to the login
+  TimerQueue::Ticket login_timeout_;
   std::deque<std::shared_ptr<Exchange>> waiting_;
   absl::flat_hash_map<std::uint32_t, std::shared_ptr<Exchange>> streams_;
   int silent_sweeps_ = 0;

@@ -14,6 +14,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "distri/membership/member_table.hpp"
 #include "distri/wire/session.hpp"
@@ -35,6 +36,8 @@ class Login {
   Result<std::uint32_t> next(wire::Session& session, const NodeId& node);
   // The token is what the node is being shown: its answer is about the client, and not about the node.
   bool shows_token() const { return asked_ == Asked::kAuthenticate; }
+  // What next() has asked for.
+  std::string_view service() const { return shows_token() ? "Authenticate" : "Identify"; }
   // Of the stream that next() opened. True: the answer is complete and good.
   Result<bool> on_reply(const wire::ReplyHead& head, BytesView body, bool end);
   Result<bool> on_data(BytesView chunk, bool end);

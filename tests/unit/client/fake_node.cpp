@@ -168,11 +168,15 @@ struct FakeNode::Peer final : net::ConnectionHandler {
   std::map<std::uint32_t, Stream> streams_;
 };
 
-FakeNode::FakeNode(Behaviour behaviour, std::uint16_t port) : behaviour_(std::move(behaviour)) {
+FakeNode::FakeNode(Behaviour behaviour, std::uint16_t port, std::shared_ptr<net::Tls> tls)
+    : behaviour_(std::move(behaviour)) {
   wire::Hello hello;
   hello.role = wire::Role::kNode;
   hello.software = "fake";
-  auto listener = net::Listener::listen(loop_, Address{"127.0.0.1", port}, hello, {}, [this](const auto& connection) {
+  net::ConnectionOptions options;
+  if (tls != nullptr) hello.node = *tls->key();
+  options.tls = std::move(tls);
+  auto listener = net::Listener::listen(loop_, {"127.0.0.1", port}, hello, options, [this](const auto& connection) {
     ++connections_;
     auto peer = std::make_unique<Peer>(*this, connection);
     Peer* const raw = peer.get();

@@ -56,8 +56,9 @@ class FakeNode {
  public:
   using Behaviour = std::function<Action(const Seen&)>;
 
-  // Port 0: any. `behaviour` answers everything but the streaming services and, unless `nodes` is empty, Nodes.
-  explicit FakeNode(Behaviour behaviour, std::uint16_t port = 0);
+  // Port 0: any. `behaviour` answers everything but the streaming services and, unless `nodes` is empty, Nodes. `tls`:
+  // encrypts, with its key.
+  explicit FakeNode(Behaviour behaviour, std::uint16_t port = 0, std::shared_ptr<net::Tls> tls = nullptr);
   ~FakeNode();
   FakeNode(const FakeNode&) = delete;
   FakeNode& operator=(const FakeNode&) = delete;
