@@ -14,12 +14,17 @@ namespace {
 constexpr std::string_view kUpdateInfo = "UpdateInfo";  // for nodes only, and no request
 // JSON text is longer than the document it stands for.
 constexpr std::size_t kDocumentBodyBytesMax = 2 * bson::kDocumentBytesMax;
+// Of changes to tokens and users, beside the limit in time.
+constexpr std::size_t kAccessRequestsMax = 1'000;
+constexpr std::size_t kAccessBytesMax = 1u << 20;
+constexpr std::int64_t kAccessResultsKeptMs = 600'000;
 
 }  // namespace
 
 Dispatcher::Dispatcher(Parts parts)
     : parts_(std::move(parts)),
       memory_(parts_.config.remembered_requests_max, parts_.config.remembered_bytes_max),
+      access_memory_(kAccessRequestsMax, kAccessBytesMax),
       feed_(parts_.replica) {
   for (const auto name : document_service_names()) document_metrics_.push_back(&built_in_[std::string(name)]);
   for (const auto name : built_in_services()) {
@@ -342,6 +347,7 @@ void Dispatcher::writable(const std::shared_ptr<Request>& request) {
       return;
     case Request::Kind::kDocument:
     case Request::Kind::kBuffered:
+    case Request::Kind::kAccess:
       return send_rest(request);
   }
 }
@@ -354,6 +360,7 @@ void Dispatcher::send_rest(const std::shared_ptr<Request>& request) {
 
 bool Dispatcher::may_run(const Request& request) {
   if (request.kind == Request::Kind::kWatch) return watch_ready(request);
+  if (request.kind == Request::Kind::kAccess) return !doubtful_access(request);
   return covered(request.token) && !doubtful(call_of(request), request.id);
 }
 
@@ -365,6 +372,7 @@ void Dispatcher::body_complete(const std::shared_ptr<Request>& request) {
     return;
   }
   if (request->kind == Request::Kind::kWatch) return start_watch(request);
+  if (request->kind == Request::Kind::kAccess) return change_access(request);
   auto outcome = run_document(call_of(*request), request->id);
   if (outcome.reading) return start_reading(request, std::move(outcome.reading));
   if (settled(outcome)) return finish(request, outcome.result);
@@ -432,6 +440,7 @@ void Dispatcher::abandon(const std::shared_ptr<Request>& request, const Error& r
 
 void Dispatcher::tick(std::int64_t now_ns) {
   give_up_parked(now_ns);
+  access_memory_.forget_older(now_ns / 1'000'000 - kAccessResultsKeptMs);
   tick_watches(now_ns);
   while (!by_deadline_.empty() && by_deadline_.begin()->first <= now_ns) {
     const auto request = by_deadline_.begin()->second;

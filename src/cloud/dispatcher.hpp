@@ -139,9 +139,21 @@ class Dispatcher {
   void create_token(const std::shared_ptr<Request>& request);
   void create_user(const std::shared_ptr<Request>& request);
   void revoke_access(const std::shared_ptr<Request>& request);
+  // CreateToken, CreateUser, RevokeAccess: at most once for a request id.
+  void change_access(const std::shared_ptr<Request>& request);
+  // A repeated one that may have been executed where it is remembered, and not here.
+  bool doubtful_access(const Request& request);
+  void repeat_access_elsewhere(const std::shared_ptr<Request>& request,
+                               const replication::Replica::AppliedRequest& applied);
   // Makes a change to system.access as a write of the request; `reply` when it is done.
   void write_access(const std::shared_ptr<Request>& request, const std::function<Result<>()>& change,
                     bson::Document reply);
+  bool wanted(const Request& request);
+  // The outcome of a request and of all that have come with the same id.
+  void finish_access(const std::shared_ptr<Request>& request, const Result<Bytes>& result, std::uint64_t written = 0);
+  // The reply when as many members hold the write as this one of them asked for.
+  void settle_access(const std::shared_ptr<Request>& request, const Result<Bytes>& result, std::uint64_t written);
+  std::int64_t now_ms() const { return parts_.clock.monotonic_ns() / 1'000'000; }
   // kPermissionDenied: the caller may not use a service that is none of documents.
   Result<> check_service_rights(const Arrival& arrival) const;
   void begin_watch(Arrival& arrival);
@@ -210,6 +222,7 @@ class Dispatcher {
 
   Parts parts_;
   RequestMemory memory_;
+  RequestMemory access_memory_;  // of the services that change who may do what; its replies hold secrets
   RequestMetrics total_;
   std::map<std::string, RequestMetrics, std::less<>> built_in_;
   std::vector<RequestMetrics*> document_metrics_;  // in built_in_, by DocumentService

@@ -1,6 +1,6 @@
 // The part of Dispatcher that lets clients in and decides what services they may use; and the services that make, list
 // and revoke tokens and users.
-#include <tuple>
+#include <algorithm>
 #include <utility>
 
 #include "distri/cloud/access.hpp"
@@ -42,13 +42,13 @@ void Dispatcher::begin_access(Arrival& arrival) {
   if (authenticates && !arrival.connection.connection().encrypted()) {
     return refuse(arrival, Error{Code::kUnauthenticated, "a token is shown on encrypted connections only"});
   }
-  const auto request = open(arrival, Request::Kind::kBuffered, metrics);
-  request->stage = Request::Stage::kRunning;
-  if (authenticates) return authenticate(request);
-  if (arrival.name.name == "CreateToken") return create_token(request);
-  if (arrival.name.name == "CreateUser") return create_user(request);
-  if (arrival.name.name == "ListAccess") return list_access(request);
-  revoke_access(request);
+  const auto request = open(arrival, Request::Kind::kAccess, metrics);
+  request->access_service = built_in_.find(arrival.name.name)->first;
+  if (arrival.name.name == "Authenticate" || arrival.name.name == "ListAccess") {
+    request->stage = Request::Stage::kRunning;
+    return authenticates ? authenticate(request) : list_access(request);
+  }
+  body_complete(request);
 }
 
 // The body is the token's line; the reply says what it is good for.
@@ -70,11 +70,76 @@ void Dispatcher::list_access(const std::shared_ptr<Request>& request) {
   finish(request, render_document(parts_.access->list(), request->format));
 }
 
+// ---- Changes
+//
+// A change is executed at most once for a request id: one whose answer was lost must not leave a token behind that
+// nobody knows of, or bring back a user who was revoked in between. So outcomes are remembered (access_memory_), and
+// whoever asks with the same id while the first is at work, as a token is while its secret is hashed, gets the same
+// outcome.
+//
+// The outcome of CreateToken has the token's line in it, the only copy but the caller's. It is kept in memory only, for
+// kAccessResultsKeptMs, which is longer than anybody goes on trying by default; and apart from what other services
+// remember, so that an id of theirs never brings it out. What remains, here and on every node that has the write, is
+// that the request was executed and on which document: a later retry is told that, and not the line. A node that has
+// neither waits for the first try's writes like for those of other writes (doubtful()), and never executes a second
+// time; but for RevokeAccess, as to revoke twice is harmless and to revoke never is not.
+
+bool Dispatcher::doubtful_access(const Request& request) {
+  return request.attempt > 0 && !request.id.empty() && request.access_service != "RevokeAccess" &&
+         access_memory_.find(request.id) == nullptr && parts_.replica.find_request(request.id) == nullptr;
+}
+
+void Dispatcher::change_access(const std::shared_ptr<Request>& request) {
+  request->stage = Request::Stage::kRunning;
+  if (!request->id.empty()) {
+    if (auto* entry = access_memory_.find(request->id)) {
+      if (entry->finished) return settle_access(request, Result<Bytes>(entry->result), entry->written);
+      entry->waiters.push_back(request);
+      return;
+    }
+    const auto* elsewhere = parts_.replica.find_request(request->id);
+    access_memory_.begin(request->id);
+    access_memory_.find(request->id)->waiters.push_back(request);
+    if (elsewhere != nullptr) return repeat_access_elsewhere(request, *elsewhere);
+  }
+  if (request->access_service == "CreateToken") return create_token(request);
+  if (request->access_service == "CreateUser") return create_user(request);
+  revoke_access(request);
+}
+
+// Another node executed it, or this one so long ago that the reply is forgotten. As with other writes
+// (repeat_elsewhere()), a note of our own stands for what was written.
+void Dispatcher::repeat_access_elsewhere(const std::shared_ptr<Request>& request,
+                                         const replication::Replica::AppliedRequest& applied) {
+  const db::Collection* collection = parts_.replica.database().find(db::kAccessCollection);
+  const db::Record* record = collection == nullptr ? nullptr : collection->find(applied.key);
+  const Result<Bytes> result = [&]() -> Result<Bytes> {
+    bson::Builder reply;
+    if (request->access_service == "RevokeAccess") {
+      reply.append_bool("revoked", true);
+    } else if (record == nullptr) {
+      return fail(Code::kIndeterminate, "this request was executed before, and what it made was revoked since");
+    } else {
+      const auto id = *record->document.view().find_element("_id");
+      if (request->access_service == "CreateToken") {
+        return fail(Code::kIndeterminate,
+                    "this request was executed before and made '{}'; the line is not known here and cannot be made "
+                    "again: revoke that one, and create another",
+                    id.value.type() == bson::Type::kString ? id.value.as_string() : "something else");
+      }
+      reply.append_element(id);
+    }
+    DISTRI_TRY_VOID(parts_.replica.note(parts_.clock.wall_ms()));
+    return render_document(std::move(reply).finish(), request->format);
+  }();
+  finish_access(request, result, parts_.replica.newest_own_dot().counter);
+}
+
 void Dispatcher::create_token(const std::shared_ptr<Request>& request) {
   const auto params = parse_document(request->params, request->format, "parameters");
-  if (!params) return finish(request, fail(params.error()));
+  if (!params) return finish_access(request, fail(params.error()));
   parts_.access->make_token(*params, [this, request](Result<Access::NewToken> made) {
-    if (!made) return finish(request, fail(made.error()));
+    if (!made) return finish_access(request, fail(made.error()));
     bson::Builder reply;
     reply.append_string("token", made->line);
     reply.append_element(*made->document.view().find_element("_id"));
@@ -90,7 +155,7 @@ void Dispatcher::create_token(const std::shared_ptr<Request>& request) {
 void Dispatcher::create_user(const std::shared_ptr<Request>& request) {
   const auto params = parse_document(request->params, request->format, "parameters");
   auto made = params ? parts_.access->make_user(*params) : fail(params.error());
-  if (!made) return finish(request, fail(made.error()));
+  if (!made) return finish_access(request, fail(made.error()));
   bson::Builder reply;
   reply.append_element(*made->view().find_element("_id"));
   write_access(
@@ -101,7 +166,7 @@ void Dispatcher::create_user(const std::shared_ptr<Request>& request) {
 void Dispatcher::revoke_access(const std::shared_ptr<Request>& request) {
   const auto params = parse_document(request->params, request->format, "parameters");
   const auto key = params ? parts_.access->key_of(*params) : fail(params.error());
-  if (!key) return finish(request, fail(key.error()));
+  if (!key) return finish_access(request, fail(key.error()));
   bson::Builder reply;
   reply.append_bool("revoked", true);
   write_access(
@@ -115,15 +180,51 @@ void Dispatcher::revoke_access(const std::shared_ptr<Request>& request) {
 
 void Dispatcher::write_access(const std::shared_ptr<Request>& request, const std::function<Result<>()>& change,
                               bson::Document reply) {
-  if (request->stage == Request::Stage::kDone) return;  // its deadline has passed
-  Outcome outcome;
-  outcome.result = [&]() -> Result<Bytes> {
+  const Result<Bytes> result = [&]() -> Result<Bytes> {
+    if (!wanted(*request)) return fail(Code::kCancelled, "nobody waited for this request any more");
     DISTRI_TRY(const bson::Document params, parse_document(request->params, request->format, "parameters"));
-    DISTRI_TRY(outcome.concern, write_concern_of(params, parts_.members()));
-    DISTRI_TRY_VOID(change());
-    outcome.written = parts_.replica.newest_own_dot().counter;
+    DISTRI_TRY_VOID(write_concern_of(params, parts_.members()));
+    parts_.replica.set_request(request->id);
+    auto changed = change();
+    parts_.replica.set_request({});
+    if (!changed) return fail(std::move(changed).error());
     return render_document(std::move(reply), request->format);
   }();
+  finish_access(request, result, parts_.replica.newest_own_dot().counter);
+}
+
+// Somebody waits for the outcome of this request, or may come back for it: who has lost the connection does, who took
+// the request back or whose deadline has passed does not.
+bool Dispatcher::wanted(const Request& request) {
+  const std::int64_t now_ns = parts_.clock.monotonic_ns();
+  const auto waits = [&](const Request& each) {
+    return !each.abandoned->load(std::memory_order_relaxed) && each.deadline_ns > now_ns;
+  };
+  if (request.id.empty()) return waits(request);
+  const auto* entry = access_memory_.find(request.id);
+  return std::ranges::any_of(entry->waiters, [&](const auto& each) { return waits(*each); });
+}
+
+void Dispatcher::finish_access(const std::shared_ptr<Request>& request, const Result<Bytes>& result,
+                               std::uint64_t written) {
+  if (request->id.empty()) return settle_access(request, result, written);
+  for (const auto& each : access_memory_.finish(request->id, result, written, now_ms())) {
+    settle_access(each, result, written);
+  }
+}
+
+void Dispatcher::settle_access(const std::shared_ptr<Request>& request, const Result<Bytes>& result,
+                               std::uint64_t written) {
+  if (request->stage == Request::Stage::kDone) return;
+  Outcome outcome;
+  outcome.result = result;
+  outcome.written = written;
+  if (result) {
+    const auto params = parse_document(request->params, request->format, "parameters");
+    const auto concern = params ? write_concern_of(params->view(), parts_.members()) : fail(params.error());
+    if (!concern) return finish(request, fail(concern.error()));
+    outcome.concern = *concern;
+  }
   if (settled(outcome)) return finish(request, outcome.result);
   hold(request, std::move(outcome));
 }

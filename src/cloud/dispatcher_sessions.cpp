@@ -95,7 +95,8 @@ void Dispatcher::give_up_parked(std::int64_t now_ns) {
       body_complete(request);
       continue;
     }
-    if (request->kind != Request::Kind::kWatch && covered(request->token)) {
+    if (request->kind == Request::Kind::kAccess ||
+        (request->kind == Request::Kind::kDocument && covered(request->token))) {
       finish(request, fail(Code::kIndeterminate,
                            "an earlier try of this write may have been executed by another node, whose writes have "
                            "not come here within {} ms; it was not executed again",

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "distri/cloud/document_services.hpp"
 #include "distri/cloud/metrics.hpp"
@@ -25,7 +26,7 @@ class ServerConnection;
 struct RegisteredService;
 
 struct Request {
-  enum class Kind { kDocument, kBuffered, kStreamed, kEcho, kWatch };
+  enum class Kind { kDocument, kBuffered, kStreamed, kEcho, kWatch, kAccess };
   enum class Stage {
     kReceiving,  // body incomplete
     kParked,     // waits until the replica has seen what the caller has seen
@@ -49,6 +50,7 @@ struct Request {
   Bytes body;
   DocumentService document_service = DocumentService::kCount;
   RegisteredService* service = nullptr;  // kBuffered, kStreamed
+  std::string_view access_service;       // kAccess: its name, which lives as long as the dispatcher
   RequestMetrics* metrics = nullptr;     // of the service
   std::shared_ptr<const Rights> rights;  // of its caller
 

@@ -41,7 +41,7 @@ void RequestMemory::begin(const RequestId& id) {
 }
 
 std::vector<std::shared_ptr<Request>> RequestMemory::finish(const RequestId& id, const Result<Bytes>& result,
-                                                            std::uint64_t written) {
+                                                            std::uint64_t written, std::int64_t now_ms) {
   const auto at = running_.find(id);
   if (at == running_.end()) {
     DISTRI_CHECK(finished_.find(id) == nullptr);
@@ -53,6 +53,7 @@ std::vector<std::shared_ptr<Request>> RequestMemory::finish(const RequestId& id,
   Entry& entry = finished_[id];
   entry.finished = true;
   entry.written = written;
+  entry.finished_ms = now_ms;
   if (kept_bytes(result) > bytes_max_ / 8) {
     entry.result = fail(Code::kIndeterminate, "this request was executed before; its reply of {} bytes was not kept",
                         kept_bytes(result));
@@ -60,11 +61,17 @@ std::vector<std::shared_ptr<Request>> RequestMemory::finish(const RequestId& id,
     entry.result = result;
   }
   bytes_ += kept_bytes(entry.result);
-  while (finished_.size() > entries_max_ || bytes_ > bytes_max_) {
-    bytes_ -= kept_bytes(finished_.oldest().result);
-    finished_.drop_oldest();
-  }
+  while (finished_.size() > entries_max_ || bytes_ > bytes_max_) drop_oldest();
   return waiters;
+}
+
+void RequestMemory::forget_older(std::int64_t before_ms) {
+  while (!finished_.empty() && finished_.oldest().finished_ms < before_ms) drop_oldest();
+}
+
+void RequestMemory::drop_oldest() {
+  bytes_ -= kept_bytes(finished_.oldest().result);
+  finished_.drop_oldest();
 }
 
 }  // namespace distri::cloud

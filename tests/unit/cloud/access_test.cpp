@@ -258,12 +258,12 @@ TEST_CASE("A user's key is let in with its rights, as nobody else") {
   Caller client(served.node.address(), ada);
   CHECK(ask(client, "AddDocument<a.b>", {}, R"({"_id":1})")["_id"] == 1);
   check_refused(client, "Count<c>", {}, "", Code::kPermissionDenied, "user 'ada' may not read collection 'c'");
-  const auto listed = ask(served.owner, "ListAccess")["access"];
-  REQUIRE(listed.size() == 1);
-  CHECK(listed[0]["id"] == id);
-  CHECK(listed[0]["name"] == "ada");
-  CHECK(listed[0]["expired"] == false);
-  CHECK(!listed[0].contains("hash"));
+  const auto users = ask(served.owner, "ListAccess")["access"];
+  REQUIRE(users.size() == 1);
+  CHECK(users[0]["id"] == id);
+  CHECK(users[0]["name"] == "ada");
+  CHECK(users[0]["expired"] == false);
+  CHECK(!users[0].contains("hash"));
   // A node's role needs a member's key.
   Caller node(served.node.address(), ada, wire::Role::kNode);
   CHECK(node.wait_closed().code == Code::kUnauthenticated);
@@ -316,26 +316,145 @@ TEST_CASE("What is made must say what it grants; each error names the parameter"
   CHECK(ask(served.owner, "ListAccess")["access"].empty());
 }
 
+namespace {
+
+// The first node of a cluster and one that has joined, each with a connection of the cluster's owner.
+struct Pair {
+  Cloud cloud;
+  MemberNode first{cloud.first};
+  Caller owner{first.address(), cloud.root};
+  std::unique_ptr<MemberNode> second;
+  std::unique_ptr<Caller> second_owner;
+  Pair() {
+    wait_until_serving(owner);
+    const std::string directory = cloud.scratch.path("second");
+    SigningKey invitation = SigningKey::generate();
+    REQUIRE(owner.call("OpenInvitation", "", encoded(cloud.invite(invitation, cloud.founded.node))).status ==
+            Code::kOk);
+    const std::string line = print(
+        membership::JoinLine{cloud.table().cluster(), cloud.founded.node, {first.address()}, std::move(invitation)});
+    take(cloud::join_cluster(directory, line, "second", 10'000, {}));
+    second = std::make_unique<MemberNode>(directory);
+    second_owner = std::make_unique<Caller>(second->address(), cloud.root);
+    wait_until_serving(*second_owner);
+  }
+};
+
+json listed(Caller& owner) {
+  return ask(owner, "ListAccess")["access"];
+}
+
+}  // namespace
+
 TEST_CASE("A token of one node is good on the others, and gone there when it is revoked") {
-  const Cloud cloud;
-  const std::string second_directory = cloud.scratch.path("second");
-  MemberNode first(cloud.first);
-  Caller owner(first.address(), cloud.root);
-  wait_until_serving(owner);
-  SigningKey invitation = SigningKey::generate();
-  REQUIRE(owner.call("OpenInvitation", "", encoded(cloud.invite(invitation, cloud.founded.node))).status == Code::kOk);
-  const std::string line = print(
-      membership::JoinLine{cloud.table().cluster(), cloud.founded.node, {first.address()}, std::move(invitation)});
-  take(cloud::join_cluster(second_directory, line, "second", 10'000, {}));
-  MemberNode second(second_directory);
-  Caller second_owner(second.address(), cloud.root);
-  wait_until_serving(second_owner);
-  const auto made = ask(owner, "CreateToken", {{"name", "n"}, {"grants", grant({"read"}, {"*"})}, {"w", "all"}});
-  Caller client(second.address(), keyless());
+  Pair pair;
+  const auto made = ask(pair.owner, "CreateToken", {{"name", "n"}, {"grants", grant({"read"}, {"*"})}, {"w", "all"}});
+  Caller client(pair.second->address(), keyless());
   const auto shown = client.call("Authenticate", "", made["token"].get<std::string>());
   CHECK_MESSAGE(shown.status == Code::kOk, shown.message);
-  CHECK(ask(owner, "RevokeAccess", {{"id", made["_id"]}})["revoked"] == true);
+  CHECK(ask(pair.owner, "RevokeAccess", {{"id", made["_id"]}})["revoked"] == true);
   CHECK(contains(client.wait_closed().message, "was revoked"));
+}
+
+TEST_CASE("A request to make a token makes one, however often it comes, also while the first is at work") {
+  Served served;
+  const std::string params = json{{"name", "n"}, {"grants", grant({"read"}, {"*"})}}.dump();
+  const auto replies = served.owner.call_at_once(5, "CreateToken", params, "", request_id(1));
+  REQUIRE_MESSAGE(replies[0].status == Code::kOk, replies[0].message);
+  for (const auto& reply : replies) CHECK(reply.body == replies[0].body);
+  const auto again = served.owner.call("CreateToken", params, "", request_id(1), 1);
+  CHECK(again.body == replies[0].body);
+  Caller other(served.node.address(), served.cloud.root);
+  CHECK(other.call("CreateToken", params, "", request_id(1), 2).body == replies[0].body);
+  CHECK(listed(served.owner).size() == 1);
+  // With its own "w", which may be wrong.
+  const std::string too_many = json{{"name", "n"}, {"grants", grant({"read"}, {"*"})}, {"w", 5}}.dump();
+  CHECK(served.owner.call("CreateToken", too_many, "", request_id(1), 1).status == Code::kInvalidArgument);
+  // Another id is another token, and so is each request without one.
+  CHECK(served.owner.call("CreateToken", params, "", request_id(2)).body != replies[0].body);
+  for (const auto& reply : served.owner.call_at_once(2, "CreateToken", params, "", {})) {
+    CHECK(reply.status == Code::kOk);
+    CHECK(reply.body != replies[0].body);
+  }
+  CHECK(listed(served.owner).size() == 4);
+  // The line is for who asks for that; another service with the same id does not get it.
+  const auto added = served.owner.call("AddDocument<c>", "", R"({"_id":1})", request_id(1), 1);
+  CHECK(!contains(added.body, "distri-token"));
+  // The token is one.
+  Caller client(served.node.address(), keyless());
+  CHECK(client.call("Authenticate", "", json::parse(replies[0].body)["token"].get<std::string>()).status == Code::kOk);
+}
+
+TEST_CASE("Whoever loses the connection while a token is made comes back for it") {
+  Served served;
+  const std::string params = json{{"name", "n"}, {"grants", grant({"read"}, {"*"})}}.dump();
+  for (unsigned char n = 1; n <= 3; ++n) {
+    Caller(served.node.address(), served.cloud.root).call_and_leave("CreateToken", params, request_id(n));
+    // Until it has come, a repetition would be refused as one of a request that nobody knows.
+    eventually([&] { return listed(served.owner).size() == n; });
+    const auto reply = served.owner.call("CreateToken", params, "", request_id(n), 1);
+    REQUIRE_MESSAGE(reply.status == Code::kOk, reply.message);
+    CHECK(listed(served.owner).size() == n);
+    Caller client(served.node.address(), keyless());
+    CHECK(client.call("Authenticate", "", json::parse(reply.body)["token"].get<std::string>()).status == Code::kOk);
+  }
+}
+
+TEST_CASE("Users are made and accesses revoked at most once for a request") {
+  Served served;
+  const SigningKey ada = SigningKey::generate();
+  const std::string user =
+      json{{"name", "ada"}, {"key", ada.public_key().hex()}, {"grants", grant({"read"}, {"*"})}}.dump();
+  const auto made = served.owner.call("CreateUser", user, "", request_id(1));
+  REQUIRE_MESSAGE(made.status == Code::kOk, made.message);
+  CHECK(served.owner.call("CreateUser", user, "", request_id(1), 1).body == made.body);
+  const std::string id = json{{"id", json::parse(made.body)["_id"]}}.dump();
+  CHECK(served.owner.call("RevokeAccess", id, "", request_id(2)).status == Code::kOk);
+  CHECK(served.owner.call("RevokeAccess", id, "", request_id(2), 1).body == R"({"revoked":true})");
+  CHECK(served.owner.call("RevokeAccess", id, "", request_id(3)).status == Code::kNotFound);
+  // A late repetition does not bring the user back.
+  CHECK(served.owner.call("CreateUser", user, "", request_id(1), 2).body == made.body);
+  CHECK(listed(served.owner).empty());
+}
+
+TEST_CASE(
+    "A repeated request that another node has executed is not executed again, and its token's line not invented") {
+  Pair pair;
+  const std::string params = json{{"name", "n"}, {"grants", grant({"read"}, {"*"})}, {"w", "all"}}.dump();
+  const auto made = pair.owner.call("CreateToken", params, "", request_id(1));
+  REQUIRE_MESSAGE(made.status == Code::kOk, made.message);
+  const auto token = json::parse(made.body)["_id"].get<std::string>();
+  auto reply = pair.second_owner->call("CreateToken", params, "", request_id(1), 1);
+  CHECK(reply.status == Code::kIndeterminate);
+  CHECK_MESSAGE(contains(reply.message, "was executed before and made '" + token + "'"), reply.message);
+  CHECK(listed(*pair.second_owner).size() == 1);
+
+  const SigningKey ada = SigningKey::generate();
+  const std::string user =
+      json{{"name", "ada"}, {"key", ada.public_key().hex()}, {"grants", grant({"read"}, {"*"})}, {"w", "all"}}.dump();
+  const auto user_made = pair.owner.call("CreateUser", user, "", request_id(2));
+  REQUIRE_MESSAGE(user_made.status == Code::kOk, user_made.message);
+  CHECK(pair.second_owner->call("CreateUser", user, "", request_id(2), 1).body == user_made.body);
+  CHECK(pair.second_owner->call("CreateUser", user, "", request_id(3)).status == Code::kAlreadyExists);
+
+  const std::string id = json{{"id", token}, {"w", "all"}}.dump();
+  CHECK(pair.owner.call("RevokeAccess", id, "", request_id(4)).status == Code::kOk);
+  CHECK(pair.second_owner->call("RevokeAccess", id, "", request_id(4), 1).body == R"({"revoked":true})");
+  reply = pair.second_owner->call("CreateToken", params, "", request_id(1), 2);
+  CHECK(reply.status == Code::kIndeterminate);
+  CHECK(listed(*pair.second_owner).size() == 1);  // ada
+}
+
+TEST_CASE("A repeated request of which nobody here knows is not executed, but to revoke") {
+  Served served;
+  const std::string params = json{{"name", "n"}, {"grants", grant({"read"}, {"*"})}}.dump();
+  const auto reply = served.owner.call("CreateToken", params, "", request_id(1), 1);
+  CHECK(reply.status == Code::kIndeterminate);
+  CHECK_MESSAGE(contains(reply.message, "may have been executed by another node"), reply.message);
+  CHECK(listed(served.owner).empty());
+  const auto made = ask(served.owner, "CreateToken", json::parse(params));
+  CHECK(served.owner.call("RevokeAccess", json{{"id", made["_id"]}}.dump(), "", request_id(2), 1).status == Code::kOk);
+  CHECK(listed(served.owner).empty());
 }
 
 TEST_CASE("A node proves its membership to whom knows the cluster's id, and shows nothing of the others") {

@@ -1,9 +1,12 @@
 // member_node.hpp: a node on a data directory, running in a thread, and a connection to it with a key of one's choice.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <thread>
+#include <vector>
 
 #include "cluster_rig.hpp"
 #include "distri/net/connection.hpp"
@@ -77,21 +80,39 @@ class Caller final : public net::ConnectionHandler {
   Caller(const Address& to, const SigningKey& key, wire::Role role = wire::Role::kClient)
       : Caller(to, tls_of(key), role) {}
 
-  RawReply call(std::string_view service, std::string_view params = "", BytesView body = "") {
-    reply_ = {};
-    answered_ = false;
+  RawReply call(std::string_view service, std::string_view params = "", BytesView body = "", const RequestId& id = {},
+                std::uint8_t attempt = 0) {
+    return call_at_once(1, service, params, body, id, attempt).front();
+  }
+  // The same request so many times in one turn; replies in the order of the requests.
+  std::vector<RawReply> call_at_once(std::size_t times, std::string_view service, std::string_view params,
+                                     BytesView body, const RequestId& id, std::uint8_t attempt = 0) {
+    std::vector<std::uint32_t> streams;
+    answers_.clear();
     loop_.post([&, this] {
-      wire::RequestHead head;
-      head.service = service;
-      head.params = params;
-      head.deadline_ms = 20'000;
-      std::size_t taken = 0;
-      REQUIRE(connection_->session().open_request(head, body, true, taken));
-      REQUIRE(taken == body.size());
+      for (std::size_t i = 0; i < times; ++i) streams.push_back(send(service, params, body, id, attempt));
     });
-    run_until([this] { return answered_ || closed_; });
-    if (!answered_) reply_.status = Code::kConnectionLost;
-    return reply_;
+    run_until([&, this] {
+      return closed_ || (streams.size() == times && std::ranges::all_of(streams, [this](std::uint32_t stream) {
+                           return answers_[stream].complete;
+                         }));
+    });
+    std::vector<RawReply> replies(times);
+    for (std::size_t i = 0; i < times; ++i) {
+      const auto& answer = i < streams.size() ? answers_[streams[i]] : Answered();
+      replies[i] = answer.reply;
+      if (!answer.complete) replies[i].status = Code::kConnectionLost;
+    }
+    return replies;
+  }
+  // Sends it and closes the connection without waiting for anything.
+  void call_and_leave(std::string_view service, std::string_view params, const RequestId& id) {
+    loop_.post([&, this] {
+      send(service, params, "", id, 0);
+      connection_->flush();
+      connection_->close(Error{Code::kCancelled, "the test has left"});
+    });
+    run_until([this] { return closed_; });
   }
   // What the node said when it closed; else why the connection ended.
   Error wait_closed() {
@@ -102,14 +123,15 @@ class Caller final : public net::ConnectionHandler {
 
   void on_hello(const wire::Hello&) override { ready_ = true; }
   void on_reply(std::uint32_t stream, const wire::ReplyHead& head, BytesView body, bool end) override {
-    reply_.status = head.status;
-    reply_.message = head.message;
+    answers_[stream].reply.status = head.status;
+    answers_[stream].reply.message = head.message;
     on_data(stream, body, end);
   }
   void on_data(std::uint32_t stream, BytesView chunk, bool end) override {
-    reply_.body.append(chunk);
+    auto& answer = answers_[stream];
+    answer.reply.body.append(chunk);
     connection_->session().consume(stream, static_cast<std::uint32_t>(chunk.size()));
-    answered_ = answered_ || end;
+    answer.complete = answer.complete || end;
   }
   void on_goodbye(const Error& error) override { goodbye_ = error; }
   void on_closed(const Error& reason) override {
@@ -118,6 +140,25 @@ class Caller final : public net::ConnectionHandler {
   }
 
  private:
+  struct Answered {
+    RawReply reply;
+    bool complete = false;
+  };
+
+  std::uint32_t send(std::string_view service, std::string_view params, BytesView body, const RequestId& id,
+                     std::uint8_t attempt) {
+    wire::RequestHead head;
+    head.service = service;
+    head.params = params;
+    head.id = id;
+    head.attempt = attempt;
+    head.deadline_ms = 20'000;
+    std::size_t taken = 0;
+    const auto stream = connection_->session().open_request(head, body, true, taken);
+    REQUIRE(stream);
+    REQUIRE(taken == body.size());
+    return *stream;
+  }
   void run_until(std::function<bool()> condition) {
     if (condition()) return;
     until_ = std::move(condition);
@@ -130,9 +171,8 @@ class Caller final : public net::ConnectionHandler {
   net::Loop loop_;
   std::function<bool()> until_;
   std::shared_ptr<net::Connection> connection_;
-  RawReply reply_;
+  std::map<std::uint32_t, Answered> answers_;
   bool ready_ = false;
-  bool answered_ = false;
   bool closed_ = false;
   std::optional<Error> goodbye_;
   Error reason_;

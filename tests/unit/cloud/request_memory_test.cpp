@@ -57,6 +57,26 @@ TEST_CASE("Those who wait for the same request are handed out once") {
   CHECK(memory.find(id(1))->waiters.empty());
 }
 
+TEST_CASE("What was finished before a time can be forgotten, whatever else is remembered") {
+  RequestMemory memory(10, 1000);
+  for (int n = 1; n <= 3; ++n) {
+    memory.begin(id(n));
+    memory.finish(id(n), Bytes("secret"), 0, 100 * n);
+  }
+  memory.begin(id(4));
+  memory.forget_older(100);
+  CHECK(memory.size() == 4);
+  memory.forget_older(201);
+  CHECK(memory.find(id(1)) == nullptr);
+  CHECK(memory.find(id(2)) == nullptr);
+  REQUIRE(memory.find(id(3)) != nullptr);
+  CHECK(memory.bytes() == 6);
+  memory.forget_older(1'000'000);
+  CHECK(memory.find(id(3)) == nullptr);
+  CHECK(memory.bytes() == 0);
+  REQUIRE(memory.find(id(4)) != nullptr);  // still running
+}
+
 TEST_CASE("Memory is bounded by entries and by bytes, oldest out first") {
   RequestMemory memory(5, 1000);
   for (int i = 0; i < 20; ++i) {
