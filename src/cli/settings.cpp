@@ -132,6 +132,7 @@ Result<> apply_service_key(ServeSettings& settings, const Values& values) {
 }
 
 constexpr std::uint64_t kCountMax = 100'000'000;
+constexpr std::uint64_t kRateMax = 1'000'000;
 using Node = cloud::NodeConfig;
 
 const std::vector<Setting>& all_settings() {
@@ -200,6 +201,17 @@ const std::vector<Setting>& all_settings() {
         "the same of one loopback address; 0: as many as --connections-max"},
        "0",
        count<&Node::connections_per_loopback_address_max, 0, kCountMax>},
+      {{"connection-rate-max", "N",
+        "new connections a second of one address, as counted above, after the first --connection-burst-max; beyond, "
+        "they are refused; 0: no limit"},
+       "200",
+       count<&Node::connection_rate_max, 0, kRateMax>},
+      {{"connection-burst-max", "N", "connections that may come at once from one address before the rate counts"},
+       "5000",
+       count<&Node::connection_burst_max, 1, kRateMax>},
+      {{"connection-loopback-rate-max", "N", "the same rate of one loopback address; 0: no limit"},
+       "0",
+       count<&Node::connection_loopback_rate_max, 0, kRateMax>},
       {{"strangers-max", "N",
         "connections that have not shown yet that they may be here (by a key, or without keys by a hello); beyond, the "
         "oldest is closed"},
@@ -209,6 +221,9 @@ const std::vector<Setting>& all_settings() {
        "64KiB",
        bytes<&Node::stranger_bytes_max, 4'096>},
       {{"stranger-frames-max", "N", "and in how many frames"}, "64", count<&Node::stranger_frames_max, 8, kCountMax>},
+      {{"stranger-streams-max", "N", "and how many requests it may make, to be known, to show a token or to join"},
+       "8",
+       count<&Node::stranger_streams_max, 2, kCountMax>},
       {{"queue-max", "N", "requests that wait for a worker; beyond: busy"},
        "256",
        count<&Node::queue_max, 1, kCountMax>},

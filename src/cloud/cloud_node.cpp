@@ -39,8 +39,14 @@ CloudNode::Impl::Impl(NodeConfig node_config)
       // A node without keys or disk is a new node with every start; a data directory has a lasting id.
       node_id(random.id<NodeId>()),
       incarnation(static_cast<std::uint64_t>(clock.wall_ms())),
-      census({config.connections_max, config.connections_per_address_max, config.connections_per_loopback_address_max,
-              config.strangers_max}) {}
+      census({.connections_max = config.connections_max,
+              .per_address_max = config.connections_per_address_max,
+              .per_loopback_address_max = config.connections_per_loopback_address_max,
+              .strangers_max = config.strangers_max,
+              .stranger_streams_max = config.stranger_streams_max,
+              .rate_max = config.connection_rate_max,
+              .burst_max = config.connection_burst_max,
+              .loopback_rate_max = config.connection_loopback_rate_max}) {}
 
 CloudNode::CloudNode(NodeConfig config) : impl_(std::make_unique<Impl>(std::move(config))) {}
 
@@ -211,7 +217,7 @@ Result<> CloudNode::Impl::run() {
 }
 
 Result<> CloudNode::Impl::may_connect(const Address& from) {
-  auto open = census.may_enter(from.host);
+  auto open = census.may_enter(from.host, clock.monotonic_ns() / 1'000);
   if (open || (refusal_logged_ns != 0 && clock.monotonic_ns() - refusal_logged_ns < kRefusalLogNs)) return open;
   refusal_logged_ns = clock.monotonic_ns();
   config.log.warning("connections are refused, among them one from {}: {}", from.host, open.error().message);

@@ -72,13 +72,19 @@ struct NodeConfig {
   // ---- Limits (each is named in the error of the request that meets it).
   std::size_t connections_max = 16'000;
   std::size_t connections_per_address_max = 1'024;  // an IPv4 address, or a /64 of IPv6
-  std::size_t connections_per_loopback_address_max =
-      0;  // the same for programs of this machine; 0: no limit of its own
+  // The same for programs of this machine; 0: no limit of its own.
+  std::size_t connections_per_loopback_address_max = 0;
+  // New connections of one address: so many may come at once, and then so many a second (0: no limit); of one loopback
+  // address, so many a second.
+  std::uint64_t connection_burst_max = 5'000;
+  std::uint64_t connection_rate_max = 200;
+  std::uint64_t connection_loopback_rate_max = 0;
   // Connections that have not shown yet that they may be here: with keys, by a key with rights; without, by a hello.
   // Beyond, the oldest is closed. Each of them may send so many bytes and frames; with TLS, 128 KiB more.
   std::size_t strangers_max = 4'096;
   std::size_t stranger_bytes_max = 64u << 10;
   std::size_t stranger_frames_max = 64;
+  std::size_t stranger_streams_max = 8;            // its requests of those that are open to strangers
   std::size_t queue_max = 256;                     // requests waiting for a worker; beyond: busy
   std::size_t request_body_bytes_max = 64u << 20;  // buffered body of one request
   std::size_t buffered_bytes_max = 1u << 30;       // all buffered bodies of the node; beyond: busy

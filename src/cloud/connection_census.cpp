@@ -34,7 +34,7 @@ std::string address_group(std::string_view host) {
   return text_of(AF_INET6, bytes.data()) + "/64";
 }
 
-Result<> ConnectionCensus::may_enter(std::string_view host) {
+Result<> ConnectionCensus::may_enter(std::string_view host, std::int64_t now_us) {
   if (connections_ >= limits_.connections_max) {
     ++counters_.refused_in_all;
     return fail(Code::kBusy, "this node has {} connections, its limit connections_max; try another node or later",
@@ -44,10 +44,23 @@ Result<> ConnectionCensus::may_enter(std::string_view host) {
   const bool loopback = is_loopback({group, 0});
   const std::size_t most = loopback ? limits_.per_loopback_address_max : limits_.per_address_max;
   const auto found = by_group_.find(group);
-  if (found == by_group_.end() || (loopback && most == 0) || found->second < most) return {};
+  if (found == by_group_.end() || (loopback && most == 0) || found->second < most) {
+    return may_come_now(group, loopback, now_us);
+  }
   ++counters_.refused_per_address;
   return fail(Code::kBusy, "this node has {} connections from {}, the limit {}; close some, or raise it there",
               found->second, group, loopback ? "connections_per_loopback_address_max" : "connections_per_address_max");
+}
+
+Result<> ConnectionCensus::may_come_now(const std::string& group, bool loopback, std::int64_t now_us) {
+  const std::int64_t wait_ms = (loopback ? loopback_rate_ : rate_).wait_ms(group, now_us);
+  if (wait_ms == 0) return {};
+  ++counters_.refused_by_rate;
+  return fail(Code::kBusy,
+              "{} makes connections faster than {} a second, the limit {} after the first {} (connection_burst_max); "
+              "try again in {} ms, or raise it there",
+              group, loopback ? limits_.loopback_rate_max : limits_.rate_max,
+              loopback ? "connection_loopback_rate_max" : "connection_rate_max", limits_.burst_max, wait_ms);
 }
 
 ConnectionCensus::Visit ConnectionCensus::enter(std::string_view host, Displace displace) {
@@ -72,7 +85,10 @@ void ConnectionCensus::displace_oldest() {
 }
 
 ConnectionCensus::Visit::Visit(Visit&& other) noexcept
-    : census_(std::exchange(other.census_, nullptr)), number_(other.number_), group_(std::move(other.group_)) {}
+    : census_(std::exchange(other.census_, nullptr)),
+      number_(other.number_),
+      group_(std::move(other.group_)),
+      asked_(other.asked_) {}
 
 ConnectionCensus::Visit& ConnectionCensus::Visit::operator=(Visit&& other) noexcept {
   if (this == &other) return *this;
@@ -80,6 +96,7 @@ ConnectionCensus::Visit& ConnectionCensus::Visit::operator=(Visit&& other) noexc
   census_ = std::exchange(other.census_, nullptr);
   number_ = other.number_;
   group_ = std::move(other.group_);
+  asked_ = other.asked_;
   return *this;
 }
 
@@ -97,9 +114,22 @@ void ConnectionCensus::Visit::timed_out() {
   census_->strangers_.erase(number_);
 }
 
-void ConnectionCensus::Visit::closed(const Error& reason) {
+bool ConnectionCensus::Visit::may_ask() {
+  if (census_ == nullptr) return false;
+  if (asked_ < census_->limits_.stranger_streams_max) {
+    ++asked_;
+    return true;
+  }
+  ++census_->counters_.over_streams;
+  return false;
+}
+
+void ConnectionCensus::Visit::closed(const Error& reason, bool too_many_frames) {
   if (reason.code == Code::kDeadlineExceeded) timed_out();
-  if (reason.code == Code::kTooLarge && is_stranger()) ++census_->counters_.over_limits;
+  if (reason.code == Code::kTooLarge && is_stranger()) {
+    auto& counters = census_->counters_;
+    ++(too_many_frames ? counters.over_frames : counters.over_bytes);
+  }
   leave();
 }
 

@@ -265,7 +265,9 @@ void Dispatcher::begin_membership(Arrival& arrival) {
     return refuse(arrival, Error{Code::kTooLarge,
                                  fmt::format("the body of {} must fit into the request's frame", arrival.name.name)});
   }
-  if (!arrival.connection.may_ask_as_stranger()) return refuse(arrival, asked_too_often());
+  if (!arrival.connection.may_ask_as_stranger()) {
+    return refuse(arrival, asked_too_often(parts_.config.stranger_streams_max));
+  }
   const auto request = open_executed(arrival, Request::Kind::kBuffered, metrics);
   request->stage = Request::Stage::kRunning;
   parts_.membership({std::string(arrival.name.name), std::string(arrival.name.target), arrival.head.format,

@@ -34,7 +34,9 @@ void Dispatcher::begin_access(Arrival& arrival) {
     return refuse(arrival, Error{Code::kTooLarge,
                                  fmt::format("the body of {} must fit into the request's frame", arrival.name.name)});
   }
-  if (!arrival.connection.may_ask_as_stranger()) return refuse(arrival, asked_too_often());
+  if (!arrival.connection.may_ask_as_stranger()) {
+    return refuse(arrival, asked_too_often(parts_.config.stranger_streams_max));
+  }
   if (!ready_) {
     return refuse(arrival, Error{Code::kUnavailable, "this node has just started and does not have all documents yet"});
   }

@@ -24,8 +24,11 @@ inline bool is_for_strangers(std::string_view service) {
   return service == "Join" || service == "Identify" || service == "Authenticate";
 }
 
-inline Error asked_too_often() {
-  return {Code::kPermissionDenied, "this connection has asked too often without having rights; make a new one"};
+inline Error asked_too_often(std::size_t streams_max) {
+  return {Code::kPermissionDenied,
+          fmt::format("this connection has asked too often without having rights, more than {} times "
+                      "(stranger_streams_max); make a new one",
+                      streams_max)};
 }
 
 }  // namespace distri::cloud

@@ -219,7 +219,7 @@ void ServerConnection::on_closed(const Error& reason) {
   open.reserve(requests_.size());
   for (const auto& [stream, request] : requests_) open.push_back(request);
   for (const auto& request : open) dispatcher_.abandon(request, reason, false);
-  visit_.closed(reason);
+  visit_.closed(reason, connection_->too_many_frames());
   if (from_node_) peers_.link_down(node_, connection_.get());
   closed_(this);
 }

@@ -23,8 +23,6 @@ class Peers;
 
 class ServerConnection final : public net::ConnectionHandler {
  public:
-  // What a connection without rights may ask: to know the node, to show a token, to join.
-  static constexpr int kStrangerRequestsMax = 8;
   // Unread replies that one connection may pile up before its requests are answered busy.
   static constexpr std::size_t kUnsentReplyBytesMax = 32u << 20;
 
@@ -40,8 +38,9 @@ class ServerConnection final : public net::ConnectionHandler {
   void enter(ConnectionCensus::Visit visit) { visit_ = std::move(visit); }
   // Closes the connection unless it has rights by then.
   void expect_key_within(net::Loop& loop, std::int64_t ms);
-  // Whoever has no rights asks once more for what everybody may; false: too often for one connection.
-  bool may_ask_as_stranger() { return rights() != nullptr || ++stranger_requests_ <= kStrangerRequestsMax; }
+  // Whoever has no rights asks once more for what everybody may (to know the node, to show a token, to join); false:
+  // too often for one connection.
+  bool may_ask_as_stranger() { return rights() != nullptr || visit_.may_ask(); }
   // It is a node or a client with the key of a member or the root, or there are no keys: it may do everything.
   bool trusted() const { return trusted_; }
   // What it may do; nullptr: nothing yet.
@@ -103,7 +102,6 @@ class ServerConnection final : public net::ConnectionHandler {
   bool from_node_ = false;
   bool trusted_ = false;
   Access::CredentialPtr credential_;
-  int stranger_requests_ = 0;
   net::Timer stranger_timer_;
   ConnectionCensus::Visit visit_;
 };

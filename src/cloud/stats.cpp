@@ -47,9 +47,12 @@ void CloudNode::Impl::append_strangers(bson::Builder& out) const {
   append_number(out, "addresses", census.addresses());
   append_number(out, "refused_in_all", counted.refused_in_all);
   append_number(out, "refused_per_address", counted.refused_per_address);
+  append_number(out, "refused_by_rate", counted.refused_by_rate);
   append_number(out, "displaced", counted.displaced);
   append_number(out, "timed_out", counted.timed_out);
-  append_number(out, "over_limits", counted.over_limits);
+  append_number(out, "over_bytes", counted.over_bytes);
+  append_number(out, "over_frames", counted.over_frames);
+  append_number(out, "over_streams", counted.over_streams);
   out.end();
   if (!cluster) return;
   const auto handshakes = cluster->tls()->counters();

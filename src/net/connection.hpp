@@ -102,6 +102,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   virtual bool encrypted() const = 0;
   // The handshake continued an earlier session.
   virtual bool resumed() const = 0;
+  // It has ended because of StrangerLimits::frames_max.
+  virtual bool too_many_frames() const = 0;
 };
 
 }  // namespace distri::net

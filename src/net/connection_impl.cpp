@@ -92,6 +92,7 @@ BytesView ConnectionImpl::receive_from_stranger(BytesView bytes) {
     stranger_bytes_ += piece.size();
     if (!hand_on(piece)) return {};
     if (is_stranger() && limits.frames_max > 0 && session_.frames_received() > limits.frames_max) {
+      too_many_frames_ = true;
       give_up(Error{Code::kTooLarge, fmt::format("{} has sent more than {} frames (stranger_frames_max) and has not "
                                                  "shown that it may; show a key or token with rights first",
                                                  remote_, limits.frames_max)});

@@ -44,6 +44,7 @@ class ConnectionImpl final : public Connection, public LoopMember, private wire:
   Bytes channel_binding() const override;
   bool encrypted() const override { return options_.tls != nullptr; }
   bool resumed() const override { return resumed_; }
+  bool too_many_frames() const override { return too_many_frames_; }
 
  private:
   enum class State { kDialling, kSecuring, kOpen, kClosing, kLingering, kGone };
@@ -120,6 +121,7 @@ class ConnectionImpl final : public Connection, public LoopMember, private wire:
   std::uint64_t frames_seen_ = 0;
   bool trusted_ = false;
   std::size_t stranger_bytes_ = 0;
+  bool too_many_frames_ = false;
   // Times in ms of the loop; 0: not running.
   std::int64_t began_ms_ = 0;  // the state, or waiting for the hello
   std::int64_t received_ms_ = 0;

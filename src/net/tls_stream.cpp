@@ -47,9 +47,9 @@ Error explain_alert(int alert, const std::string& remote) {
               fmt::format("{} refuses our key (TLS alert: {}); check that it expects this one", remote, name)};
     case SSL_AD_INTERNAL_ERROR:  // what a listener says whose gate is closed
       return {Code::kBusy,
-              fmt::format("{} takes no more connections now, in all (connections_max) or from this address "
-                          "(connections_per_address_max); close some, try another node, or raise the limit there (TLS "
-                          "alert: {})",
+              fmt::format("{} takes no more connections now, in all (connections_max), from this address "
+                          "(connections_per_address_max), or so fast (connection_rate_max); close some, wait, try "
+                          "another node, or raise the limit there (TLS alert: {})",
                           remote, name)};
     default:
       return {Code::kProtocolError,

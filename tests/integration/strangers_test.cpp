@@ -376,6 +376,27 @@ TEST_CASE("strangers beyond the limits are refused or make room, and members sti
   eventually([&] { return stats_of(member)["strangers"]["now"] == 0; });
 }
 
+TEST_CASE("who connects too fast is refused, and a member from elsewhere is not") {
+  cloud::NodeConfig config;
+  config.connection_burst_max = 20;
+  config.connection_loopback_rate_max = 1;
+  const Node node(config);
+  std::vector<int> sockets;
+  for (int i = 0; i < 200; ++i) sockets.push_back(connect_from(0, node.address().port));
+  client::Client member = node.member();
+  // Each of them is accepted by the operating system, and then by the node or not.
+  const auto counted = [&] {
+    const json stats = stats_of(member);
+    return stats["strangers"]["refused_by_rate"].get<std::size_t>() + stats["strangers"]["now"].get<std::size_t>() +
+           stats["strangers"]["timed_out"].get<std::size_t>();
+  };
+  eventually([&] { return counted() == sockets.size(); });
+  const json stats = stats_of(member);
+  CHECK(stats["strangers"]["refused_by_rate"] <= 180);
+  CHECK(stats["strangers"]["refused_by_rate"] > 0);  // unless the 200 took minutes
+  for (const int descriptor : sockets) close(descriptor);
+}
+
 int main(int argc, char** argv) {
   if (argc == 4 && std::string_view(argv[1]) == "--strangers") {
     return Strangers(static_cast<std::uint16_t>(std::atoi(argv[2]))).run(std::strtoul(argv[3], nullptr, 10));

@@ -101,9 +101,13 @@ TEST_CASE("what the help says of defaults is what they are") {
   CHECK(a.connections_max == b.connections_max);
   CHECK(a.connections_per_address_max == b.connections_per_address_max);
   CHECK(a.connections_per_loopback_address_max == b.connections_per_loopback_address_max);
+  CHECK(a.connection_rate_max == b.connection_rate_max);
+  CHECK(a.connection_burst_max == b.connection_burst_max);
+  CHECK(a.connection_loopback_rate_max == b.connection_loopback_rate_max);
   CHECK(a.strangers_max == b.strangers_max);
   CHECK(a.stranger_bytes_max == b.stranger_bytes_max);
   CHECK(a.stranger_frames_max == b.stranger_frames_max);
+  CHECK(a.stranger_streams_max == b.stranger_streams_max);
   CHECK(a.queue_max == b.queue_max);
   CHECK(a.request_body_bytes_max == b.request_body_bytes_max);
   CHECK(a.buffered_bytes_max == b.buffered_bytes_max);

@@ -135,7 +135,8 @@ TEST_CASE("Clients without a key, or with one that nobody knows, may only ask to
     }
     const auto too_often = caller.call("Join", "", "garbage");
     CHECK(too_often.status == Code::kPermissionDenied);
-    CHECK(contains(too_often.message, "asked too often"));
+    CHECK(
+        contains(too_often.message, "asked too often without having rights, more than 8 times (stranger_streams_max)"));
     CHECK(!caller.closed());
   };
   check_refused(tls_of(SigningKey::generate()), Code::kPermissionDenied, "neither a member's of this cluster nor");
@@ -143,6 +144,44 @@ TEST_CASE("Clients without a key, or with one that nobody knows, may only ask to
   Caller member(node.address(), take(read_key_file(cloud.first + "/node_key")));
   eventually([&] { return count(member, "c") == 0; });
   CHECK(member.call("Echo", "", "heard").body == "heard");
+}
+
+TEST_CASE("What strangers send too much is counted by what it was, and each limit can be set") {
+  const Cloud cloud;
+  auto config = MemberNode::config_of(cloud.first);
+  config.stranger_bytes_max = 20'000;
+  config.stranger_frames_max = 10;
+  config.stranger_streams_max = 3;
+  MemberNode node(config);
+  Caller member(node.address(), take(read_key_file(cloud.first + "/node_key")));
+  eventually([&] { return count(member, "c") == 0; });
+  // Connections are counted when they have ended, which may be after the other side has heard why.
+  const auto check_counted = [&](std::uint64_t bytes, std::uint64_t frames, std::uint64_t streams) {
+    nlohmann::json counted;
+    eventually([&] {
+      counted = nlohmann::json::parse(member.call("Stats").body)["strangers"];
+      return counted["over_bytes"] == bytes && counted["over_frames"] == frames;
+    });
+    CHECK(counted["over_streams"] == streams);
+  };
+  check_counted(0, 0, 0);
+  Caller greedy(node.address(), take(net::Tls::without_key()));
+  greedy.call_at_once(2, "Count<c>", "", Bytes(15'000, 'x'), {});
+  CHECK(contains(greedy.wait_closed().message, "20000 bytes (stranger_bytes_max)"));
+  check_counted(1, 0, 0);
+  Caller chatty(node.address(), take(net::Tls::without_key()));
+  chatty.call_at_once(11, "Count<c>", "", "", {});
+  CHECK(contains(chatty.wait_closed().message, "10 frames (stranger_frames_max)"));
+  check_counted(1, 1, 0);
+  Caller curious(node.address(), take(net::Tls::without_key()));
+  const auto replies = curious.call_at_once(5, "Identify", "", "", {});
+  for (std::size_t i = 0; i < 5; ++i) CHECK(replies[i].status == (i < 3 ? Code::kOk : Code::kPermissionDenied));
+  CHECK(contains(replies[3].message, "more than 3 times (stranger_streams_max)"));
+  check_counted(1, 1, 2);
+  // Who has rights has none of these limits.
+  for (const auto& reply : member.call_at_once(20, "Identify", "", "", {})) CHECK(reply.status == Code::kOk);
+  CHECK(member.call("Echo", "", Bytes(30'000, 'x')).status == Code::kOk);
+  check_counted(1, 1, 2);
 }
 
 TEST_CASE("Connections without rights are closed after a while; others stay") {

@@ -6,6 +6,8 @@
 #include <optional>
 #include <vector>
 
+#include "distri/cloud/cloud_node.hpp"
+
 using namespace distri;
 using cloud::address_group;
 using cloud::ConnectionCensus;
@@ -24,7 +26,7 @@ bool contains(const std::string& text, std::string_view part) {
 struct Guests {
   explicit Guests(ConnectionCensus& its_census) : census(its_census) {}
   bool come(const std::string& host) {
-    if (!census.may_enter(host)) return false;
+    if (!census.may_enter(host, now_us)) return false;
     visits.push_back(census.enter(host, [this, i = visits.size()](const Error& reason) {
       displaced.push_back(i);
       last = reason;
@@ -33,6 +35,7 @@ struct Guests {
   }
 
   ConnectionCensus& census;
+  std::int64_t now_us = 0;
   std::vector<ConnectionCensus::Visit> visits;
   std::vector<std::size_t> displaced;
   std::optional<Error> last;
@@ -59,7 +62,7 @@ TEST_CASE("an address that has its connections is refused by name until one of t
   CHECK(guests.come("::ffff:192.0.2.7"));
   CHECK_FALSE(guests.come("192.0.2.7"));
   CHECK(guests.come("192.0.2.8"));
-  const auto refused = census.may_enter("192.0.2.7");
+  const auto refused = census.may_enter("192.0.2.7", 0);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == Code::kBusy);
   CHECK(contains(refused.error().message, "2 connections from 192.0.2.7, the limit connections_per_address_max"));
@@ -86,7 +89,7 @@ TEST_CASE("programs of this machine have a limit of their own, or none") {
   Guests guests(census);
   for (int i = 0; i < 3; ++i) CHECK(guests.come("127.0.0.1"));
   CHECK_FALSE(guests.come("127.0.0.1"));
-  CHECK(contains(census.may_enter("127.0.0.1").error().message, "connections_per_loopback_address_max"));
+  CHECK(contains(census.may_enter("127.0.0.1", 0).error().message, "connections_per_loopback_address_max"));
   CHECK(guests.come("127.0.0.2"));
 
   auto free = limits();
@@ -95,7 +98,7 @@ TEST_CASE("programs of this machine have a limit of their own, or none") {
   Guests locals(open);
   for (int i = 0; i < 10; ++i) CHECK(locals.come("127.0.0.1"));
   CHECK_FALSE(locals.come("127.0.0.1"));
-  CHECK(contains(open.may_enter("127.0.0.1").error().message, "connections_max"));
+  CHECK(contains(open.may_enter("127.0.0.1", 0).error().message, "connections_max"));
   CHECK(open.counters().refused_in_all == 2);
   CHECK(open.counters().refused_per_address == 0);
 }
@@ -126,7 +129,10 @@ TEST_CASE("the oldest stranger makes room, and who is trusted never does") {
 TEST_CASE("how strangers end is counted, how others end is not") {
   ConnectionCensus census({.connections_max = 100, .per_address_max = 100, .strangers_max = 100});
   Guests guests(census);
-  for (int i = 0; i < 6; ++i) guests.come("192.0.2.7");
+  for (int i = 0; i < 8; ++i) guests.come("192.0.2.7");
+  guests.visits[6].closed({Code::kTooLarge, "too many frames"}, true);
+  guests.visits[7].trusted();
+  guests.visits[7].closed({Code::kTooLarge, "too many frames"}, true);
   guests.visits[0].closed({Code::kDeadlineExceeded, "no hello"});
   guests.visits[1].timed_out();
   guests.visits[1].closed({Code::kUnauthenticated, "no key with rights"});
@@ -137,9 +143,72 @@ TEST_CASE("how strangers end is counted, how others end is not") {
   guests.visits[5].trusted();
   guests.visits[5].closed({Code::kTooLarge, "a frame"});
   CHECK(census.counters().timed_out == 2);
-  CHECK(census.counters().over_limits == 1);
+  CHECK(census.counters().over_bytes == 1);
+  CHECK(census.counters().over_frames == 1);
   CHECK(census.counters().displaced == 0);
   CHECK(census.connections() == 0);
   CHECK(census.strangers() == 0);
   CHECK(census.addresses() == 0);
+}
+
+TEST_CASE("a stranger asks so many times and no more, and each time more is counted") {
+  auto few = limits();
+  few.stranger_streams_max = 2;
+  ConnectionCensus census(few);
+  Guests guests(census);
+  for (int i = 0; i < 2; ++i) guests.come("192.0.2.7");
+  for (auto& visit : guests.visits) {
+    CHECK(visit.may_ask());
+    CHECK(visit.may_ask());
+    CHECK_FALSE(visit.may_ask());
+  }
+  CHECK_FALSE(guests.visits[0].may_ask());
+  CHECK(census.counters().over_streams == 3);
+  CHECK_FALSE(ConnectionCensus::Visit().may_ask());
+}
+
+TEST_CASE("who connects too fast is refused by name and told how long to wait; others are not") {
+  auto slow = limits();
+  slow.per_address_max = slow.connections_max = 100;
+  slow.per_loopback_address_max = 0;
+  slow.rate_max = 10;
+  slow.burst_max = 3;
+  ConnectionCensus census(slow);
+  Guests guests(census);
+  for (int i = 0; i < 3; ++i) CHECK(guests.come("2001:db8::1"));
+  CHECK_FALSE(guests.come("2001:db8::2"));  // one machine may have all of a /64
+  const auto refused = census.may_enter("2001:db8::1", 0);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::kBusy);
+  CHECK(contains(refused.error().message,
+                 "2001:db8::/64 makes connections faster than 10 a second, the limit "
+                 "connection_rate_max after the first 3 (connection_burst_max)"));
+  CHECK(contains(refused.error().message, "try again in 100 ms"));
+  CHECK(census.counters().refused_by_rate == 2);
+  CHECK(guests.come("192.0.2.7"));
+  for (int i = 0; i < 20; ++i) CHECK(guests.come("127.0.0.1"));  // has a limit of its own, which is none
+  guests.now_us = 100'000;
+  CHECK(guests.come("2001:db8::1"));
+  CHECK_FALSE(guests.come("2001:db8::1"));
+  CHECK(census.counters().refused_by_rate == 3);
+
+  slow.loopback_rate_max = 1;
+  ConnectionCensus strict(slow);
+  Guests locals(strict);
+  for (int i = 0; i < 3; ++i) CHECK(locals.come("127.0.0.1"));
+  const auto local = strict.may_enter("127.0.0.1", 0);
+  REQUIRE_FALSE(local);
+  CHECK(contains(local.error().message, "connection_loopback_rate_max"));
+  CHECK(contains(local.error().message, "try again in 1000 ms"));
+}
+
+TEST_CASE("2,500 clients of one address may connect at once, as a node is set") {
+  const cloud::NodeConfig config;
+  ConnectionCensus census({.connections_max = config.connections_max,
+                           .per_address_max = 10'000,
+                           .strangers_max = config.strangers_max,
+                           .rate_max = config.connection_rate_max,
+                           .burst_max = config.connection_burst_max});
+  Guests guests(census);
+  for (int i = 0; i < 2'500; ++i) REQUIRE(guests.come("192.0.2.7"));
 }
