@@ -101,6 +101,11 @@ Result<Request> read_request(bson::View document) {
   return request;
 }
 
+bool supersedes(const Request& request, const Request& known) {
+  if (request.withdrawn != known.withdrawn) return request.withdrawn;
+  return request.version > known.version;
+}
+
 Result<> check(const FileFacts& file) {
   if (file.digest == Hash256{} || file.sealed_digest == Hash256{}) {
     return fail(Code::kInvalidArgument, "grant: the digest of its file or of its sealed picture is missing");

@@ -27,6 +27,10 @@ Request sign(Request request, const SigningKey& key);
 Result<> verify(const Request& request);
 bson::Document to_document(const Request& request);
 Result<Request> read_request(bson::View document);
+// Whether `request` counts more than `known`, of the same id. Withdrawing is for good: it counts more than what does
+// not withdraw, whatever the versions (two devices of one user may not know of each other); else the higher version
+// does.
+bool supersedes(const Request& request, const Request& known);
 
 // Which bytes a granted image is.
 struct FileFacts {

@@ -70,6 +70,12 @@ Result<Holding*> Holdings::granted(const GrantId& id) {
 
 // ---- Requests
 
+Result<> Holdings::check_room() const {
+  if (holdings_.size() < kHoldingsMax) return {};
+  return fail(Code::kTooLarge, "holdings: {} requests were made, no more can be; forget some that have ended",
+              holdings_.size());
+}
+
 Result<Request> Holdings::request(const GrantId& id, const PublicKey& to, std::string resource, std::uint32_t views,
                                   std::int64_t made_ms) {
   Request request;
@@ -84,10 +90,7 @@ Result<Request> Holdings::request(const GrantId& id, const PublicKey& to, std::s
   if (holdings_.contains(id)) {
     return fail(Code::kAlreadyExists, "request {}: there is one of that id; choose a random one", id.short_hex());
   }
-  if (holdings_.size() >= kHoldingsMax) {
-    return fail(Code::kTooLarge, "holdings: {} requests were made, no more can be; forget some that have ended",
-                holdings_.size());
-  }
+  DISTRI_TRY_VOID(check_room());
   Holding& holding = holdings_[id];
   holding.request = sign(std::move(request), key_);
   return holding.request;
@@ -117,6 +120,29 @@ Result<Request> Holdings::withdraw(const GrantId& id) {
   holding->request = sign(std::move(next), key_);
   holding->ask.reset();
   return holding->request;
+}
+
+Result<bool> Holdings::on_request(const Request& request) {
+  DISTRI_TRY_VOID(verify(request));
+  if (request.owner != self_) {
+    return fail(Code::kPermissionDenied, "request {}: user {} has made it, this is {}", request.id.short_hex(),
+                request.owner.short_hex(), self_.short_hex());
+  }
+  const auto found = holdings_.find(request.id);
+  if (found == holdings_.end()) {
+    DISTRI_TRY_VOID(check_room());
+    holdings_[request.id].request = request;
+    return true;
+  }
+  Holding& holding = found->second;
+  if (request.to != holding.request.to || request.resource != holding.request.resource) {
+    return fail(Code::kPermissionDenied, "request {}: another device of this user has used its id for another image",
+                request.id.short_hex());
+  }
+  if (!supersedes(request, holding.request)) return false;
+  holding.request = request;
+  if (request.withdrawn) holding.ask.reset();
+  return true;
 }
 
 Result<bool> Holdings::on_grant(const Grant& grant) {

@@ -29,18 +29,20 @@
 
 namespace distri::peer {
 
+// A view that was asked for online and not answered yet.
+struct ViewAsk {
+  ViewId view;
+  std::uint64_t version = 1;  // of the grant when it was first asked for
+  bool operator==(const ViewAsk&) const = default;
+};
+
 // One request of mine and what came of it.
 struct Holding {
   enum class State : std::uint8_t { kWaiting, kGranted, kRefused, kRevoked, kWithdrawn };
 
-  struct Ask {
-    ViewId view;
-    std::uint64_t version = 1;  // of the grant when it was first asked
-    bool operator==(const Ask&) const = default;
-  };
   Request request;
   std::optional<Grant> grant;     // the newest
-  std::optional<Ask> ask;         // a view that was asked for online and not answered yet
+  std::optional<ViewAsk> ask;     // of one view at a time
   std::optional<ViewKey> taking;  // a view key from escrow: its receipt is being written, or it is being deleted
   std::set<std::uint32_t> used;   // serials
   bool operator==(const Holding&) const = default;
@@ -67,6 +69,9 @@ class Holdings {
   // The same with other views, while it waits; and withdrawn, at any time. The next version, to be sent.
   Result<Request> change_views(const GrantId& id, std::uint32_t views);
   Result<Request> withdraw(const GrantId& id);
+  // A request of mine that comes from the cloud: another of my devices has made, changed or withdrawn it. True when it
+  // is news. Of two that do not know of each other the one that supersedes() counts, else the one that is known.
+  Result<bool> on_request(const Request& request);
   // True when it is news. An older version, or the same again, is none.
   Result<bool> on_grant(const Grant& grant);
   // Puts a request away whose state is refused, revoked or withdrawn.
@@ -106,6 +111,7 @@ class Holdings {
  private:
   Result<Holding*> known(const GrantId& id);
   Result<Holding*> granted(const GrantId& id);
+  Result<> check_room() const;
   Result<> check_view_key(const ViewKey& key, const Holding& holding) const;
 
   SigningKey key_;

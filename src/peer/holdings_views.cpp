@@ -29,7 +29,7 @@ Result<ViewId> Holdings::ask_view(const GrantId& id, const ViewId& fresh) {
   if (fresh.empty()) {
     return fail(Code::kInvalidArgument, "grant {}: the view id is all zeros; choose a random one", id.short_hex());
   }
-  holding->ask = Holding::Ask{fresh, holding->grant->version};
+  holding->ask = ViewAsk{fresh, holding->grant->version};
   return fresh;
 }
 

@@ -61,18 +61,23 @@ Result<Ledger::Effects> Ledger::on_request(const Request& request) {
     return fail(Code::kPermissionDenied, "request {}: user {} has made it, {} cannot change it", request.id.short_hex(),
                 entry.request.owner.short_hex(), request.owner.short_hex());
   }
-  if (request.version == entry.request.version && request != entry.request) {
+  if (supersedes(request, entry.request)) return newer_request(entry, request);
+  if (request.version > entry.request.version) {
+    return fail(Code::kCancelled, "request {}: it was withdrawn; make a new one", request.id.short_hex());
+  }
+  if (request.version == entry.request.version && request.withdrawn == entry.request.withdrawn &&
+      request != entry.request) {
     return fail(Code::kPermissionDenied,
                 "request {}: it was edited, its version {} said something else before; the first counts",
                 request.id.short_hex(), request.version);
   }
-  if (request.version > entry.request.version) return newer_request(entry, request);
   Effects effects;
   if (entry.grant) effects.publish.push_back(*entry.grant);
   return effects;
 }
 
 Result<Ledger::Effects> Ledger::first_seen(const Request& request) {
+  if (request.withdrawn) return Effects{};
   if (entries_.size() >= kRequestsMax) {
     return fail(Code::kTooLarge, "ledger: it holds {} requests, no more are taken; forget some that have ended",
                 entries_.size());
@@ -84,18 +89,18 @@ Result<Ledger::Effects> Ledger::first_seen(const Request& request) {
     ++waiting;
     if (entry.request.owner == request.owner) ++of_user;
   }
-  if (!request.withdrawn && of_user >= kWaitingOfOneUserMax) {
+  if (of_user >= kWaitingOfOneUserMax) {
     return fail(Code::kBusy, "request {}: {} of this user wait already; wait until some are answered",
                 request.id.short_hex(), of_user);
   }
-  if (!request.withdrawn && waiting >= kWaitingMax) {
+  if (waiting >= kWaitingMax) {
     return fail(Code::kBusy, "request {}: {} requests wait already; try again later", request.id.short_hex(), waiting);
   }
   Effects effects;
   effects.changed = true;
   Entry entry;
   entry.request = request;
-  if (!request.withdrawn) effects.events.push_back({Event::Kind::kRequested, request.id, 0, {}});
+  effects.events.push_back({Event::Kind::kRequested, request.id, 0, {}});
   entries_.emplace(request.id, std::move(entry));
   return effects;
 }
@@ -107,7 +112,6 @@ Result<Ledger::Effects> Ledger::newer_request(Entry& entry, const Request& reque
     return fail(Code::kPermissionDenied, "request {}: it was edited, it was for another image before; make a new one",
                 id);
   }
-  if (known.withdrawn) return fail(Code::kCancelled, "request {}: it was withdrawn; make a new one", id);
   if (!request.withdrawn && entry.grant) {
     return fail(Code::kAlreadyExists, "request {}: it is {} already; make a new one to ask for other views", id,
                 state_name(entry.state()));
@@ -117,9 +121,9 @@ Result<Ledger::Effects> Ledger::newer_request(Entry& entry, const Request& reque
     DISTRI_TRY(effects, answer(entry, Grant::State::kRevoked, entry.grant->views, entry.grant->file));
   }
   effects.changed = true;
-  if (request.withdrawn) {
+  if (request.withdrawn && !known.withdrawn) {
     effects.events.push_back({Event::Kind::kWithdrawn, request.id, 0, {}});
-  } else if (request.views != known.views) {
+  } else if (!request.withdrawn && request.views != known.views) {
     effects.events.push_back({Event::Kind::kRequestChanged, request.id, 0, {}});
   }
   entry.request = request;

@@ -75,8 +75,9 @@ class Ledger {
 
   // ---- Requests and answers
   // One that came, from the cloud or directly. Once is enough: what is known already or older changes nothing, and an
-  // answered one publishes its answer again. A higher version may withdraw it or, while it waits, ask for another
-  // number of views. Refused is what differs otherwise: kPermissionDenied.
+  // answered one publishes its answer again. What supersedes() it may withdraw it or, while it waits, ask for another
+  // number of views; one that comes withdrawn is not taken down at all. Refused is what differs otherwise:
+  // kPermissionDenied.
   Result<Effects> on_request(const Request& request);
   // 1 to kViewsMax views, fewer or more than asked for.
   Result<Effects> approve(const GrantId& id, std::uint32_t views, SealedImage image);

@@ -59,6 +59,43 @@ TEST_CASE("a request goes from waiting to granted to revoked, or is refused, or 
   check_kept(pair.holdings);
 }
 
+TEST_CASE("what one device of a user does reaches the others, and withdrawing is for good") {
+  Pair pair;
+  Holdings other(key("bob"), device_id(2));
+  const GrantId id = pair.asked(1);
+  const Request first = pair.holdings.find(id)->request;
+  CHECK(value(other.on_request(first)));
+  CHECK_FALSE(value(other.on_request(first)));
+  // Both change it and do not know of each other.
+  const Request withdrawn = value(other.withdraw(id));
+  value(pair.holdings.change_views(id, 5));
+  const Request more = value(pair.holdings.change_views(id, 6));
+  CHECK((withdrawn.version == 2 && more.version == 3));
+  CHECK_FALSE(value(other.on_request(more)));
+  CHECK(value(pair.holdings.on_request(withdrawn)));
+  CHECK(pair.holdings.find(id)->request == other.find(id)->request);
+  // Whichever its owner hears of first.
+  Ledger ledger(key("ada"));
+  value(ledger.on_request(more));
+  value(ledger.on_request(withdrawn));
+  CHECK(ledger.find(id)->state() == Entry::State::kWithdrawn);
+  check_refused(ledger.on_request(more), Code::kCancelled, "it was withdrawn; make a new one");
+  value(pair.ledger.on_request(withdrawn));
+  CHECK(pair.ledger.find(id)->request == ledger.find(id)->request);
+  // One that was withdrawn before its owner heard of it is no request.
+  Ledger late(key("ada"));
+  CHECK_FALSE(value(late.on_request(withdrawn)).changed);
+  CHECK(late.entries().empty());
+
+  Request by_eve = first;
+  by_eve.version = 9;
+  check_refused(other.on_request(sign(by_eve, key("eve"))), Code::kPermissionDenied, "has made it, this is");
+  Request renamed = first;
+  renamed.version = 9;
+  renamed.resource = "other.png";
+  check_refused(other.on_request(sign(renamed, key("bob"))), Code::kPermissionDenied, "used its id for another image");
+}
+
 TEST_CASE("a request that cannot be made says why") {
   Holdings holdings(key("bob"), device_id(1));
   const auto ask = [&](const PublicKey& to, std::string name, std::uint32_t views, std::uint64_t id = 1) {
