@@ -21,3 +21,8 @@ distri_fuzzer(token LINK distri::cloud distri::membership distri::bson)
 add_executable(membership_corpus EXCLUDE_FROM_ALL fuzz/membership_corpus.cpp)
 target_link_libraries(membership_corpus PRIVATE distri::membership)
 distri_own_options(membership_corpus)
+distri_fuzzer(peer LINK distri::peer)
+# Makes its seeds anew, when an encoding has changed: peer_corpus tests/fuzz/corpus
+add_executable(peer_corpus EXCLUDE_FROM_ALL fuzz/peer_corpus.cpp)
+target_link_libraries(peer_corpus PRIVATE distri::peer)
+distri_own_options(peer_corpus)
