@@ -48,20 +48,16 @@ Result<Contacts::Seen> Contacts::see(const User& user) {
   Seen seen{.changed = true, .events = {}};
   const auto pin = pins_.find(user.name);
   const bool has_name = pin != pins_.end() && pin->second == user.owner;
-  if (!has_name && pin == pins_.end() && !is_new && known->second.names.size() >= kNamesOfContactMax) {
-    return fail(Code::kTooLarge, "user {}: it has had {} names, no more are taken", user.owner.short_hex(),
-                known->second.names.size());
-  }
   Contact& contact = is_new ? contacts_[user.owner] : known->second;
   if (is_new) seen.events.push_back({Event::Kind::kNew, user.owner, user.name, {}});
   if (!is_new && user.name != contact.user.name) {
     seen.events.push_back({Event::Kind::kRenamed, user.owner, user.name, {}});
   }
   contact.user = user;
-  if (pin == pins_.end()) {
+  if (pin == pins_.end() && contact.names.size() < kNamesOfContactMax) {
     pins_.emplace(user.name, user.owner);
     contact.names.push_back(user.name);
-  } else if (!has_name && std::ranges::count(contact.claims, user.name) == 0) {
+  } else if (pin != pins_.end() && !has_name && std::ranges::count(contact.claims, user.name) == 0) {
     // A claim that was pushed out by others is reported again when it comes again.
     if (contact.claims.size() >= kClaimsOfContactMax) contact.claims.erase(contact.claims.begin());
     contact.claims.push_back(user.name);

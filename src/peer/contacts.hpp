@@ -45,7 +45,8 @@ class Contacts {
     std::vector<Event> events;
   };
 
-  // A user record that came. What is known or older changes nothing.
+  // A user record that came. What is known or older changes nothing. More than kNamesOfContactMax names are not pinned
+  // to a key: it is found by the older ones.
   Result<Seen> see(const User& user);
   // From now on the name stands for this known key, whoever had it.
   Result<> trust(std::string_view name, const PublicKey& key);
