@@ -43,17 +43,18 @@ Bytes signed_part(const Grant& grant) {
   return bytes;
 }
 
-Result<> check_id(std::string_view what, const GrantId& id) {
-  if (!id.empty()) return {};
-  return fail(Code::kInvalidArgument, "{}: its '_id' is all zeros; choose a random one", what);
+Result<> check_id(std::string_view what, const GrantId& id, const PublicKey& asker) {
+  if (is_made_by(id, asker)) return {};
+  return fail(Code::kInvalidArgument, "{}: its '_id' {} is none of user {}, who asks; it was made for another", what,
+              id.short_hex(), asker.short_hex());
 }
 
 }  // namespace
 
 Result<> check(const Request& request) {
   constexpr std::string_view kWhat = "request";
-  DISTRI_TRY_VOID(check_id(kWhat, request.id));
   DISTRI_TRY_VOID(check_parties(kWhat, request.owner, request.to));
+  DISTRI_TRY_VOID(check_id(kWhat, request.id, request.owner));
   DISTRI_TRY_VOID(check_resource_name(request.resource));
   if (request.views < 1 || request.views > kViewsMax) {
     return fail(Code::kInvalidArgument, "{}: {} views, 1 to {} are allowed", kWhat, request.views, kViewsMax);
@@ -129,8 +130,8 @@ std::string_view state_name(Grant::State state) {
 
 Result<> check(const Grant& grant) {
   constexpr std::string_view kWhat = "grant";
-  DISTRI_TRY_VOID(check_id(kWhat, grant.id));
   DISTRI_TRY_VOID(check_parties(kWhat, grant.owner, grant.to));
+  DISTRI_TRY_VOID(check_id(kWhat, grant.id, grant.to));
   DISTRI_TRY_VOID(check_resource_name(grant.resource));
   if (grant.views > kViewsMax) {
     return fail(Code::kInvalidArgument, "{}: {} views, 0 to {} are allowed", kWhat, grant.views, kViewsMax);

@@ -11,7 +11,7 @@
 namespace distri::peer {
 
 struct Request {
-  GrantId id;
+  GrantId id;            // made by `owner`
   PublicKey owner;       // who asks
   PublicKey to;          // who has it
   std::string resource;  // its name in the catalog of `to`

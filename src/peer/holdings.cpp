@@ -76,8 +76,9 @@ Result<> Holdings::check_room() const {
               holdings_.size());
 }
 
-Result<Request> Holdings::request(const GrantId& id, const PublicKey& to, std::string resource, std::uint32_t views,
+Result<Request> Holdings::request(std::uint64_t random, const PublicKey& to, std::string resource, std::uint32_t views,
                                   std::int64_t made_ms) {
+  const GrantId id = make_grant_id(self_, random);
   Request request;
   request.id = id;
   request.owner = self_;
@@ -88,7 +89,8 @@ Result<Request> Holdings::request(const GrantId& id, const PublicKey& to, std::s
   DISTRI_TRY_VOID(check(request));
   if (!is_valid(to)) return fail(Code::kInvalidArgument, "request: {} is nobody's key", to.short_hex());
   if (holdings_.contains(id)) {
-    return fail(Code::kAlreadyExists, "request {}: there is one of that id; choose a random one", id.short_hex());
+    return fail(Code::kAlreadyExists, "request {}: there is one of that id; choose another one at random",
+                id.short_hex());
   }
   DISTRI_TRY_VOID(check_room());
   Holding& holding = holdings_[id];

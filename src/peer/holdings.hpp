@@ -63,8 +63,8 @@ class Holdings {
   const DeviceId& device() const { return device_; }
 
   // ---- Requests
-  // A request to be sent. `id`: 16 fresh random bytes.
-  Result<Request> request(const GrantId& id, const PublicKey& to, std::string resource, std::uint32_t views,
+  // A request to be sent. `random`: fresh, for its id.
+  Result<Request> request(std::uint64_t random, const PublicKey& to, std::string resource, std::uint32_t views,
                           std::int64_t made_ms);
   // The same with other views, while it waits; and withdrawn, at any time. The next version, to be sent.
   Result<Request> change_views(const GrantId& id, std::uint32_t views);

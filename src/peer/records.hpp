@@ -2,7 +2,7 @@
 //
 //   users      User          _id = owner                          who I am called, and where I listen
 //   catalog    CatalogEntry  _id = owner ":" name                 an image that I have
-//   requests   Request       _id = 32 digits                      I ask for an image and a number of views
+//   requests   Request       _id = 32 digits (ids.hpp)            I ask for an image and a number of views
 //   grants     Grant         _id = the request's                  the answer of who has it
 //   viewkeys   ViewKey       _id = grant ":" serial               what opens the image once (in the cloud: in escrow)
 //   receipts   Receipt       _id = grant ":" serial ":" device    I have taken that view key

@@ -121,7 +121,8 @@ class Calls {
 
   void run() {
     for (int i = 0; i < 48 && !choices_.over(); ++i) {
-      id_ = peer::fuzz::make_id<GrantId>(static_cast<unsigned>(choices_.below(2)));
+      number_ = number(2);
+      id_ = peer::fuzz::grant_id(number_);
       const std::uint32_t out_before = out();
       const Bytes before = ledger_.encode();
       const bool done = choices_.below(2) == 0 ? call_owner() : call_viewer();
@@ -190,7 +191,7 @@ class Calls {
     };
     switch (choices_.below(10)) {
       case 0:
-        return remember(device.request(id_, ledger_.owner(), "photo.png", 1 + number(3), 0));
+        return remember(device.request(number_, ledger_.owner(), "photo.png", 1 + number(3), 0));
       case 1:
         return remember(device.change_views(id_, number(4)));
       case 2:
@@ -238,6 +239,7 @@ class Calls {
   std::vector<ViewKey> keys_;
   std::vector<Receipt> receipts_;
   std::set<std::tuple<DeviceId, GrantId, std::uint32_t>> shown_;
+  std::uint32_t number_ = 0;
   GrantId id_;
   bool receipt_ = false;
 };

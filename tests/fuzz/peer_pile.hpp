@@ -22,6 +22,11 @@ IdType make_id(unsigned number) {
   return id;
 }
 
+// Of Bob's requests.
+inline GrantId grant_id(unsigned number) {
+  return make_grant_id(key("bob").public_key(), number);
+}
+
 inline Ledger::SealedImage sealed_image() {
   return {.file = {.digest = blake2b_256("file"), .sealed_digest = blake2b_256("sealed"), .sealed_bytes = 6},
           .key = SecretBytes(Bytes(kImageKeyBytes, 'k'))};
@@ -53,10 +58,10 @@ struct Books {
 
   Books() {
     for (unsigned i = 0; i < 3; ++i) {
-      requests.push_back(holdings.request(make_id<GrantId>(i), ledger.owner(), "photo.png", 3, 1000).value());
+      requests.push_back(holdings.request(i, ledger.owner(), "photo.png", 3, 1000).value());
       static_cast<void>(ledger.on_request(requests.back()).value());
     }
-    const GrantId id = make_id<GrantId>(0);
+    const GrantId id = grant_id(0);
     keep(ledger.approve(id, 6, sealed_image()));
     keys.push_back(ledger.give_view(id, holdings.viewer(), holdings.ask_view(id, make_id<ViewId>(0)).value())->key);
     static_cast<void>(holdings.accept(keys.back()).value());
@@ -67,8 +72,8 @@ struct Books {
     keep(ledger.take_back(id, 1));
     keys.push_back(ledger.give_view(id, holdings.viewer(), holdings.ask_view(id, make_id<ViewId>(1)).value())->key);
     keep(ledger.change_views(id, 5));
-    keep(ledger.refuse(make_id<GrantId>(2)));
-    keep(ledger.forget(make_id<GrantId>(2)));
+    keep(ledger.refuse(grant_id(2)));
+    keep(ledger.forget(grant_id(2)));
   }
 
  private:

@@ -40,7 +40,8 @@ TEST_CASE("a forged grant is refused") {
                  "answers no request of this user");
   Grant to_eve = grant;
   to_eve.to = id_of("eve");
-  attack.refused(attack.holdings.on_grant(grant_by("ada", to_eve)), Code::kPermissionDenied, "it is for user");
+  to_eve.owner = id_of("ada");
+  attack.refused(attack.holdings.on_grant(to_eve), Code::kInvalidArgument, "it was made for another");
   Grant other = grant;
   other.resource = "other.png";
   attack.refused(attack.holdings.on_grant(grant_by("ada", other)), Code::kPermissionDenied, "for another image");
@@ -170,7 +171,7 @@ TEST_CASE("no record carries a path, whoever signs it") {
     entry.kind = "png";
     CHECK_FALSE(check(entry).has_value());
     Request request;
-    request.id = grant_id(1);
+    request.id = grant_id(1, "eve");
     request.owner = id_of("eve");
     request.to = id_of("ada");
     request.resource = name;
@@ -178,7 +179,7 @@ TEST_CASE("no record carries a path, whoever signs it") {
     Grant grant;
     grant.id = grant_id(1);
     grant.owner = id_of("eve");
-    grant.to = id_of("ada");
+    grant.to = id_of("bob");
     grant.resource = name;
     grant.file = file_facts();
     CHECK_FALSE(check(grant).has_value());

@@ -311,9 +311,8 @@ class World {
   void act(Device& device) {
     if (random_.chance(0.2)) return poll(device);
     if (random_.chance(0.03) && next_request_ <= 12) {
-      const GrantId id = grant_id(next_request_++);
       const Owner& owner = owners_[random_.below(owners_.size())];
-      const Request request = value(device.book.request(id, owner.book.owner(), "photo.png", 3, kNow));
+      const Request request = value(device.book.request(next_request_++, owner.book.owner(), "photo.png", 3, kNow));
       if (!persist(device)) return;  // the user sees that it failed, or finds it in the book and sends it
       return send_request(device, request);
     }

@@ -88,7 +88,7 @@ TEST_CASE("what one device of a user does reaches the others, and withdrawing is
   CHECK(late.entries().empty());
 
   Request by_eve = first;
-  by_eve.version = 9;
+  by_eve.id = grant_id(1, "eve");
   check_refused(other.on_request(sign(by_eve, key("eve"))), Code::kPermissionDenied, "has made it, this is");
   Request renamed = first;
   renamed.version = 9;
@@ -99,7 +99,7 @@ TEST_CASE("what one device of a user does reaches the others, and withdrawing is
 TEST_CASE("a request that cannot be made says why") {
   Holdings holdings(key("bob"), device_id(1));
   const auto ask = [&](const PublicKey& to, std::string name, std::uint32_t views, std::uint64_t id = 1) {
-    return holdings.request(grant_id(id), to, std::move(name), views, kNow);
+    return holdings.request(id, to, std::move(name), views, kNow);
   };
   check_refused(ask(id_of("bob"), "x", 1), Code::kInvalidArgument, "it is for its own owner");
   check_refused(ask(id_of("ada"), "../x", 1), Code::kInvalidArgument, "would make it a path");
@@ -109,7 +109,7 @@ TEST_CASE("a request that cannot be made says why") {
   check_refused(ask(ones, "x", 1), Code::kInvalidArgument, "nobody's key");
   CHECK(holdings.all().empty());
   value(ask(id_of("ada"), "x", 1));
-  check_refused(ask(id_of("ada"), "x", 1), Code::kAlreadyExists, "choose a random one");
+  check_refused(ask(id_of("ada"), "x", 1), Code::kAlreadyExists, "choose another one at random");
 }
 
 TEST_CASE("a view whose answer was lost is asked for again under the same id, and costs one") {

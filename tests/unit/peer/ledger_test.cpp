@@ -24,7 +24,7 @@ bool is_nothing(const Ledger::Effects& effects) {
 
 Request request_of(std::string_view who, std::uint64_t number, std::uint32_t views = 3) {
   Request request;
-  request.id = grant_id(number);
+  request.id = grant_id(number, who);
   request.to = id_of("ada");
   request.resource = "photo.png";
   request.views = views;
@@ -80,7 +80,9 @@ TEST_CASE("a request that was forged, edited or sent to another user is refused 
   Request forged = request_of("bob", 2);
   forged.views = 9;
   check_refused(ledger.on_request(forged), Code::kUnauthenticated, "the signature is not that of its owner");
-  check_refused(ledger.on_request(request_of("eve", 1)), Code::kPermissionDenied, "cannot change it");
+  Request stolen = request;
+  stolen.owner = id_of("eve");
+  check_refused(ledger.on_request(stolen), Code::kInvalidArgument, "it was made for another");
   check_refused(ledger.on_request(request_of("bob", 1, 9)), Code::kPermissionDenied,
                 "it was edited, its version 1 said something else before");
   Request other = request;

@@ -18,7 +18,7 @@ struct Pair {
 
   GrantId asked(std::uint64_t request = 1, std::uint32_t views = 3) {
     const GrantId id = grant_id(request);
-    value(ledger.on_request(value(holdings.request(id, ledger.owner(), "photo.png", views, kNow))));
+    value(ledger.on_request(value(holdings.request(request, ledger.owner(), "photo.png", views, kNow))));
     return id;
   }
   GrantId granted(std::uint32_t views, std::uint64_t request = 1) {

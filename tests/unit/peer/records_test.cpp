@@ -185,7 +185,9 @@ TEST_CASE("each rule of a field has its own error") {
   check_refused(check(asking), Code::kInvalidArgument, "0 views, 1 to 10000");
   asking = request();
   asking.id = {};
-  check_refused(check(asking), Code::kInvalidArgument, "all zeros");
+  check_refused(check(asking), Code::kInvalidArgument, "'_id' 00000000 is none of user");
+  asking.id = grant_id(1, "eve");
+  check_refused(check(asking), Code::kInvalidArgument, "it was made for another");
   asking = request();
   asking.made_ms = -1;
   check_refused(check(asking), Code::kInvalidArgument, "made_ms is -1");

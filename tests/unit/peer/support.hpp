@@ -23,8 +23,8 @@ IdType make_id(std::uint64_t number) {
   id.bytes[IdType::kSize - 1] ^= 0x80;
   return id;
 }
-inline GrantId grant_id(std::uint64_t number) {
-  return make_id<GrantId>(number);
+inline GrantId grant_id(std::uint64_t number, std::string_view asker = "bob") {
+  return make_grant_id(id_of(asker), number);
 }
 inline ViewId view_id(std::uint64_t number) {
   return make_id<ViewId>(number);
