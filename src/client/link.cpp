@@ -83,6 +83,15 @@ void Link::forget(std::uint32_t stream, const Error& reason) {
   if (!waiting_.empty()) pump_later();
 }
 
+void Link::close_if_removed(const Identity& identity) {
+  if (!usable() || !connection_ || !connection_->peer_key() || !identity.refuses(*connection_->peer_key())) return;
+  const Error reason{Code::kUnauthenticated,
+                     fmt::format("the node there, {}, was removed from the cluster, another node says",
+                                 connection_->peer_key()->short_hex())};
+  end(reason);
+  connection_->close(reason);
+}
+
 void Link::close() {
   if (ended_) return;
   ended_ = true;
@@ -106,7 +115,7 @@ void Link::on_hello(const wire::Hello&) {
 
 void Link::log_in() {
   runtime_.timers().cancel(login_timeout_);
-  auto stream = login_->next(connection_->session(), connection_->peer_key().value_or(NodeId()));
+  auto stream = login_->next(connection_->session(), connection_->peer_key().value_or(NodeId()), runtime_.now_ms());
   if (!stream) return on_login(fail(std::move(stream).error()));
   login_stream_ = *stream;
   if (login_stream_ != 0) {
@@ -213,7 +222,18 @@ void Link::sweep() {
   connection_->close(reason);
 }
 
+void LinkPool::drop_removed() {
+  const Identity* identity = options_.identity.get();
+  if (identity == nullptr || !identity->shown || identity->shown->revoked().size() == removed_) return;
+  removed_ = identity->shown->revoked().size();
+  // Whoever hears of it may ask for a link at once.
+  std::vector<std::shared_ptr<Link>> all;
+  for (const auto& [address, links] : links_) all.insert(all.end(), links.begin(), links.end());
+  for (const auto& link : all) link->close_if_removed(*identity);
+}
+
 std::shared_ptr<Link> LinkPool::link_to(const NodePtr& node) {
+  drop_removed();
   auto& links = links_[node->address];
   std::erase_if(links, [](const auto& link) { return !link->usable(); });
   const auto least = std::ranges::min_element(links, {}, [](const auto& link) { return link->exchanges(); });

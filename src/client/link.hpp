@@ -55,6 +55,8 @@ class Link final : public net::ConnectionHandler, public std::enable_shared_from
   wire::Session& session() { return connection_->session(); }
   // Closes; no exchange is told.
   void close();
+  // Ends when the node is one that was a member, and is none any more.
+  void close_if_removed(const Identity& identity);
 
   // Once a second: notices nodes that have gone silent.
   void sweep();
@@ -107,9 +109,13 @@ class LinkPool {
   void close_all();
 
  private:
+  // Links to nodes of which others have said since that they were removed.
+  void drop_removed();
+
   RuntimeCore& runtime_;
   std::size_t links_max_;
   LinkOptions options_;
+  std::size_t removed_ = 0;  // nodes that had been removed, when it was looked last
   std::map<Address, std::vector<std::shared_ptr<Link>>> links_;
 };
 

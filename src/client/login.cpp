@@ -2,11 +2,14 @@
 
 namespace distri::client {
 
-Result<std::uint32_t> Login::next(wire::Session& session, const NodeId& node) {
+Result<std::uint32_t> Login::next(wire::Session& session, const NodeId& node, std::int64_t now_ms) {
   node_ = node;
+  now_ms_ = now_ms;
+  const auto proved = identity_->proved_until.find(node);
+  const bool known = proved != identity_->proved_until.end() && proved->second > now_ms && !identity_->refuses(node);
   wire::RequestHead head;
   BytesView body;
-  if (identity_->cluster && !identity_->proved.contains(node_)) {
+  if (identity_->cluster && asked_ == Asked::kNothing && !known) {
     asked_ = Asked::kIdentify;
     head.service = "Identify";
   } else if (!identity_->token.empty() && asked_ != Asked::kAuthenticate) {
@@ -43,11 +46,17 @@ Result<bool> Login::finished() {
     return fail(Code::kUnauthenticated, "the node there is of cluster {}, not of {}", table->cluster().short_hex(),
                 identity_->cluster->short_hex());
   }
-  if (!table->is_member(node_)) {
-    return fail(Code::kUnauthenticated, "the node there is {}, which is no member of cluster {}", node_.short_hex(),
-                table->cluster().short_hex());
+  auto& shown = identity_->shown;
+  if (!shown) shown = *table;
+  if (const auto merged = shown->merge(reply_); !merged) {
+    return fail(Code::kUnauthenticated, "the node's proof of its membership: {}", merged.error().message);
   }
-  identity_->proved.insert(node_);
+  if (!shown->is_member(node_)) {
+    identity_->proved_until.erase(node_);
+    return fail(Code::kUnauthenticated, "the node there is {}, which {} cluster {}", node_.short_hex(),
+                shown->is_revoked(node_) ? "was removed from" : "is no member of", shown->cluster().short_hex());
+  }
+  identity_->proved_until.insert_or_assign(node_, now_ms_ + kProvedMs);
   return true;
 }
 

@@ -2,17 +2,19 @@
 // the cluster that is meant (service Identify, for which nobody needs rights), and shows its token (Authenticate).
 //
 // The proof is the part of the signed table of members that admits the key with which the node has encrypted the
-// connection, and is checked against nothing but the cluster's id (membership/member_table.hpp). It does not show that
-// the node was not removed since. What was proved once is remembered for as long as the client lives.
+// connection, with all removals; it is checked against nothing but the cluster's id (membership/member_table.hpp). The
+// node's own words do not show that it was not removed since, but those of the others do: the client keeps what it was
+// shown, and a node whose removal or root change it has heard of from one proves nothing any more. What a node has
+// proved is asked for again after kProvedMs.
 //
 // Threads: the runtime's thread. Errors: kUnauthenticated: the node is of another cluster or of none; what the node
 // says against the token.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 
@@ -21,11 +23,17 @@
 
 namespace distri::client {
 
+inline constexpr std::int64_t kProvedMs = 60'000;
+
 // Shared by the links of a client.
 struct Identity {
   std::optional<membership::ClusterId> cluster;  // none: whoever answers
   std::string token;                             // its line; empty: none
-  std::set<NodeId> proved;                       // nodes of the cluster
+  std::map<NodeId, std::int64_t> proved_until;   // nodes of the cluster; monotonic milliseconds
+  std::optional<membership::MemberTable> shown;  // by all of them together
+
+  // It was a member, and is none any more.
+  bool refuses(const NodeId& node) const { return shown && shown->is_revoked(node); }
 };
 
 class Login {
@@ -33,7 +41,7 @@ class Login {
   explicit Login(std::shared_ptr<Identity> identity) : identity_(std::move(identity)) {}
 
   // Opens the next request to the node that holds that key; 0: there is nothing (more) to say.
-  Result<std::uint32_t> next(wire::Session& session, const NodeId& node);
+  Result<std::uint32_t> next(wire::Session& session, const NodeId& node, std::int64_t now_ms);
   // The token is what the node is being shown: its answer is about the client, and not about the node.
   bool shows_token() const { return asked_ == Asked::kAuthenticate; }
   // What next() has asked for.
@@ -48,6 +56,7 @@ class Login {
 
   std::shared_ptr<Identity> identity_;
   NodeId node_;
+  std::int64_t now_ms_ = 0;
   Asked asked_ = Asked::kNothing;
   Bytes reply_;
 };

@@ -97,8 +97,9 @@ class MemberTable {
   static Result<std::uint32_t> epoch_of_summary(BytesView summary);
   // What the sender of the summary lacks, as bytes for merge(); empty: nothing. Error kProtocolError.
   Result<Bytes> missing(BytesView summary) const;
-  // As much of it as shows that this node was admitted: for whom knows the cluster's id and nothing else. What it does
-  // not show is that the node was not removed since. load() reads it. Error kNotFound: it is no member.
+  // As much of it as shows that this node was admitted, and who was removed: for whom knows the cluster's id and nothing
+  // else. What it does not show is that the node was not removed since; but what another member has shown may say so,
+  // when it is merged. load() reads it. Error kNotFound: it is no member.
   Result<Bytes> proof_of(const NodeId& node) const;
 
   // ---- For the holder of the root key

@@ -103,7 +103,6 @@ Result<Bytes> MemberTable::proof_of(const NodeId& node) const {
   for (const auto& [slot, held] : admissions_) {
     if (held.statement.node != node || !counts(held.statement)) others.digests.push_back(short_digest(held.digest));
   }
-  for (const auto& [revoked, held] : revocations_) others.digests.push_back(short_digest(held.digest));
   for (const auto& [announced, held] : addresses_) others.digests.push_back(short_digest(held.digest));
   std::ranges::sort(others.digests);
   return encode_missing(others);

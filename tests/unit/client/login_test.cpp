@@ -28,6 +28,7 @@ class Cluster {
   // `mute`: the service that it hears and never answers, or empty.
   std::unique_ptr<FakeNode> node(std::string mute) {
     const SigningKey key = SigningKey::generate();
+    newest_ = key.public_key();
     const std::string name = "node-" + std::to_string(table_.members().size());
     REQUIRE(take(table_.add(membership::admit_by_root(table_.authority(), root_, key.public_key(), name, 1))));
     return std::make_unique<FakeNode>(
@@ -37,6 +38,11 @@ class Cluster {
         },
         0, take(net::Tls::with_key(key)));
   }
+  // Nodes that are made later know of it.
+  void remove_newest() {
+    REQUIRE(take(
+        table_.add(membership::revoke(table_.authority(), root_, newest_, membership::Reason::kRemoved, {}, 1, {}))));
+  }
   std::string token() const {
     return print(
         membership::TokenLine{table_.cluster(), membership::TokenId(), Bytes(membership::kTokenSecretBytes, 's')});
@@ -45,6 +51,7 @@ class Cluster {
  private:
   SigningKey root_ = SigningKey::generate();
   membership::MemberTable table_;
+  NodeId newest_;
 };
 
 // One that gives up soon on nodes that do not answer the login.
@@ -103,4 +110,34 @@ TEST_CASE("a login that is answered in time is not given up later") {
   CHECK(answer->attempts == 1);
   CHECK(node->connections() == 1);
   CHECK(services_of(*node).count("Authenticate") == 1);
+}
+
+TEST_CASE("a node of whose removal another one tells is not spoken to any more, and not shown the token again") {
+  for (const bool met_before : {false, true}) {
+    CAPTURE(met_before);
+    Cluster cluster;
+    const auto removed = cluster.node("");
+    cluster.remove_newest();
+    const auto node = cluster.node("");
+    Client client({removed->address(), node->address()}, with_token(cluster));
+    CallOptions to_removed;
+    to_removed.only_node = removed->address();
+    to_removed.timeout_ms = 700;
+    CallOptions to_node;
+    to_node.only_node = node->address();
+    // Who has heard of nothing cannot know.
+    if (met_before) REQUIRE(client.call("", "Work", nullptr, to_removed).has_value());
+    REQUIRE(client.call("", "Work", nullptr, to_node).has_value());
+    const auto refused = client.call("", "Work", nullptr, to_removed);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK_MESSAGE(refused.error().message.find("was removed from") != std::string::npos, refused.error().message);
+    const std::size_t before = met_before ? 1 : 0;
+    CHECK(services_of(*removed).count("Work") == before);
+    CHECK(services_of(*removed).count("Authenticate") == before);
+    for (int i = 0; i < 8; ++i) {
+      const auto answer = client.call("", "Work", nullptr);
+      REQUIRE_MESSAGE(answer.has_value(), answer.error().message);
+      CHECK(answer->node == node->address());
+    }
+  }
 }

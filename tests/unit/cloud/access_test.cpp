@@ -457,7 +457,7 @@ TEST_CASE("A repeated request of which nobody here knows is not executed, but to
   CHECK(listed(served.owner).empty());
 }
 
-TEST_CASE("A node proves its membership to whom knows the cluster's id, and shows nothing of the others") {
+TEST_CASE("A node proves its membership to whom knows the cluster's id, and shows of the others only who was removed") {
   const Cloud cloud;
   const std::string other = cloud.add_member("other");
   MemberNode node(cloud.first);
