@@ -45,7 +45,7 @@ Bytes signed_part(const Grant& grant) {
 
 Result<> check_id(std::string_view what, const GrantId& id, const PublicKey& asker) {
   if (is_made_by(id, asker)) return {};
-  return fail(Code::kInvalidArgument, "{}: its '_id' {} is none of user {}, who asks; it was made for another", what,
+  return fail(Code::kInvalidArgument, "{}: its id {} is none of user {}, who asks; it was made for another", what,
               id.short_hex(), asker.short_hex());
 }
 
@@ -75,9 +75,14 @@ Result<> verify(const Request& request) {
   return check_signature("request", kRequestContext, request.owner, signed_part(request), request.signature);
 }
 
+std::string document_id(const Request& request) {
+  return request.owner.hex() + ":" + request.id.hex();
+}
+
 bson::Document to_document(const Request& request) {
   bson::Builder out;
-  out.append_string("_id", request.id.hex()).append_string("owner", request.owner.hex());
+  out.append_string("_id", document_id(request)).append_string("owner", request.owner.hex());
+  out.append_string("request", request.id.hex());
   out.append_string("to", request.to.hex()).append_string("resource", request.resource);
   out.append_int64("views", request.views).append_int64("made_ms", request.made_ms);
   out.append_bool("withdrawn", request.withdrawn).append_int64("version", static_cast<std::int64_t>(request.version));
@@ -88,7 +93,7 @@ bson::Document to_document(const Request& request) {
 Result<Request> read_request(bson::View document) {
   Fields in("request", document);
   Request request;
-  request.id = in.id<GrantId>("_id");
+  request.id = in.id<GrantId>("request");
   request.owner = in.id<PublicKey>("owner");
   request.to = in.id<PublicKey>("to");
   request.resource = in.text("resource");
@@ -97,6 +102,7 @@ Result<Request> read_request(bson::View document) {
   request.withdrawn = in.flag("withdrawn");
   request.version = in.version();
   request.signature = in.signature();
+  in.expect_id(document_id(request));
   DISTRI_TRY_VOID(in.done());
   DISTRI_TRY_VOID(verify(request));
   return request;
@@ -164,9 +170,14 @@ Result<> verify(const Grant& grant) {
   return check_signature("grant", kGrantContext, grant.owner, signed_part(grant), grant.signature);
 }
 
+std::string document_id(const Grant& grant) {
+  return grant.owner.hex() + ":" + grant.id.hex();
+}
+
 bson::Document to_document(const Grant& grant) {
   bson::Builder out;
-  out.append_string("_id", grant.id.hex()).append_string("owner", grant.owner.hex());
+  out.append_string("_id", document_id(grant)).append_string("owner", grant.owner.hex());
+  out.append_string("grant", grant.id.hex());
   out.append_string("to", grant.to.hex()).append_string("resource", grant.resource);
   out.append_string("state", state_name(grant.state)).append_int64("views", grant.views);
   out.append_string("digest", to_hex(grant.file.digest));
@@ -180,7 +191,7 @@ bson::Document to_document(const Grant& grant) {
 Result<Grant> read_grant(bson::View document) {
   Fields in("grant", document);
   Grant grant;
-  grant.id = in.id<GrantId>("_id");
+  grant.id = in.id<GrantId>("grant");
   grant.owner = in.id<PublicKey>("owner");
   grant.to = in.id<PublicKey>("to");
   grant.resource = in.text("resource");
@@ -191,6 +202,7 @@ Result<Grant> read_grant(bson::View document) {
   grant.file.sealed_bytes = in.number("sealed_bytes", 0, kFileBytesMax);
   grant.version = in.version();
   grant.signature = in.signature();
+  in.expect_id(document_id(grant));
   DISTRI_TRY_VOID(in.done());
   bool known = false;
   for (const auto candidate : {Grant::State::kGranted, Grant::State::kRefused, Grant::State::kRevoked}) {

@@ -25,6 +25,7 @@ struct Request {
 Result<> check(const Request& request);
 Request sign(Request request, const SigningKey& key);
 Result<> verify(const Request& request);
+std::string document_id(const Request& request);
 bson::Document to_document(const Request& request);
 Result<Request> read_request(bson::View document);
 // Whether `request` counts more than `known`, of the same id. Withdrawing is for good: it counts more than what does
@@ -60,6 +61,7 @@ std::string_view state_name(Grant::State state);
 Result<> check(const Grant& grant);
 Grant sign(Grant grant, const SigningKey& key);
 Result<> verify(const Grant& grant);
+std::string document_id(const Grant& grant);
 bson::Document to_document(const Grant& grant);
 Result<Grant> read_grant(bson::View document);
 

@@ -2,11 +2,12 @@
 //
 //   users      User          _id = owner                          who I am called, and where I listen
 //   catalog    CatalogEntry  _id = owner ":" name                 an image that I have
-//   requests   Request       _id = 32 digits (ids.hpp)            I ask for an image and a number of views
-//   grants     Grant         _id = the request's                  the answer of who has it
-//   viewkeys   ViewKey       _id = grant ":" serial               what opens the image once (in the cloud: in escrow)
-//   receipts   Receipt       _id = grant ":" serial ":" device    I have taken that view key
+//   requests   Request       _id = owner ":" id (ids.hpp)         I ask for an image and a number of views
+//   grants     Grant         _id = owner ":" id of the request    the answer of who has it
+//   viewkeys   ViewKey       _id = owner ":" grant ":" serial     what opens the image once (in the cloud: in escrow)
+//   receipts   Receipt       _id = owner ":" grant ":" serial ":" device   I have taken that view key
 //
+// Every _id begins with its owner's key, so that nodes which know users let nobody else write it (ownerField "_id").
 // `owner` is the key that signed the record, and the only one that may change it. A change has a higher `version`: of
 // two valid records with one _id the higher version counts, so that an old one that is played again does no harm.
 // Keys, ids and digests are lower-case hexadecimal strings in documents, `sig` and `sealed` are binary, times are

@@ -83,7 +83,7 @@ Result<> verify(const ViewKey& key) {
 }
 
 std::string document_id(const ViewKey& key) {
-  return fmt::format("{}:{}", key.grant.hex(), key.serial);
+  return fmt::format("{}:{}:{}", key.owner.hex(), key.grant.hex(), key.serial);
 }
 
 bson::Document to_document(const ViewKey& key) {
@@ -157,7 +157,7 @@ Result<> verify(const Receipt& receipt) {
 }
 
 std::string document_id(const Receipt& receipt) {
-  return fmt::format("{}:{}:{}", receipt.grant.hex(), receipt.serial, receipt.device.hex());
+  return fmt::format("{}:{}:{}:{}", receipt.owner.hex(), receipt.grant.hex(), receipt.serial, receipt.device.hex());
 }
 
 bson::Document to_document(const Receipt& receipt) {

@@ -185,7 +185,7 @@ TEST_CASE("each rule of a field has its own error") {
   check_refused(check(asking), Code::kInvalidArgument, "0 views, 1 to 10000");
   asking = request();
   asking.id = {};
-  check_refused(check(asking), Code::kInvalidArgument, "'_id' 00000000 is none of user");
+  check_refused(check(asking), Code::kInvalidArgument, "its id 00000000 is none of user");
   asking.id = grant_id(1, "eve");
   check_refused(check(asking), Code::kInvalidArgument, "it was made for another");
   asking = request();
