@@ -27,11 +27,16 @@ const unsigned char* raw(BytesView bytes) {
   return reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
+// libsodium takes no null, not even of no bytes.
+void zero(void* at, std::size_t size) {
+  if (size > 0) sodium_memzero(at, size);
+}
+
 }  // namespace
 
 SecretBytes& SecretBytes::operator=(SecretBytes&& other) noexcept {
   if (this != &other) {
-    sodium_memzero(bytes_.data(), bytes_.size());
+    zero(bytes_.data(), bytes_.size());
     bytes_ = std::move(other.bytes_);
     other.bytes_.clear();
   }
@@ -39,13 +44,13 @@ SecretBytes& SecretBytes::operator=(SecretBytes&& other) noexcept {
 }
 
 SecretBytes::~SecretBytes() {
-  sodium_memzero(bytes_.data(), bytes_.size());
+  zero(bytes_.data(), bytes_.size());
 }
 
 SecretBytes SecretBytes::random(std::size_t size_bytes) {
   DISTRI_CHECK(sodium_init() >= 0);
   SecretBytes secret = zeros(size_bytes);
-  randombytes_buf(secret.data(), secret.size());
+  if (size_bytes > 0) randombytes_buf(secret.data(), size_bytes);
   return secret;
 }
 
@@ -56,7 +61,7 @@ SecretBytes SecretBytes::zeros(std::size_t size_bytes) {
 }
 
 bool SecretBytes::operator==(const SecretBytes& other) const {
-  return size() == other.size() && sodium_memcmp(bytes_.data(), other.bytes_.data(), size()) == 0;
+  return size() == other.size() && (empty() || sodium_memcmp(bytes_.data(), other.bytes_.data(), size()) == 0);
 }
 
 void wipe(Bytes& bytes) {
