@@ -97,6 +97,20 @@ TEST_CASE("keys are found by their digits; ambiguous, short and unknown ones hav
   check_refused(contacts.find(std::string(64, 'f')), Code::kNotFound, "whose key begins with");
 }
 
+TEST_CASE("digits that begin two keys name neither; one more tells them apart") {
+  Contacts contacts;
+  const PublicKey one = id_of("prefix 112263");
+  const PublicKey other = id_of("prefix 134660");
+  REQUIRE(one.short_hex() == other.short_hex());  // found by trying
+  value(contacts.see(user("prefix 112263", "One")));
+  CHECK(found(contacts, one.short_hex()) == one);
+  value(contacts.see(user("prefix 134660", "Other")));
+  check_refused(contacts.find(one.short_hex()), Code::kInvalidArgument, "several keys begin with bb49f24c");
+  check_refused(contacts.find(one.short_hex()), Code::kInvalidArgument, "give more digits");
+  CHECK(found(contacts, one.hex().substr(0, 12)) == one);
+  CHECK(found(contacts, other.hex().substr(0, 12)) == other);
+}
+
 TEST_CASE("a forged user record changes nothing") {
   Contacts contacts;
   value(contacts.see(user("ada", "Ada")));
