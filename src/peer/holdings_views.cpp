@@ -66,7 +66,9 @@ Result<> Holdings::view_refused(const GrantId& id, const ViewId& view) {
 
 Result<Receipt> Holdings::take(const ViewKey& key, std::int64_t now_ms) {
   DISTRI_TRY_VOID(verify(key));
-  DISTRI_TRY(Holding* const holding, granted(key.grant));
+  DISTRI_TRY(Holding* const holding, known(key.grant));
+  // What was begun is ended, also when the grant was revoked in between: its receipt may be missing.
+  if (holding->taking != key) DISTRI_TRY_VOID(granted(key.grant));
   DISTRI_TRY_VOID(check_view_key(key, *holding));
   const std::string what = fmt::format("view key {} of grant {}", key.serial, key.grant.short_hex());
   if (!key.view.empty()) {

@@ -170,6 +170,19 @@ TEST_CASE("a view key from escrow is taken once: receipt, then compare-and-delet
   check_kept(pair.holdings);
 }
 
+TEST_CASE("a view key that was being taken when the grant was revoked is taken or not, but its receipt can be made") {
+  Pair pair;
+  const GrantId id = pair.granted(3);
+  const auto placed = value(pair.ledger.put_in_escrow(id, 2)).place;
+  const Receipt receipt = value(pair.holdings.take(placed[0], kNow));
+  pair.deliver(value(pair.ledger.revoke(id)));
+  pair.holdings = value(Holdings::load(key("bob"), pair.holdings.encode()));
+  CHECK(value(pair.holdings.take(*pair.holdings.find(id)->taking, kNow)) == receipt);
+  CHECK(value(pair.holdings.taken(id, 1, false)).empty());  // its owner was faster
+  check_refused(pair.holdings.take(placed[1], kNow), Code::kCancelled, "its owner has revoked it");
+  check_kept(pair.holdings);
+}
+
 TEST_CASE("a view key from escrow of a version that is not known yet waits for the grant") {
   Pair pair;
   const GrantId id = pair.granted(3);
