@@ -4,8 +4,8 @@
 #include <array>
 
 #include "distri/bson/compare.hpp"
-#include "distri/cloud/connection_census.hpp"
 #include "distri/cloud/service_params.hpp"
+#include "distri/net/connection_census.hpp"
 #include "distri/utils/secret_hash.hpp"
 
 namespace distri::cloud {
@@ -36,7 +36,7 @@ std::optional<std::int64_t> date_of(bson::View document, std::string_view field)
 
 // Whose failures count together: "10.0.0.7:41234" -> "10.0.0.7"; of IPv6 the /64, as one machine can have all of it.
 std::string host_of(const std::string& remote) {
-  return address_group(parse_address(remote).value_or(Address{remote}).host);
+  return net::address_group(parse_address(remote).value_or(Address{remote}).host);
 }
 
 Error not_good() {

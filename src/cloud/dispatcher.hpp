@@ -25,7 +25,7 @@
 #include "distri/cloud/request.hpp"
 #include "distri/cloud/request_memory.hpp"
 #include "distri/cloud/watch.hpp"
-#include "distri/cloud/worker_pool.hpp"
+#include "distri/utils/worker_pool.hpp"
 #include "distri/net/loop.hpp"
 
 namespace distri::cloud {

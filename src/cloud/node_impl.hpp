@@ -13,7 +13,7 @@
 #include "distri/cloud/access.hpp"
 #include "distri/cloud/cloud_node.hpp"
 #include "distri/cloud/cluster.hpp"
-#include "distri/cloud/connection_census.hpp"
+#include "distri/net/connection_census.hpp"
 #include "distri/cloud/dispatcher.hpp"
 #include "distri/cloud/peers.hpp"
 #include "distri/cloud/server_connection.hpp"
@@ -114,7 +114,7 @@ struct CloudNode::Impl {
   std::unique_ptr<membership::Swim> detector;  // likewise
   std::unique_ptr<net::Listener> listener;
   std::unique_ptr<net::Listener> local_listener;
-  ConnectionCensus census;
+  net::ConnectionCensus census;
   std::int64_t refusal_logged_ns = 0;
   std::unordered_map<ServerConnection*, std::unique_ptr<ServerConnection>> connections;
   Address own_address;  // as others reach it

@@ -10,7 +10,7 @@
 #include <memory>
 
 #include "distri/cloud/access.hpp"
-#include "distri/cloud/connection_census.hpp"
+#include "distri/net/connection_census.hpp"
 #include "distri/cloud/request.hpp"
 #include "distri/net/connection.hpp"
 
@@ -35,7 +35,7 @@ class ServerConnection final : public net::ConnectionHandler {
   net::Connection& connection() { return *connection_; }
   bool from_node() const { return from_node_; }
   // Counted until it is gone; a stranger until it has rights.
-  void enter(ConnectionCensus::Visit visit) { visit_ = std::move(visit); }
+  void enter(net::ConnectionCensus::Visit visit) { visit_ = std::move(visit); }
   // Closes the connection unless it has rights by then.
   void expect_key_within(net::Loop& loop, std::int64_t ms);
   // Whoever has no rights asks once more for what everybody may (to know the node, to show a token, to join); false:
@@ -103,7 +103,7 @@ class ServerConnection final : public net::ConnectionHandler {
   bool trusted_ = false;
   Access::CredentialPtr credential_;
   net::Timer stranger_timer_;
-  ConnectionCensus::Visit visit_;
+  net::ConnectionCensus::Visit visit_;
 };
 
 }  // namespace distri::cloud

@@ -1,5 +1,5 @@
 // Who is counted where, who is refused, and who has to go.
-#include "distri/cloud/connection_census.hpp"
+#include "distri/net/connection_census.hpp"
 
 #include <doctest/doctest.h>
 
@@ -9,8 +9,8 @@
 #include "distri/cloud/cloud_node.hpp"
 
 using namespace distri;
-using cloud::address_group;
-using cloud::ConnectionCensus;
+using net::address_group;
+using net::ConnectionCensus;
 
 namespace {
 

@@ -1,8 +1,8 @@
-#include "distri/cloud/connection_rate.hpp"
+#include "distri/net/connection_rate.hpp"
 
 #include <algorithm>
 
-namespace distri::cloud {
+namespace distri::net {
 namespace {
 
 constexpr std::int64_t kSecondUs = 1'000'000;
@@ -30,4 +30,4 @@ void ConnectionRate::forget_full(std::int64_t now_us) {
   look_at_ = std::max(kAddressesUnlooked, 2 * full_at_us_.size());
 }
 
-}  // namespace distri::cloud
+}  // namespace distri::net

@@ -1,4 +1,4 @@
-#include "distri/cloud/connection_census.hpp"
+#include "distri/net/connection_census.hpp"
 
 #include <arpa/inet.h>
 
@@ -8,7 +8,7 @@
 
 #include "distri/utils/address.hpp"
 
-namespace distri::cloud {
+namespace distri::net {
 namespace {
 
 constexpr std::size_t kGroupBytes = 8;  // of an IPv6 address: its /64
@@ -142,4 +142,4 @@ void ConnectionCensus::Visit::leave() {
   census_ = nullptr;
 }
 
-}  // namespace distri::cloud
+}  // namespace distri::net

@@ -1,5 +1,5 @@
 // How fast connections may come: the bucket of one address, and what is kept of all.
-#include "distri/cloud/connection_rate.hpp"
+#include "distri/net/connection_rate.hpp"
 
 #include <doctest/doctest.h>
 
@@ -8,7 +8,7 @@
 #include "distri/utils/random.hpp"
 
 using namespace distri;
-using cloud::ConnectionRate;
+using net::ConnectionRate;
 
 namespace {
 

@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-namespace distri::cloud {
+namespace distri {
 
 class WorkerPool {
  public:
@@ -50,4 +50,4 @@ class WorkerPool {
   std::vector<std::thread> threads_;
 };
 
-}  // namespace distri::cloud
+}  // namespace distri

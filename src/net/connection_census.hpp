@@ -9,7 +9,7 @@
 // everybody out, while a member shows its key within moments and so is never the oldest for long.
 //
 // Invariants: every Visit is counted in all and at its address until it ends; as a stranger until it is trusted or
-// displaced, if that comes first. Threads: the main thread. The census outlives its visits.
+// displaced, if that comes first. Threads: the loop's thread. The census outlives its visits.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -20,10 +20,10 @@
 #include <string>
 #include <string_view>
 
-#include "distri/cloud/connection_rate.hpp"
+#include "distri/net/connection_rate.hpp"
 #include "distri/utils/result.hpp"
 
-namespace distri::cloud {
+namespace distri::net {
 
 // What an address is counted as: "192.0.2.7", "2001:db8:0:1::/64".
 std::string address_group(std::string_view host);
@@ -110,4 +110,4 @@ class ConnectionCensus {
   std::uint64_t next_number_ = 1;
 };
 
-}  // namespace distri::cloud
+}  // namespace distri::net

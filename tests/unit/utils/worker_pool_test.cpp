@@ -1,11 +1,11 @@
-#include "distri/cloud/worker_pool.hpp"
+#include "distri/utils/worker_pool.hpp"
 
 #include <doctest/doctest.h>
 
 #include <future>
 #include <set>
 
-using namespace distri::cloud;
+using namespace distri;
 
 TEST_CASE("Tasks run on as many threads as asked for") {
   std::mutex mutex;

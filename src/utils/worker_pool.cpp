@@ -1,8 +1,8 @@
-#include "distri/cloud/worker_pool.hpp"
+#include "distri/utils/worker_pool.hpp"
 
 #include <utility>
 
-namespace distri::cloud {
+namespace distri {
 
 WorkerPool::WorkerPool(unsigned workers, std::size_t queue_max) : queue_max_(queue_max) {
   threads_.reserve(workers);
@@ -56,4 +56,4 @@ void WorkerPool::work() {
   }
 }
 
-}  // namespace distri::cloud
+}  // namespace distri

@@ -17,7 +17,7 @@
 
 #include "distri/utils/result.hpp"
 
-namespace distri::cloud {
+namespace distri::net {
 
 class ConnectionRate {
  public:
@@ -39,4 +39,4 @@ class ConnectionRate {
   std::size_t look_at_ = 0;  // so many addresses are the occasion to forget those that are full
 };
 
-}  // namespace distri::cloud
+}  // namespace distri::net
