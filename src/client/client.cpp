@@ -50,6 +50,7 @@ CallSpec Client::Impl::make_spec(std::string_view service, const nlohmann::json&
   spec.idempotent = call_options.idempotent;
   spec.request_id = call_options.request_id;
   spec.only_node = call_options.only_node;
+  spec.attempts_max = call_options.attempts_max;
   if (auto encoded = encode_params(params, spec.format)) {
     spec.params = std::move(*encoded);
   } else {

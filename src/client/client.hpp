@@ -76,6 +76,9 @@ struct ClientOptions {
   // With `tls`, and on the runtime's thread: whether a node with this key may be spoken to; an error ends the
   // connection before anything was sent. None: whoever answers, which protects against listening only.
   std::function<Result<>(const NodeId& node)> trust;
+  // With `tls`: the only key that is spoken to. Whoever holds another one learns nothing, not even who asks; `trust`
+  // decides when it has learned that. None: any.
+  std::optional<NodeId> expected_key;
   // A token, the line that `distri token create` prints: encrypts, speaks to members of the token's cluster only (each
   // node proves that it is one before the token is sent), and has the token's rights. A line that is no token fails
   // every call with kInvalidArgument; one that is not good any more, with kUnauthenticated.
@@ -91,7 +94,9 @@ struct CallOptions {
   std::size_t reply_bytes_max = 256u << 20;
   bool idempotent = false;           // true: needs no request id (reads); the node keeps no memory of it
   std::optional<Address> only_node;  // ask exactly this node; no retry elsewhere
-  bool bson = false;                 // params, body and reply documents are BSON instead of JSON (wire::Format)
+  // Tries, after which the call ends with what was wrong with the last one; 0: until the deadline.
+  int attempts_max = 0;
+  bool bson = false;  // params, body and reply documents are BSON instead of JSON (wire::Format)
   // Of a request that the caller itself repeats, perhaps through another Client: executed at most once. None: a fresh
   // one. With `idempotent` it has no meaning.
   std::optional<RequestId> request_id;

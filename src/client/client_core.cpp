@@ -24,7 +24,8 @@ ClientCore::ClientCore(RuntimeCore& runtime, std::vector<Address> nodes, const C
       pool_(runtime, std::max<std::size_t>(options.connections_per_node, 1), link_options(options)) {}
 
 LinkOptions ClientCore::link_options(const ClientOptions& options) {
-  LinkOptions links{std::max<std::int64_t>(options.dial_ms, 1), options.tls, options.trust, nullptr};
+  LinkOptions links{std::max<std::int64_t>(options.dial_ms, 1), options.tls, options.trust, nullptr,
+                    options.expected_key};
   if (options.token.empty() && options.cluster.empty()) return links;
   const auto prepared = [&]() -> Result<> {
     links.identity = std::make_shared<Identity>();

@@ -152,7 +152,10 @@ void Exchange::on_reset(const Error& error) {
 
 void Exchange::on_link_ended(const Error& reason, bool was_sent) {
   if (done_) return;
-  try_failed(Error{Code::kConnectionLost, reason.message}, was_sent);
+  // What was not sent has its own reason: nobody there, or somebody else. A time that has passed then is not the
+  // call's.
+  const Code unsent = reason.code == Code::kDeadlineExceeded ? Code::kUnavailable : reason.code;
+  try_failed(Error{was_sent ? Code::kConnectionLost : unsent, reason.message}, was_sent);
 }
 
 void Exchange::try_failed(const Error& error, bool maybe_executed) {

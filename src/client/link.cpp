@@ -21,6 +21,7 @@ std::shared_ptr<Link> Link::dial(RuntimeCore& runtime, NodePtr node, const LinkO
   net::ConnectionOptions options;
   options.dial_ms = link_options.dial_ms;
   options.tls = link_options.tls;
+  options.expected_key = link_options.expected_key;
   if (link_options.trust) {
     // A node always shows a key.
     options.admit = [trust = link_options.trust](const std::optional<NodeId>& key) {

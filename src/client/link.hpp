@@ -34,6 +34,7 @@ struct LinkOptions {
   std::shared_ptr<net::Tls> tls;
   std::function<Result<>(const NodeId& node)> trust;
   std::shared_ptr<Identity> identity;  // nullptr: nothing is said before the first request
+  std::optional<NodeId> expected_key = {};
 };
 
 class Link final : public net::ConnectionHandler, public std::enable_shared_from_this<Link> {

@@ -51,6 +51,22 @@ TEST_CASE("bytes go in and bytes come out, with what is known about the answer")
   CHECK(reply->rtt_us > 0);
 }
 
+TEST_CASE("a call with a number of tries ends with the reason of the last one") {
+  FakeNode node([](const Seen&) { return status(Code::kBusy, "later"); });
+  Client client({node.address()}, fixed());
+  CallOptions three;
+  three.attempts_max = 3;
+  CHECK(client.send_data("x", "Any", three).error().code == Code::kBusy);
+  CHECK(node.count() == 3);
+
+  Client nowhere({Address{"127.0.0.1", free_port()}}, fixed());
+  CallOptions once;
+  once.attempts_max = 1;
+  const auto refused = nowhere.send_data("x", "Any", once);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::kUnavailable);
+}
+
 TEST_CASE("requests and replies larger than a frame travel whole") {
   FakeNode node([](const Seen& seen) { return reply(seen.body); });
   Client client({node.address()});
