@@ -7,6 +7,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
+#include "distri/net/connection_census.hpp"
 #include "distri/wire/session_token.hpp"
 #include "raw_client.hpp"
 
@@ -569,4 +570,18 @@ TEST_CASE("A long read has its turns between those of other requests; its caller
   CHECK(late.status == Code::kDeadlineExceeded);
   eventually([&] { return reads()["running"] == 0; });
   eventually([&] { return stats(node.address())["buffered_bytes"] == 0; });
+}
+
+TEST_CASE("2,500 clients of one address may connect at once, as a node is set") {
+  const cloud::NodeConfig config;
+  net::ConnectionCensus census({.connections_max = config.connections_max,
+                                .per_address_max = 10'000,
+                                .strangers_max = config.strangers_max,
+                                .rate_max = config.connection_rate_max,
+                                .burst_max = config.connection_burst_max});
+  std::vector<net::ConnectionCensus::Visit> visits;
+  for (int i = 0; i < 2'500; ++i) {
+    REQUIRE(census.may_enter("192.0.2.7", 0));
+    visits.push_back(census.enter("192.0.2.7", [](const Error&) {}));
+  }
 }

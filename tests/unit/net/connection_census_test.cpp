@@ -6,7 +6,6 @@
 #include <optional>
 #include <vector>
 
-#include "distri/cloud/cloud_node.hpp"
 
 using namespace distri;
 using net::address_group;
@@ -200,15 +199,4 @@ TEST_CASE("who connects too fast is refused by name and told how long to wait; o
   REQUIRE_FALSE(local);
   CHECK(contains(local.error().message, "connection_loopback_rate_max"));
   CHECK(contains(local.error().message, "try again in 1000 ms"));
-}
-
-TEST_CASE("2,500 clients of one address may connect at once, as a node is set") {
-  const cloud::NodeConfig config;
-  ConnectionCensus census({.connections_max = config.connections_max,
-                           .per_address_max = 10'000,
-                           .strangers_max = config.strangers_max,
-                           .rate_max = config.connection_rate_max,
-                           .burst_max = config.connection_burst_max});
-  Guests guests(census);
-  for (int i = 0; i < 2'500; ++i) REQUIRE(guests.come("192.0.2.7"));
 }
