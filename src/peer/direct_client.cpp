@@ -154,9 +154,9 @@ Result<DirectClient::RoutePtr> DirectClient::run_search(const PeerAt& peer, Sear
 }
 
 Result<DirectClient::RoutePtr> DirectClient::search(const PeerAt& peer, std::int64_t timeout_ms) {
-  if (peer.addresses.empty() || peer.addresses.size() > kAddressesMax) {
+  if (peer.addresses.empty() || peer.addresses.size() > kCandidatesMax) {
     return fail(Code::kInvalidArgument, "peer {} has {} addresses; it needs 1 to {}", peer.key.hex(),
-                peer.addresses.size(), kAddressesMax);
+                peer.addresses.size(), kCandidatesMax);
   }
   // Held by the callbacks, which may come after this has returned.
   struct Answers {

@@ -9,7 +9,7 @@
 //
 // Errors of finding: kUnauthenticated (at some address somebody else answered, and the peer nowhere; the message names
 // the key there and the expected one), kUnavailable (nobody answered; it names what was wrong at each address),
-// kBusy (the peer takes no more connections), kInvalidArgument (no address, or more than kAddressesMax). Then those of
+// kBusy (the peer takes no more connections), kInvalidArgument (no address, or more than kCandidatesMax). Then those of
 // client::Client. A call whose link broke before the answer is repeated: services of peers make that harmless.
 //
 // Threads: any number may use one object; calls block their thread and end at their deadline at the latest. All share
@@ -30,7 +30,7 @@
 
 namespace distri::peer {
 
-inline constexpr std::size_t kAddressesMax = 16;
+inline constexpr std::size_t kCandidatesMax = 16;
 
 // A peer and where it may be.
 struct PeerAt {

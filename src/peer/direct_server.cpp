@@ -98,7 +98,7 @@ Result<> DirectServer::Impl::listen() {
   hello.software = "distri-peer";
   DISTRI_TRY(listener, net::Listener::listen(loop, options.listen, hello, link,
                                              [this](const auto& connection) { return accept(connection); }));
-  listener->set_gate([this](const Address& from) { return census.may_enter(from.host); });
+  listener->set_gate([this](const Address& from) { return census.may_enter(from.host, clock.monotonic_ms() * 1'000); });
   address = listener->address();
   return {};
 }

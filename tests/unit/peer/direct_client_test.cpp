@@ -57,7 +57,7 @@ TEST_CASE("When nobody answers, the error says so of each address") {
   CHECK(contains(absent.error().message, to_string(first)));
   CHECK(contains(absent.error().message, to_string(second)));
   CHECK(client->call({key_number(2).public_key(), {}}, "Echo").error().code == Code::kInvalidArgument);
-  const std::vector<Address> many(kAddressesMax + 1, first);
+  const std::vector<Address> many(kCandidatesMax + 1, first);
   CHECK(client->call({key_number(2).public_key(), many}, "Echo").error().code == Code::kInvalidArgument);
   CHECK(client->find({key_number(2).public_key(), {first}}).error().code == Code::kUnavailable);
 }
