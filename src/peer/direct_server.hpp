@@ -75,7 +75,7 @@ struct DirectRequest {
 };
 
 // The next piece of a stream, 1 to `bytes_max` bytes; empty: the end; an error ends the stream with it. Called on
-// workers, never twice at once; destroyed on any thread.
+// workers, never twice at once; a call that is under way when the request ends is finished. Destroyed on any thread.
 using Producer = std::function<Result<Bytes>(std::size_t bytes_max)>;
 
 // The way back to the caller of one request. Copies are the same way: the first answer counts, and if the last copy

@@ -75,7 +75,7 @@ TEST_CASE("Who accepts and says nothing does not keep the others from being foun
 
   TestPeer peer(2, {{"Echo", answering("x")}});
   DirectClientOptions options;
-  options.find_ms = 500;
+  options.find_ms = 2'000;
   const auto client = caller(1, options);
   CHECK(client->call({peer.key(), {nothing, peer.server().address()}}, "Echo") == Bytes("x"));
   const auto alone = client->call({key_number(9).public_key(), {nothing}}, "Echo");

@@ -225,14 +225,16 @@ TEST_CASE("Connections are limited in all and for one key, and who says nothing 
   DirectServerOptions options;
   options.connections_max = 4;
   options.connections_per_caller_max = 2;
-  options.hello_ms = 200;
+  options.hello_ms = 3'000;
   TestPeer peer(2, {{"Echo", answering("x")}}, options);
   const Address at = peer.server().address();
-  RawCaller first(at, 3), second(at, 3), third(at, 3);
+  RawCaller first(at, 3);
   first.greet();
-  second.greet();
   CHECK(first.greeted());
+  RawCaller second(at, 3);
+  second.greet();
   CHECK(second.greeted());
+  RawCaller third(at, 3);
   third.run_until_closed();
   CHECK(contains(to_string(third.goodbye().value_or(*third.closed())), "connections_per_caller_max"));
   REQUIRE(comes_true([&] { return peer.server().counters().connections == 2; }));
@@ -295,7 +297,7 @@ TEST_CASE("Frames that break the protocol end their connection with the reason, 
 
 TEST_CASE("A request ends at its caller's deadline or the server's, and its handler can tell") {
   DirectServerOptions options;
-  options.answer_ms_max = 300;
+  options.answer_ms_max = 2'000;
   std::atomic<int> cancelled{0};
   TestPeer peer(2,
                 {{"Wait",
@@ -310,7 +312,7 @@ TEST_CASE("A request ends at its caller's deadline or the server's, and its hand
   REQUIRE_FALSE(late);
   CHECK(late.error().code == Code::kDeadlineExceeded);
   CHECK(contains(late.error().message, "answer_ms_max"));
-  const auto impatient = client->call(peer.at(), "Wait", nullptr, {}, 100);
+  const auto impatient = client->call(peer.at(), "Wait", nullptr, {}, 500);
   REQUIRE_FALSE(impatient);
   CHECK(impatient.error().code == Code::kDeadlineExceeded);
   CHECK(comes_true([&] { return cancelled == 2; }));

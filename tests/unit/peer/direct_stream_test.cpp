@@ -149,9 +149,8 @@ TEST_CASE("A reader that takes nothing loses its stream, and one whose deadline 
   CHECK(contains(rest.error().message, "stream_stall_ms"));
 
   auto late = client->open_stream(peer.at(), "Read", nullptr, 100);
-  REQUIRE(late);
   std::this_thread::sleep_for(std::chrono::milliseconds(150));
-  CHECK(read_all(**late).error().code == Code::kDeadlineExceeded);
+  CHECK((late ? read_all(**late).error() : late.error()).code == Code::kDeadlineExceeded);
   CHECK(comes_true([&] { return source.gone(); }));
 }
 
