@@ -10,9 +10,14 @@ namespace distri::replication {
 
 namespace {
 
-bool same_value(const bson::Element* a, const bson::Element* b) {
-  if (a == nullptr || b == nullptr) return a == b;
-  return a->value.type() == b->value.type() && a->value.raw() == b->value.raw();
+const db::Counter* counter_of(const ShownField& shown) {
+  return shown.field == nullptr ? nullptr : shown.field->counter.get();
+}
+
+// The number that the write of a field put there; kNone: it is missing. nullopt: something else than a number.
+std::optional<Number> written_number(const ShownField& shown) {
+  if (const db::Counter* counter = counter_of(shown)) return counter->base;
+  return shown.element == nullptr ? Number{} : number_of(shown.element->value);
 }
 
 bson::Document with(bson::View fields, const bson::Element& element) {
@@ -70,6 +75,17 @@ std::string_view conflict_kind_name(ConflictKind kind) {
       return "increment";
   }
   return "unknown";
+}
+
+bool wrote_the_same(const ShownField& one, const ShownField& other) {
+  if (counter_of(one) != nullptr || counter_of(other) != nullptr) {
+    const auto number = written_number(one);
+    return number && number == written_number(other);
+  }
+  const bson::Element* a = one.element;
+  const bson::Element* b = other.element;
+  if (a == nullptr || b == nullptr) return a == b;
+  return a->value.type() == b->value.type() && a->value.raw() == b->value.raw();
 }
 
 void Loser::join(Loser other) {
@@ -180,14 +196,14 @@ void Losers::lost_document(ConflictKind kind, const Dot& dot, const Stamp& stamp
 }
 
 void Losers::lost_register(const db::FieldRevision& field, const bson::Element* element, const Dot& winner,
-                           const bson::Element* winner_element, const Seen& seen) {
+                           const ShownField& in_place, const Seen& seen) {
+  const bool base_is_lost = !seen.covers(field.dot) && !wrote_the_same({element, &field}, in_place);
   if (!field.counter) {
-    if (!seen.covers(field.dot) && !same_value(element, winner_element))
-      lost_field(field.dot, field.stamp, winner, field.name, element);
+    if (base_is_lost) lost_field(field.dot, field.stamp, winner, field.name, element);
     return;
   }
   const Counter& counter = *field.counter;
-  if (!seen.covers(field.dot)) {
+  if (base_is_lost) {
     const bson::Document base = element_of(field.name, counter.base);
     const bool missing = counter.base.kind == Number::Kind::kNone;
     const auto old = base.view().find_element(field.name);
@@ -206,8 +222,9 @@ void Losers::lost_register(const db::FieldRevision& field, const bson::Element* 
   }
 }
 
-void Losers::lost_state(StateRef loser, const Dot& winner, std::optional<bson::View> document, const Seen& seen) {
+void Losers::lost_state(StateRef loser, const Dot& winner, StateRef in_place, const Seen& seen) {
   if (seen.everything()) return;
+  const std::optional<bson::View>& document = in_place.document;
   const db::Revision& revision = *loser.revision;
   if (!loser.document) {
     if (!document || seen.covers(revision.dot())) return;
@@ -227,7 +244,9 @@ void Losers::lost_state(StateRef loser, const Dot& winner, std::optional<bson::V
     const auto other = document ? document->find_element(field.name) : std::nullopt;
     // In a document that is gone as a whole an unset field is no loss.
     if (!element && !document) continue;
-    lost_register(field, element ? &*element : nullptr, winner, other ? &*other : nullptr, seen);
+    const ShownField shown{other ? &*other : nullptr,
+                           document ? find(in_place.revision->fields(), field.name) : nullptr};
+    lost_register(field, element ? &*element : nullptr, winner, shown, seen);
   }
   if (document || generation_unseen || losers_.size() == before) return;
   Loser& newest = *std::max_element(

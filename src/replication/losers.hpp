@@ -5,7 +5,7 @@
 // the lost fields for an update. When unseen updates go down with a generation that the winner had seen and deleted,
 // the newest of them keeps the whole document as it was, because there is nothing else left of it.
 //
-// No loser: what the winner's writer had seen; content equal to the winner's; a delete that lost to a delete.
+// No loser: what the winner's writer had seen; content equal to what the winner wrote; a delete that lost to a delete.
 //
 // Threads: values. Errors: none.
 #pragma once
@@ -73,6 +73,14 @@ class Seen {
   Dot own_;
 };
 
+// A field as a document has it. nullptr: it has none; no register: the generation wrote it.
+struct ShownField {
+  const bson::Element* element = nullptr;
+  const db::FieldRevision* field = nullptr;
+};
+// Whether the write that is named by the one's dot put the same there as the other's: sums count as their bases.
+bool wrote_the_same(const ShownField& one, const ShownField& other);
+
 // What of a lost write still shows in a state: all of it, or those fields. nullopt: nothing.
 std::optional<Loser> shown_in(StateRef state, const Loser& loser);
 
@@ -87,11 +95,12 @@ class Losers {
                       const db::Number& delta, std::uint64_t since = 0);
   void lost_document(ConflictKind kind, const Dot& dot, const Stamp& stamp, const Dot& winner, bson::View content);
   // What a register held: its base when `seen` does not cover it, and the parts of a counter that it does not cover.
-  // `element`: the field in the document that goes. `winner_element`: what takes its place; equal content is no loss.
+  // `element`: the field in the document that goes. `in_place`: what takes its place; where the writes put equal
+  // content there is no loss, whatever increments have made of it since.
   void lost_register(const db::FieldRevision& field, const bson::Element* element, const Dot& winner,
-                     const bson::Element* winner_element, const Seen& seen);
-  // A whole state that gave way to `winner`, another generation (no document: a delete or drop).
-  void lost_state(StateRef loser, const Dot& winner, std::optional<bson::View> document, const Seen& seen);
+                     const ShownField& in_place, const Seen& seen);
+  // A whole state that gave way to `winner`, another generation (`in_place` without document: a delete or drop).
+  void lost_state(StateRef loser, const Dot& winner, StateRef in_place, const Seen& seen);
 
   bool empty() const { return losers_.empty(); }
   const std::vector<Loser>& all() const { return losers_; }

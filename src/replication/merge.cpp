@@ -42,10 +42,11 @@ class Update {
     } else {
       const bson::Element* old = slot == nullptr ? nullptr : &slot->element;
       if (std::tie(op_.stamp, dot_) <= std::tie(at->stamp, at->dot)) {
-        if (at->dot != dot_ && !same(old, element)) losers_.lost_field(dot_, op_.stamp, at->dot, name, element);
+        if (at->dot != dot_ && !wrote_the_same({element}, {old, &*at}))
+          losers_.lost_field(dot_, op_.stamp, at->dot, name, element);
         return;
       }
-      losers_.lost_register(*at, old, dot_, element, seen_);
+      losers_.lost_register(*at, old, dot_, {element}, seen_);
       at->stamp = op_.stamp;
       at->dot = dot_;
       at->unset = element == nullptr;
@@ -92,11 +93,6 @@ class Update {
   }
 
  private:
-  static bool same(const bson::Element* a, const bson::Element* b) {
-    if (a == nullptr || b == nullptr) return a == b;
-    return a->raw == b->raw;
-  }
-
   void put(Slot* slot, std::uint32_t ordinal, const bson::Element* element) {
     if (slot == nullptr) {
       if (element != nullptr) slots_.push_back({ordinal, *element});
@@ -143,9 +139,9 @@ class Join {
     Slot* slot = slot_of(slots_, theirs.name);
     const bson::Element* old = slot == nullptr ? nullptr : &slot->element;
     if (newer(*at, theirs)) {
-      losers_.lost_register(theirs, element, at->dot, old, mine_seen_);
+      losers_.lost_register(theirs, element, at->dot, {old, &*at}, mine_seen_);
     } else if (newer(theirs, *at)) {
-      losers_.lost_register(*at, old, theirs.dot, element, theirs_seen_);
+      losers_.lost_register(*at, old, theirs.dot, {element, &theirs}, theirs_seen_);
       *at = theirs;
       put(theirs, element);
     } else {
@@ -220,6 +216,11 @@ void CollectionStamps::merge(const CollectionStamps& other) {
 
 void lose(StateRef current, const Op& op, const Dot& dot, const Dot& winner, Losers& losers) {
   const bson::View held = current.document.value_or(bson::View());
+  const auto wrote_the_same_as_held = [&](std::string_view name, const bson::Element* element) {
+    const auto shown = held.find_element(name);
+    return wrote_the_same(
+        {element}, {shown ? &*shown : nullptr, current.document ? find(current.revision->fields(), name) : nullptr});
+  };
   switch (op.kind) {
     case OpKind::kInsert:
       if (!current.document || op.document.bytes() != held.bytes())
@@ -230,11 +231,11 @@ void lose(StateRef current, const Op& op, const Dot& dot, const Dot& winner, Los
       break;
     case OpKind::kUpdate:
       for (const bson::Element& element : op.document.view()) {
-        const auto shown = held.find_element(element.key);
-        if (!shown || shown->raw != element.raw) losers.lost_field(dot, op.stamp, winner, element.key, &element);
+        if (!wrote_the_same_as_held(element.key, &element))
+          losers.lost_field(dot, op.stamp, winner, element.key, &element);
       }
       for (const std::string& name : op.unset) {
-        if (held.find(name)) losers.lost_field(dot, op.stamp, winner, name, nullptr);
+        if (!wrote_the_same_as_held(name, nullptr)) losers.lost_field(dot, op.stamp, winner, name, nullptr);
       }
       break;
     case OpKind::kIncrement:
@@ -263,7 +264,7 @@ std::optional<State> apply(StateRef current, Op op, const Dot& dot, const Seen& 
     return std::nullopt;
   }
   if (op.kind == OpKind::kInsert) next.document = std::move(op.document);
-  if (current.revision != nullptr) losers.lost_state(current, dot, view_of(next), seen);
+  if (current.revision != nullptr) losers.lost_state(current, dot, ref(next), seen);
   return next;
 }
 
@@ -276,11 +277,11 @@ std::optional<State> merge(StateRef current, State other, const Seen& mine, cons
   if (other.never_written()) return std::nullopt;
   if (current.revision == nullptr) return other;
   if (newer(other.revision, *current.revision)) {
-    losers.lost_state(current, other.revision.dot(), view_of(other), theirs);
+    losers.lost_state(current, other.revision.dot(), ref(other), theirs);
     return other;
   }
   if (newer(*current.revision, other.revision)) {
-    losers.lost_state(ref(other), current.revision->dot(), current.document, mine);
+    losers.lost_state(ref(other), current.revision->dot(), current, mine);
     return std::nullopt;
   }
   if (!current.document || !other.document) return std::nullopt;

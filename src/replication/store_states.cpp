@@ -106,7 +106,7 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
     const bool ended = seen_there && state.revision.stamp() < record->revision.stamp();
     const bool theirs_ended = seen_here && state.document && state.revision.stamp() > record->revision.stamp();
     if (state.revision.stamp() <= target.stamps.dropped.stamp) {
-      losers.lost_state(ref(state), target.stamps.dropped.dot, std::nullopt, Seen(mine));
+      losers.lost_state(ref(state), target.stamps.dropped.dot, {}, Seen(mine));
       if (!losers.empty()) keep_losers(chunk.name, key, losers);
       // As if it were absent.
       if (ended) {
@@ -118,17 +118,17 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
     std::optional<State> next;
     if (seen_here && seen_there && state.document) {
       // The newer of the two was deleted, and that delete is newer than the older one, too.
-      losers.lost_state(ref(state), Dot{}, std::nullopt, Seen(mine));
+      losers.lost_state(ref(state), Dot{}, {}, Seen(mine));
       if (!losers.empty()) keep_losers(chunk.name, key, losers);
       forget(target, key, *record, {}, Seen(theirs));
       settle_existence(target, chunk.name);
       continue;
     }
     if (ended) {
-      losers.lost_state(ref(*record), Dot{}, std::nullopt, Seen(theirs));
+      losers.lost_state(ref(*record), Dot{}, {}, Seen(theirs));
       next = std::move(state);
     } else if (theirs_ended) {
-      losers.lost_state(ref(state), Dot{}, std::nullopt, Seen(mine));
+      losers.lost_state(ref(state), Dot{}, {}, Seen(mine));
     } else if (record != nullptr) {
       next = absence == Absence::kDoubtful ? settle_damage(*record, state) : std::nullopt;
       if (!next) {
@@ -145,7 +145,7 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
                             : newer && mine.covers(state.revision.dot()) && plant_ != Plant::kIgnoreCoveredDots;
       if (gone) {
         // Of what is gone, updates that were not seen here remain as conflicts.
-        losers.lost_state(ref(state), Dot{}, std::nullopt, Seen(mine));
+        losers.lost_state(ref(state), Dot{}, {}, Seen(mine));
       } else if (buried) {
         const db::Revision revision{dead->second.stamp, dead->second.dot, {}};
         next = replication::merge({&revision, std::nullopt}, std::move(state), Seen(mine), Seen(theirs), losers);
@@ -193,7 +193,7 @@ void Store::forget(Shelf& target, const std::string& key, const db::Record& reco
 void Store::keep_what_ends(const Shelf& target, const std::string& key, const db::Record& record, const Dot& winner,
                            const Seen& seen) {
   Losers losers;
-  losers.lost_state(ref(record), winner, std::nullopt, seen);
+  losers.lost_state(ref(record), winner, {}, seen);
   if (!losers.empty()) keep_losers(target.name, key, losers);
   touch(target, key);
 }

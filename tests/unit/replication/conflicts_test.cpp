@@ -3,6 +3,7 @@
 #include <set>
 
 #include "distri/replication/counter.hpp"
+#include "distri/replication/merge.hpp"
 #include "distri/replication/op_log.hpp"
 #include "distri/utils/random.hpp"
 #include "naive_model.hpp"
@@ -94,6 +95,47 @@ TEST_CASE("what a writer had seen is no conflict, nor is equal content") {
   pair.settle();
   CHECK(pair[0].conflicts().size() == 0);
   CHECK(pair[1].conflicts().size() == 0);
+}
+
+// Which of the two came first must not decide what is a conflict.
+TEST_CASE("a value that increments of the winner happen to come to is lost all the same") {
+  Pair pair;
+  REQUIRE(pair.set(0, {{"n", 7}}).has_value());
+  REQUIRE(pair.set(1, {{"n", 5}}).has_value());
+  REQUIRE(pair[1].increment("c", kKey, fields_only({{"n", 2}}), pair.now).has_value());
+  pair.meet();
+  CHECK(field(pair[0], "c", 1, "n") == 7);
+  for (const std::size_t i : {0, 1}) CHECK(pair.only(i).loser.content == fields_only({{"n", 7}}));
+}
+
+TEST_CASE("the same holds when their states meet") {
+  Pair pair;
+  REQUIRE(pair.set(0, {{"n", 7}}).has_value());
+  REQUIRE(pair.set(1, {{"n", 5}}).has_value());
+  REQUIRE(pair[1].increment("c", kKey, fields_only({{"n", 2}}), pair.now).has_value());
+  std::vector<State> states;
+  for (const std::size_t i : {0, 1}) {
+    const db::Record& record = *find(pair[i], "c", 1);
+    states.push_back({record.revision, bson::Document(record.document.view())});
+  }
+  for (const std::size_t mine : {0, 1}) {
+    Losers losers;
+    const Seen seen_here(pair[mine].vector());
+    const Seen seen_there(pair[1 - mine].vector());
+    (void)merge(ref(states[mine]), states[1 - mine], seen_here, seen_there, losers);
+    REQUIRE(losers.all().size() == 1);
+    CHECK(losers.all().front().content == fields_only({{"n", 7}}));
+  }
+}
+
+TEST_CASE("where two set the same and one of them is incremented since, nothing is lost") {
+  Pair pair;
+  REQUIRE(pair.set(0, {{"n", 5}}).has_value());
+  REQUIRE(pair.set(1, {{"n", 5}}).has_value());
+  REQUIRE(pair[1].increment("c", kKey, fields_only({{"n", 2}}), pair.now).has_value());
+  pair.meet();
+  pair.check_equal();
+  for (const std::size_t i : {0, 1}) CHECK(pair[i].conflicts().size() == 0);
 }
 
 TEST_CASE("of two updates of one field the lost value is a conflict; updates of different fields are none") {
