@@ -35,7 +35,7 @@ void CloudNode::Impl::members_changed() {
   members = static_cast<std::uint32_t>(table.members().size());
   std::vector<NodeId> nodes;
   for (const auto& member : table.members()) nodes.push_back(member.node);
-  replica->set_members(nodes);
+  replica->set_members(nodes, table.knows_all_kept());
   for (const auto& member : table.members()) {
     if (member.node == node_id) continue;
     for (const Address& address : member.addresses) peers->learn(to_string(address));

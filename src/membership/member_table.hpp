@@ -65,6 +65,9 @@ class MemberTable {
   bool is_member(const NodeId& node) const { return member(node) != nullptr; }
   bool is_revoked(const NodeId& node) const { return revoked_.contains(node); }
   const std::map<NodeId, Roll::Revoked>& revoked() const { return revoked_; }
+  // False: a removal keeps somebody of whose admission nothing is known here yet. There are more members than
+  // members().
+  bool knows_all_kept() const { return knows_all_kept_; }
   // An admission or the roll names it, whether that counts or not.
   bool was_admitted(const NodeId& node) const;
   // A member by its name, else by an address as "host:port", else by the first digits (at least kHexDigitsMin) of its
@@ -97,9 +100,9 @@ class MemberTable {
   static Result<std::uint32_t> epoch_of_summary(BytesView summary);
   // What the sender of the summary lacks, as bytes for merge(); empty: nothing. Error kProtocolError.
   Result<Bytes> missing(BytesView summary) const;
-  // As much of it as shows that this node was admitted, and who was removed: for whom knows the cluster's id and nothing
-  // else. What it does not show is that the node was not removed since; but what another member has shown may say so,
-  // when it is merged. load() reads it. Error kNotFound: it is no member.
+  // As much of it as shows that this node was admitted, and who was removed: for whom knows the cluster's id and
+  // nothing else. What it does not show is that the node was not removed since; but what another member has shown may
+  // say so, when it is merged. load() reads it. Error kNotFound: it is no member.
   Result<Bytes> proof_of(const NodeId& node) const;
 
   // ---- For the holder of the root key
@@ -159,6 +162,7 @@ class MemberTable {
   // What follows from the above.
   std::map<NodeId, Roll::Revoked> revoked_;
   std::vector<Member> members_;
+  bool knows_all_kept_ = true;
   Hash256 digest_{};
   std::uint64_t version_ = 0;
 };

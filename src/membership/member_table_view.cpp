@@ -64,6 +64,11 @@ Result<> MemberTable::refresh() {
     }
   }
 
+  knows_all_kept_ = std::ranges::all_of(revocations_, [&](const auto& entry) {
+    return std::ranges::all_of(entry.second.statement.keeps,
+                               [&](const NodeId& kept) { return best.contains(kept) || revoked_.contains(kept); });
+  });
+
   // The chain without its signatures: one root key may sign the same change twice.
   std::size_t bytes = 0;
   Bytes digests(cluster_.view());

@@ -79,6 +79,7 @@ std::vector<Notice> Replica::take_notices() {
 
 void Replica::set_members(std::uint32_t members) {
   impl_->config.members = members;
+  impl_->watch_members();
 }
 std::uint32_t Replica::members() const {
   return impl_->config.members;

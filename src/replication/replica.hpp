@@ -363,8 +363,9 @@ class Replica {
   std::uint32_t members() const;
   // The same where members are known by their keys; this node may be among them. All other peers are forgotten: what
   // they have confirmed does not count for holders(), their clocks have no say, tombstones do not wait for them, and
-  // those that are connected are disconnected.
-  void set_members(const std::vector<NodeId>& members);
+  // those that are connected are disconnected. `all_known`: false when there are members of whom no more is known than
+  // that they are there.
+  void set_members(const std::vector<NodeId>& members, bool all_known = true);
   // A connected peer has said whether the table that it holds is the one which the last set_members() was made from.
   // Until it has said so again, somebody whom only it knows may be a member (newest_before_lost()).
   void peer_agrees(const NodeId& node, bool agrees);

@@ -25,7 +25,7 @@ void Replica::Impl::learn_fold(const ActorId& actor, const Fold& fold) {
 
 // The connected node with the smallest id says it, so that it is said once. Nothing breaks when two do.
 void Replica::Impl::propose_folds() {
-  if (refusing() || staging() || connected.size() + 1 < config.members) return;
+  if (refusing() || staging() || !all_members_known || connected.size() + 1 < config.members) return;
   for (const auto& [node, peer] : connected) {
     if (node < config.node || !peer.announced) {
       idle.clear();

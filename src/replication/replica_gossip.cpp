@@ -272,7 +272,7 @@ void Replica::peer_disconnected(const NodeId& node) {
   if (impl.config.plant != Plant::kNeverPull) impl.consider_pulls();
 }
 
-void Replica::set_members(const std::vector<NodeId>& members) {
+void Replica::set_members(const std::vector<NodeId>& members, bool all_known) {
   Impl& impl = *impl_;
   const absl::btree_set<NodeId> known(members.begin(), members.end());
   const auto stranger = [&known](const auto& entry) { return !known.contains(entry.first); };
@@ -282,6 +282,7 @@ void Replica::set_members(const std::vector<NodeId>& members) {
   }
   for (const NodeId& node : refused) peer_disconnected(node);
   impl.keyed = true;
+  impl.all_members_known = all_known;
   for (auto& [node, peer] : impl.connected) peer.agreed_at = kNever;
   absl::erase_if(impl.acknowledged, stranger);
   absl::erase_if(impl.away, stranger);

@@ -284,6 +284,7 @@ struct Replica::Impl {
   std::optional<Cut> cut;
   std::optional<Elapsed> whole_since;  // all members have been connected, and each has announced what it has
   bool keyed = false;                  // who is a member is said by a table that nodes tell each other
+  bool all_members_known = true;       // and it names all of whom this node has heard
 
   // ---- Mending: one collection with one peer at a time.
   struct Mending {

@@ -46,7 +46,7 @@ void Replica::Impl::collect_tombstones() {
                            kTombstonesExaminedMax);
     return;
   }
-  bool all_here = connected.size() + 1 >= config.members;
+  bool all_here = all_members_known && connected.size() + 1 >= config.members;
   bool all_known = true;
   for (const auto& [node, peer] : connected) {
     all_here = all_here && peer.announced;

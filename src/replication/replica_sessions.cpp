@@ -41,9 +41,10 @@ void Replica::Impl::watch_members() {
     whole_since = kNever;
     return;
   }
-  const bool whole = connected.size() + 1 >= config.members && away.empty() && !staging() && !orphan &&
-                     std::all_of(connected.begin(), connected.end(),
-                                 [](const auto& entry) { return entry.second.announced.has_value(); });
+  const bool whole = connected.size() + 1 >= config.members && away.empty() && all_members_known && !staging() &&
+                     !orphan && std::all_of(connected.begin(), connected.end(), [](const auto& entry) {
+                       return entry.second.announced.has_value();
+                     });
   if (!whole) {
     whole_since.reset();
   } else if (!whole_since) {
@@ -57,7 +58,8 @@ void Replica::Impl::watch_members() {
 //
 // Where members are let in and removed at run time, this node may not have heard of one yet, who may have it. Whoever
 // was let in before whole_since is in the table of the member that let it in; so each must have said, after the same
-// time, that its table is ours. Whoever is let in later has what it has from members that are connected here.
+// time, that its table is ours; or who let it in was removed since, and the removal says whom it keeps
+// (all_members_known). Whoever is let in later has what it has from members that are connected here.
 std::optional<std::uint64_t> Replica::newest_before_lost(const Dot& dot) const {
   const Impl& impl = *impl_;
   std::uint64_t newest = impl.vector.get(dot.actor);

@@ -17,6 +17,8 @@ class Gate {
   virtual bool may_start(std::size_t i) = 0;
   // The members that the table of this machine names.
   virtual std::vector<NodeId> members(std::size_t i) const = 0;
+  // Nobody is kept by a removal of whom it knows nothing else.
+  virtual bool knows_all_kept(std::size_t i) const = 0;
   // One of them knows where the other listens, and both let the other one in.
   virtual bool may_link(std::size_t a, std::size_t b) = 0;
   // These have happened.

@@ -94,6 +94,10 @@ std::vector<NodeId> Members::members(std::size_t i) const {
   return nodes;
 }
 
+bool Members::knows_all_kept(std::size_t i) const {
+  return !seats_[i].member || table(i).knows_all_kept();
+}
+
 void Members::started(std::size_t i) {
   Seat& seat = seats_[i];
   writers_.insert_or_assign(world_.machine(i).replica->actor(), world_.machine(i).id);

@@ -102,7 +102,7 @@ void World::set_members_of(std::size_t i) {
   if (machines_[i].replica && options_.defect.owner == OwnerPlant::kForgetNobody)
     machines_[i].replica->set_members(machines_[i].members);
   else if (machines_[i].replica)
-    machines_[i].replica->set_members(members);
+    machines_[i].replica->set_members(members, gate_->knows_all_kept(i));
 }
 
 void World::schedule_on(std::size_t i, Millis delay, std::function<void()> action) {

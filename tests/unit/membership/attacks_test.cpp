@@ -260,6 +260,23 @@ TEST_CASE("what a revoked sponsor signs counts only for those whom its revocatio
   CHECK(!table.is_member(node_id(4)));
 }
 
+TEST_CASE("a removal that keeps somebody says that there is a member, also to who knows nothing else of it") {
+  MemberTable told = table_of(2);
+  REQUIRE(told.add(admit_through(1, 2, 20)).value());
+  MemberTable away = table_of(2);
+  CHECK(away.knows_all_kept());
+  REQUIRE(away.add(revocation_of(1, {node_id(2)})).value());
+  CHECK(!away.knows_all_kept());
+  CHECK(!load(away.encode()).knows_all_kept());
+  SUBCASE("until it is told of the admission") {
+    REQUIRE(away.merge(told.encode()).value() > 0);
+  }
+  SUBCASE("or until that one is removed, too") {
+    REQUIRE(away.add(revocation_of(2)).value());
+  }
+  CHECK(away.knows_all_kept());
+}
+
 TEST_CASE("a sponsor that lies admits no more nodes than the root allowed") {
   MemberTable one = table_of(2);
   MemberTable other = one;

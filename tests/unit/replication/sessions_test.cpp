@@ -145,6 +145,21 @@ TEST_CASE("where members are told of by nodes, a write is not lost before all ha
   for (const std::size_t i : {1, 2}) agree(i, true);
   CHECK(mesh[0].newest_before_lost(dot) == 0u);
   agree(7, true);  // nobody who is connected
+  // A removal names somebody as a member of whom nothing else is known here.
+  mesh[0].set_members(members, false);
+  mesh.pass(2'000 + kSettledMs);
+  for (const std::size_t i : {1, 2}) agree(i, true);
+  CHECK(mesh[0].newest_before_lost(dot) == std::nullopt);
+}
+
+TEST_CASE("who has just heard of a member does not call lost what that one may have") {
+  Mesh mesh(2, of_members(2));
+  const Dot dot{actor_id(99), 7};
+  mesh[0].set_members({Mesh::id(0)});
+  mesh.pass(2'000 + kSettledMs);
+  CHECK(mesh[0].newest_before_lost(dot) == 0u);
+  mesh[0].set_members({Mesh::id(0), Mesh::id(1)});
+  CHECK(mesh[0].newest_before_lost(dot) == std::nullopt);
 }
 
 TEST_CASE("a write to come of a life that goes on is not lost") {
