@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -17,44 +16,17 @@ namespace {
 constexpr std::size_t kReadBytes = 256u << 10;
 // How often a part may go between being opened and being locked, before we give up.
 constexpr int kLockTriesMax = 16;
+constexpr std::string_view kPart = ".part";
 
-// `what`: the file.
-std::unexpected<Error> failed(const std::string& what, int number) {
-  const std::string reason = std::strerror(number);
-  switch (number) {
-    case ENOENT:
-    case ENOTDIR:
-      return fail(Code::kNotFound, "{} does not exist", what);
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return fail(Code::kPermissionDenied, "{}: {}; choose a directory that this user may write to", what, reason);
-    case ELOOP:
-      return fail(Code::kInvalidArgument, "{} is a symbolic link, which is not followed; remove it", what);
-    case EISDIR:
-      return fail(Code::kInvalidArgument, "{} is not a regular file; remove it", what);
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-      return fail(Code::kStorageFull, "{} cannot be written: {}; make room on the disk", what, reason);
-    default:
-      return fail(Code::kStorageFailed, "{}: {}; check the disk", what, reason);
-  }
-}
-
-// The length of a regular file.
-Result<std::uint64_t> regular_bytes(const std::string& what, int descriptor) {
-  struct stat found{};
-  if (::fstat(descriptor, &found) != 0) return failed(what, errno);
-  if (!S_ISREG(found.st_mode)) return failed(what, EISDIR);
-  return static_cast<std::uint64_t>(found.st_size);
+std::string part_name(std::string_view id) {
+  return std::string(id).append(kPart);
 }
 
 // To be written to: a regular file of ours, with no other name, so that nothing else changes with it.
-Result<> check_writable(const std::string& what, int descriptor) {
-  DISTRI_TRY_VOID(regular_bytes(what, descriptor));
+Result<> check_writable(const std::string& what, const FileDescriptor& file) {
+  DISTRI_TRY_VOID(regular_bytes(what, file));
   struct stat found{};
-  if (::fstat(descriptor, &found) != 0) return failed(what, errno);
+  if (::fstat(file.get(), &found) != 0) return file_error(what, errno);
   if (found.st_uid != ::geteuid() || found.st_nlink > 1) {
     return fail(Code::kInvalidArgument, "{} {}; remove it", what,
                 found.st_nlink > 1 ? "has a second name (a hard link)" : "belongs to another user");
@@ -62,29 +34,10 @@ Result<> check_writable(const std::string& what, int descriptor) {
   return {};
 }
 
-// Up to `size` bytes at `offset`; fewer only at the end of the file.
-Result<Bytes> read_at(const std::string& what, int descriptor, std::uint64_t offset, std::size_t size) {
-  Bytes bytes;
-  int error = 0;
-  bytes.resize_and_overwrite(size, [&](char* to, std::size_t room) {
-    std::size_t have = 0;
-    while (have < room) {
-      const ssize_t got = ::pread(descriptor, to + have, room - have, static_cast<off_t>(offset + have));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) error = errno;
-      if (got <= 0) break;
-      have += static_cast<std::size_t>(got);
-    }
-    return have;
-  });
-  if (error != 0) return failed(what, error);
-  return bytes;
-}
-
-Result<> hash_file(const std::string& what, int descriptor, std::uint64_t bytes, Blake2b256& hash) {
+Result<> hash_file(const std::string& what, const FileDescriptor& file, std::uint64_t bytes, Blake2b256& hash) {
   for (std::uint64_t at = 0; at < bytes;) {
     const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, bytes - at));
-    DISTRI_TRY(const Bytes piece, read_at(what, descriptor, at, wanted));
+    DISTRI_TRY(const Bytes piece, read_at(what, file, at, wanted));
     if (piece.size() < wanted) return fail(Code::kDataLoss, "{} has become shorter while it was read", what);
     hash.update(piece);
     at += piece.size();
@@ -102,79 +55,94 @@ Result<> check_blob_id(std::string_view id) {
               kBlobIdDigitsMax, id.substr(0, kBlobIdDigitsMax));
 }
 
-FileDescriptor::FileDescriptor(FileDescriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-
-FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
-  std::swap(number_, other.number_);
-  return *this;
-}
-
-FileDescriptor::~FileDescriptor() {
-  if (number_ >= 0) ::close(number_);
-}
-
 // ---- The directory.
 
 Result<BlobDirectory> BlobDirectory::open(const std::string& path) {
   FileDescriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory) return failed(path, errno);
+  if (!directory) return file_error(path, errno);
   return BlobDirectory(path, std::move(directory));
 }
 
-Result<FileDescriptor> BlobDirectory::open_whole(std::string_view id, std::uint64_t& bytes) const {
+Result<BlobDirectory> BlobDirectory::make(const std::string& path) {
+  DISTRI_TRY(FileDescriptor directory, make_private_directory(path));
+  return BlobDirectory(path, std::move(directory));
+}
+
+Result<OpenFile> BlobDirectory::open_whole(std::string_view id) const {
   DISTRI_TRY_VOID(check_blob_id(id));
-  const std::string name(id);
-  // Not blocking: a pipe of that name is refused, not waited for.
-  FileDescriptor file(::openat(directory_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!file) return failed(full_name(name), errno);
-  DISTRI_TRY(bytes, regular_bytes(full_name(name), file.get()));
-  return file;
+  return open_regular(directory_, std::string(id), full_name(id));
+}
+
+Result<BlobDirectory::Listing> BlobDirectory::list(std::size_t names_max) const {
+  DISTRI_TRY(const auto names, names_in(directory_, path_, names_max));
+  Listing listing;
+  for (std::string_view name : names) {
+    auto& ids = name.ends_with(kPart) ? listing.parts : listing.whole;
+    if (name.ends_with(kPart)) name.remove_suffix(kPart.size());
+    if (check_blob_id(name)) ids.emplace_back(name);
+  }
+  return listing;
 }
 
 Result<std::optional<std::uint64_t>> BlobDirectory::bytes_of(std::string_view id) const {
-  std::uint64_t bytes = 0;
-  const auto file = open_whole(id, bytes);
-  if (file) return bytes;
+  const auto file = open_whole(id);
+  if (file) return file->bytes;
   if (file.error().code == Code::kNotFound) return std::nullopt;
   return fail(file.error());
 }
 
 Result<Hash256> BlobDirectory::digest_of(std::string_view id) const {
-  std::uint64_t bytes = 0;
-  DISTRI_TRY(const FileDescriptor file, open_whole(id, bytes));
+  DISTRI_TRY(const OpenFile file, open_whole(id));
   Blake2b256 hash;
-  DISTRI_TRY_VOID(hash_file(full_name(id), file.get(), bytes, hash));
+  DISTRI_TRY_VOID(hash_file(full_name(id), file.descriptor, file.bytes, hash));
   return hash.finish();
+}
+
+Result<> BlobDirectory::write(std::string_view id, std::initializer_list<BytesView> pieces) const {
+  DISTRI_TRY(Part part, part_of(id));
+  auto written = part.restart();
+  for (const BytesView piece : pieces) {
+    if (written) written = part.append(piece);
+  }
+  if (written) written = part.commit();
+  if (!written) part.discard();
+  return written;
 }
 
 Result<> BlobDirectory::remove(std::string_view id) const {
   DISTRI_TRY_VOID(check_blob_id(id));
-  for (const std::string& name : {std::string(id), std::string(id) + ".part"}) {
-    if (::unlinkat(directory_.get(), name.c_str(), 0) != 0 && errno != ENOENT) return failed(full_name(name), errno);
+  bool removed = false;
+  for (const std::string& name : {std::string(id), part_name(id)}) {
+    if (::unlinkat(directory_.get(), name.c_str(), 0) == 0) {
+      removed = true;
+    } else if (errno != ENOENT) {
+      return file_error(full_name(name), errno);
+    }
   }
+  if (removed && ::fsync(directory_.get()) != 0) return file_error(full_name(id), errno);
   return {};
 }
 
 Result<BlobDirectory::Part> BlobDirectory::part_of(std::string_view id) const {
   DISTRI_TRY_VOID(check_blob_id(id));
-  const std::string name = std::string(id) + ".part";
+  const std::string name = part_name(id);
   const std::string what = full_name(name);
   for (int tries = 0; tries < kLockTriesMax; ++tries) {
     FileDescriptor file(
         ::openat(directory_.get(), name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
-    if (!file) return failed(what, errno);
-    DISTRI_TRY_VOID(check_writable(what, file.get()));
+    if (!file) return file_error(what, errno);
+    DISTRI_TRY_VOID(check_writable(what, file));
     if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
       return fail(Code::kBusy, "{} is being written by another transfer; wait for it", what);
     }
     // Whoever had the lock before us may have finished or removed what we opened.
     struct stat locked{}, named{};
-    if (::fstat(file.get(), &locked) != 0) return failed(what, errno);
+    if (::fstat(file.get(), &locked) != 0) return file_error(what, errno);
     if (::fstatat(directory_.get(), name.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 && errno != ENOENT) {
-      return failed(what, errno);
+      return file_error(what, errno);
     }
     if (locked.st_ino != named.st_ino || locked.st_dev != named.st_dev) continue;
-    if (::fchmod(file.get(), 0600) != 0) return failed(what, errno);
+    if (::fchmod(file.get(), 0600) != 0) return file_error(what, errno);
     return Part(*this, std::string(id), std::move(file), static_cast<std::uint64_t>(locked.st_size));
   }
   return fail(Code::kBusy, "{} comes and goes: other transfers of the same file are under way; wait for them", what);
@@ -182,19 +150,23 @@ Result<BlobDirectory::Part> BlobDirectory::part_of(std::string_view id) const {
 
 // ---- A part.
 
+std::string BlobDirectory::Part::name() const {
+  return part_name(id_);
+}
+
 BlobDirectory::Part::~Part() {
   if (file_ && !done_ && bytes_ == 0) discard();
 }
 
 Result<> BlobDirectory::Part::hash_into(Blake2b256& hash) const {
-  return hash_file(directory_->full_name(name()), file_.get(), bytes_, hash);
+  return hash_file(directory_->full_name(name()), file_, bytes_, hash);
 }
 
 Result<> BlobDirectory::Part::append(BytesView bytes) {
   while (!bytes.empty()) {
     const ssize_t size = ::pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(bytes_));
     if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return failed(directory_->full_name(name()), errno);
+    if (size < 0) return file_error(directory_->full_name(name()), errno);
     bytes.remove_prefix(static_cast<std::size_t>(size));
     bytes_ += static_cast<std::uint64_t>(size);
   }
@@ -202,19 +174,19 @@ Result<> BlobDirectory::Part::append(BytesView bytes) {
 }
 
 Result<> BlobDirectory::Part::restart() {
-  if (::ftruncate(file_.get(), 0) != 0) return failed(directory_->full_name(name()), errno);
+  if (::ftruncate(file_.get(), 0) != 0) return file_error(directory_->full_name(name()), errno);
   bytes_ = 0;
   return {};
 }
 
 Result<> BlobDirectory::Part::commit() {
   const int directory = directory_->directory_.get();
-  if (::fsync(file_.get()) != 0) return failed(directory_->full_name(name()), errno);
+  if (::fsync(file_.get()) != 0) return file_error(directory_->full_name(name()), errno);
   if (::renameat(directory, name().c_str(), directory, id_.c_str()) != 0) {
-    return failed(directory_->full_name(id_), errno);
+    return file_error(directory_->full_name(id_), errno);
   }
   done_ = true;
-  if (::fsync(directory) != 0) return failed(directory_->full_name(id_), errno);
+  if (::fsync(directory) != 0) return file_error(directory_->full_name(id_), errno);
   return {};
 }
 
@@ -227,17 +199,17 @@ void BlobDirectory::Part::discard() {
 // ---- Serving.
 
 Result<Producer> file_source(const BlobDirectory& directory, std::string_view id, std::uint64_t offset) {
-  std::uint64_t bytes = 0;
-  DISTRI_TRY(FileDescriptor opened, directory.open_whole(id, bytes));
+  DISTRI_TRY(OpenFile opened, directory.open_whole(id));
+  const std::uint64_t bytes = opened.bytes;
   if (offset > bytes) {
     return fail(Code::kInvalidArgument, "the offset {} is beyond the end of file {}, which has {} bytes", offset, id,
                 bytes);
   }
   // Copies of a std::function share it.
-  const auto file = std::make_shared<const FileDescriptor>(std::move(opened));
+  const auto file = std::make_shared<const FileDescriptor>(std::move(opened.descriptor));
   return [file, what = std::string(id), at = offset, bytes](std::size_t bytes_max) mutable -> Result<Bytes> {
     const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(bytes_max, bytes - at));
-    DISTRI_TRY(Bytes piece, read_at(what, file->get(), at, wanted));
+    DISTRI_TRY(Bytes piece, read_at(what, *file, at, wanted));
     if (piece.size() < wanted) return fail(Code::kDataLoss, "file {} has become shorter while it was read", what);
     at += piece.size();
     return piece;

@@ -7,15 +7,18 @@
 // Threads: one object from any number of threads; a Part has one owner. Two that want the same part, of this process or
 // another, are told apart by a lock on the file. Errors: kInvalidArgument (the id; what has its name is no regular
 // file, is a link, or belongs to somebody else), kNotFound, kPermissionDenied, kBusy (the part is another's),
-// kStorageFull (disk, quota or file size limit), kStorageFailed.
+// kStorageFull (disk, quota or file size limit), kStorageFailed, kUnavailable (no descriptors left).
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "distri/peer/direct_server.hpp"
+#include "distri/peer/files.hpp"
 #include "distri/utils/hash.hpp"
 
 namespace distri::peer {
@@ -24,21 +27,6 @@ inline constexpr std::size_t kBlobIdDigitsMax = 128;
 
 // 1 to kBlobIdDigitsMax digits 0-9 a-f.
 Result<> check_blob_id(std::string_view id);
-
-// An open file, closed with it.
-class FileDescriptor {
- public:
-  FileDescriptor() = default;
-  explicit FileDescriptor(int number) : number_(number) {}
-  FileDescriptor(FileDescriptor&& other) noexcept;
-  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
-  ~FileDescriptor();
-  int get() const { return number_; }
-  explicit operator bool() const { return number_ >= 0; }
-
- private:
-  int number_ = -1;
-};
 
 class BlobDirectory {
  public:
@@ -65,7 +53,7 @@ class BlobDirectory {
     friend class BlobDirectory;
     Part(const BlobDirectory& directory, std::string id, FileDescriptor file, std::uint64_t bytes)
         : directory_(&directory), id_(std::move(id)), file_(std::move(file)), bytes_(bytes) {}
-    std::string name() const { return id_ + ".part"; }
+    std::string name() const;
 
     const BlobDirectory* directory_;
     std::string id_;
@@ -76,6 +64,11 @@ class BlobDirectory {
 
   // An existing directory.
   static Result<BlobDirectory> open(const std::string& path);
+  // One for this user alone, made where it is not there (make_private_directory).
+  static Result<BlobDirectory> make(const std::string& path);
+  // One that is open. `path`: for messages.
+  BlobDirectory(std::string path, FileDescriptor directory)
+      : path_(std::move(path)), directory_(std::move(directory)) {}
 
   // The length of the whole file; nothing: it is not there.
   Result<std::optional<std::uint64_t>> bytes_of(std::string_view id) const;
@@ -83,18 +76,22 @@ class BlobDirectory {
   Result<Hash256> digest_of(std::string_view id) const;
   // Opens it, or begins it. The directory outlives the part.
   Result<Part> part_of(std::string_view id) const;
-  // The whole file and the part; not there is no error.
+  // Makes `pieces`, one after another, the whole file, as a part that is filled and committed. After an error the
+  // earlier file is there, or (kStorageFailed of the last step) this one.
+  Result<> write(std::string_view id, std::initializer_list<BytesView> pieces) const;
+  // The whole file and the part, durable when this returns; not there is no error.
   Result<> remove(std::string_view id) const;
-
- private:
-  friend Result<Producer> file_source(const BlobDirectory& directory, std::string_view id, std::uint64_t offset);
-
-  BlobDirectory(std::string path, FileDescriptor directory)
-      : path_(std::move(path)), directory_(std::move(directory)) {}
   // The whole file, for reading. kNotFound.
-  Result<FileDescriptor> open_whole(std::string_view id, std::uint64_t& bytes) const;
+  Result<OpenFile> open_whole(std::string_view id) const;
+  // What is there, by id. Other files are not in it. kTooLarge: more than `names_max` files.
+  struct Listing {
+    std::vector<std::string> whole, parts;
+  };
+  Result<Listing> list(std::size_t names_max) const;
+  // For messages.
   std::string full_name(std::string_view name) const { return path_ + "/" + std::string(name); }
 
+ private:
   std::string path_;  // for messages
   FileDescriptor directory_;
 };

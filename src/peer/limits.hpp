@@ -42,4 +42,16 @@ inline constexpr std::size_t kClaimsOfContactMax = 8;        // names of others 
 inline constexpr std::size_t kKeyPrefixDigitsMin = 8;        // hexadecimal digits that name a key
 inline constexpr std::size_t kContactsBytesMax = 64u << 20;  // encoded
 
+// ---- Books on the disk
+inline constexpr std::size_t kBookNameLettersMax = 32;
+inline constexpr std::size_t kBookEntryBytesMax = kContactsBytesMax;  // the longest of what is kept as one entry
+inline constexpr std::size_t kBookFilesMax = 1'000'000;               // in the directory of one book
+
+// ---- A published directory
+inline constexpr std::size_t kPublishedFilesMax = 10'000;     // that are offered
+inline constexpr std::size_t kPublishedEntriesMax = 100'000;  // names in the directory, whatever they are of
+inline constexpr std::int64_t kTrustedAfterMs = 2'000;        // the coarsest clock of a file system
+inline constexpr std::int64_t kSettleMs = 200;
+inline constexpr std::int64_t kGatherMaxMs = 2'000;
+
 }  // namespace distri::peer
