@@ -3,7 +3,8 @@
 //
 //   lock            held (flock) as long as the store is open
 //   <book>/         mode 0700
-//     <id>          an entry: 8 bytes "distriB1", 32 bytes BLAKE2b-256 of "<book>/<id>", a zero byte and the bytes, then
+//     <id>          an entry: 8 bytes "distriB1", 32 bytes BLAKE2b-256 of "<book>/<id>", a zero byte and the bytes,
+//     then
 //                   the bytes
 //     <id>.part     what a crash left half written; load() removes it
 //
@@ -29,7 +30,8 @@ namespace distri::peer {
 
 class BookStore {
  public:
-  // Makes the directory (mode 0700) where it is not there; its parent has to be. One at a time, of all processes: kBusy.
+  // Makes the directory (mode 0700) where it is not there; its parent has to be. One at a time, of all processes:
+  // kBusy.
   static Result<BookStore> open(const std::string& path);
 
   // Durable when it returns. After a crash there are the new bytes or the old ones; after an error the same, and
@@ -47,6 +49,7 @@ class BookStore {
  private:
   BookStore(std::string path, FileDescriptor directory, FileDescriptor lock)
       : path_(std::move(path)), directory_(std::move(directory)), lock_(std::move(lock)) {}
+  std::string book_path(std::string_view book) const { return path_ + "/" + std::string(book); }
 
   std::string path_;  // for messages
   FileDescriptor directory_;

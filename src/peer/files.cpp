@@ -18,6 +18,22 @@ namespace {
 constexpr int kOpenFile = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
+std::int64_t nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+Result<FileStamp> stamp_from(const std::string& what, const struct stat& found) {
+  if (S_ISLNK(found.st_mode)) return file_error(what, ELOOP);
+  if (S_ISDIR(found.st_mode)) return fail(Code::kInvalidArgument, "{} is a directory", what);
+  if (!S_ISREG(found.st_mode)) return fail(Code::kInvalidArgument, "{} is not a regular file", what);
+  if (found.st_nlink == 0) return file_error(what, ENOENT);
+  return FileStamp{.device = found.st_dev,
+                   .inode = found.st_ino,
+                   .bytes = static_cast<std::uint64_t>(found.st_size),
+                   .modified_ns = nanoseconds(found.st_mtim),
+                   .changed_ns = nanoseconds(found.st_ctim)};
+}
+
 // `parent` may be AT_FDCWD.
 Result<FileDescriptor> open_private(int parent, const std::string& name, const std::string& what) {
   FileDescriptor directory(::openat(parent, name.c_str(), kOpenDirectory));
@@ -101,6 +117,18 @@ Result<OpenFile> open_regular(const FileDescriptor& directory, const std::string
   if (!file) return file_error(what, errno);
   DISTRI_TRY(const std::uint64_t bytes, regular_bytes(what, file));
   return OpenFile{std::move(file), bytes};
+}
+
+Result<FileStamp> stamp_of(const std::string& what, const FileDescriptor& file) {
+  struct stat found{};
+  if (::fstat(file.get(), &found) != 0) return file_error(what, errno);
+  return stamp_from(what, found);
+}
+
+Result<FileStamp> stamp_of(const FileDescriptor& directory, const std::string& name, const std::string& what) {
+  struct stat found{};
+  if (::fstatat(directory.get(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) return file_error(what, errno);
+  return stamp_from(what, found);
 }
 
 Result<> check_private(const std::string& what, const FileDescriptor& file) {

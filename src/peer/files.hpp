@@ -35,6 +35,13 @@ struct OpenFile {
   std::uint64_t bytes = 0;
 };
 
+// By what it is noticed that a file, or what stands under its name, has changed.
+struct FileStamp {
+  std::uint64_t device = 0, inode = 0, bytes = 0;
+  std::int64_t modified_ns = 0, changed_ns = 0;  // Unix time; the second is the system's and nobody can set it
+  bool operator==(const FileStamp&) const = default;
+};
+
 // The error of a system call, as a sentence that says what to do.
 std::unexpected<Error> file_error(const std::string& what, int number);
 
@@ -43,6 +50,11 @@ Result<std::uint64_t> regular_bytes(const std::string& what, const FileDescripto
 
 // `name` in `directory`. A pipe or device is refused, not waited for.
 Result<OpenFile> open_regular(const FileDescriptor& directory, const std::string& name, const std::string& what);
+
+// Of a regular file; kInvalidArgument for anything else, kNotFound for one that has no name any more.
+Result<FileStamp> stamp_of(const std::string& what, const FileDescriptor& file);
+// Of what stands under a name, without opening it.
+Result<FileStamp> stamp_of(const FileDescriptor& directory, const std::string& name, const std::string& what);
 
 // That it is this user's, and that nobody else may get at it: kInvalidArgument, kPermissionDenied.
 Result<> check_private(const std::string& what, const FileDescriptor& file);

@@ -1,8 +1,9 @@
 // published_directory.hpp: a directory whose image files are what a user offers.
 //
 // What is offered: regular files, directly in it, whose names check_resource_name() accepts and do not begin with a
-// dot, with the header of an image within services::ImageLimits. Whether an image decodes shows when it is sealed. Links
-// are not followed, sub-directories not looked into; other users' files and files with several names are as good as any.
+// dot, with the header of an image within services::ImageLimits. Whether an image decodes shows when it is sealed.
+// Links are not followed, sub-directories not looked into; other users' files and files with several names are as good
+// as any.
 //
 // scan() reads what changed since the scan before (length, modification and change time in ns, inode) and keeps what it
 // knows of the rest. A file that was changed less than kTrustedAfterMs before it was read may change again without a
@@ -15,8 +16,8 @@
 //
 // Threads: scan() and wait() one at a time; read() and wake() any, at any time. Moving: nobody is inside. Errors:
 // kNotFound (the directory is gone, or another has its name), kInvalidArgument (no directory), kPermissionDenied,
-// kTooLarge (more than kPublishedEntriesMax names in it), kUnavailable (the system has no descriptors or inotify watches
-// left), kStorageFailed.
+// kTooLarge (more than kPublishedEntriesMax names in it), kUnavailable (the system has no descriptors or inotify
+// watches left), kStorageFailed.
 #pragma once
 
 #include <chrono>
@@ -35,10 +36,10 @@ namespace distri::peer {
 struct PublishedFile {
   std::string name;
   std::uint64_t bytes = 0;
-  Hash256 digest{};          // BLAKE2b-256 of the file
-  std::string kind;          // "jpeg", "png", "webp", "bmp" or "tiff"
-  std::uint32_t width = 0;   // pixels, 1 to kPixelsMax
-  std::uint32_t height = 0;  // the same
+  Hash256 digest{};              // BLAKE2b-256 of the file
+  std::string kind;              // "jpeg", "png", "webp", "bmp" or "tiff"
+  std::uint32_t width = 0;       // pixels, 1 to kPixelsMax
+  std::uint32_t height = 0;      // the same
   std::int64_t modified_ms = 0;  // Unix time
   bool operator==(const PublishedFile&) const = default;
 };
@@ -69,28 +70,26 @@ class PublishedDirectory {
 
   // Waits until something may have changed (true), or for `timeout`, or for wake() (false). A wake() before it counts.
   // Changes that follow one another are gathered: it returns when none has come for kSettleMs, and kGatherMaxMs after
-  // the first at the latest, which can be so much after `timeout`.
+  // the first at the latest, which can be so much after `timeout`; at once when it is woken meanwhile. At most a day.
   bool wait(std::chrono::milliseconds timeout);
   void wake();
 
  private:
-  // By what a change is noticed.
-  struct Stamp {
-    std::uint64_t device = 0, inode = 0, bytes = 0;
-    std::int64_t modified_ns = 0, changed_ns = 0;
-    bool operator==(const Stamp&) const = default;
-  };
   // What is in one file, as far as that follows from its bytes.
   struct Known {
-    Stamp stamp;
+    FileStamp stamp;
     bool trusted = false;  // it had been left alone long enough
     Result<PublishedFile> content;
+  };
+  struct Came {
+    bool change = false, woken = false;
   };
 
   explicit PublishedDirectory(std::string path) : path_(std::move(path)) {}
   Result<> check_there() const;
-  Result<PublishedFile> look_at(const std::string& name, const Known* known, std::map<std::string, Known>& now) const;
-  bool take_events();
+  static Result<PublishedFile> one_too_many();
+  Result<PublishedFile> look_at(const std::string& name, std::map<std::string, Known>& now) const;
+  Came wait_once(std::chrono::milliseconds timeout);
 
   std::string path_;
   FileDescriptor directory_;

@@ -2,7 +2,8 @@
 //
 // Owner and viewer keep the same picture under the grant's id (hexadecimal) in a BlobDirectory: a PNG that services'
 // image cipher made (docs/images.md), with a key of its own for each grant. Who has the key opens it any number of
-// times: that a key is handed out once for each view is the ledger's affair. Nothing that is decrypted touches the disk.
+// times: that a key is handed out once for each view is the ledger's affair. Nothing that is decrypted touches the
+// disk.
 //
 // Threads: any, different grants at once; both functions decode or encrypt for as long as the image is large (some ten
 // milliseconds a megabyte) and belong on a worker. Memory: several times the image, bounded by services::ImageLimits.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "distri/services/png_stored.hpp"
 
@@ -221,18 +222,50 @@ std::string_view image_format_name(ImageFormat format) {
   return "?";
 }
 
-Result<ImageHeader> parse_image_header(BytesView file) {
-  if (file.starts_with("\xff\xd8\xff")) return parse_jpeg(file);
-  if (file.starts_with(kPngSignature)) return parse_png(file);
-  if (file.starts_with("RIFF") && file.size() >= 12 && file.substr(8, 4) == "WEBP") return parse_webp(file);
-  if (file.starts_with("BM")) return parse_bmp(file);
+std::optional<ImageFormat> image_format(BytesView head) {
+  if (head.starts_with("\xff\xd8\xff")) return ImageFormat::kJpeg;
+  if (head.starts_with(kPngSignature)) return ImageFormat::kPng;
+  if (head.starts_with("RIFF") && head.size() >= 12 && head.substr(8, 4) == "WEBP") return ImageFormat::kWebp;
+  if (head.starts_with("BM")) return ImageFormat::kBmp;
   for (const BytesView magic :
        {BytesView("II*\0", 4), BytesView("MM\0*", 4), BytesView("II+\0", 4), BytesView("MM\0+", 4)}) {
-    if (file.starts_with(magic)) return parse_tiff(file);
+    if (head.starts_with(magic)) return ImageFormat::kTiff;
   }
-  return fail(Code::kInvalidArgument, "{}",
-              file.empty() ? "the image is empty: no bytes came with the request"
-                           : "this is not an image in a known format (JPEG, PNG, WebP, BMP or TIFF)");
+  return std::nullopt;
+}
+
+Result<ImageHeader> parse_image_header(BytesView file) {
+  const auto format = image_format(file);
+  if (!format) {
+    return fail(Code::kInvalidArgument, "{}",
+                file.empty() ? "the image is empty: no bytes came with the request"
+                             : "this is not an image in a known format (JPEG, PNG, WebP, BMP or TIFF)");
+  }
+  switch (*format) {
+    case ImageFormat::kJpeg:
+      return parse_jpeg(file);
+    case ImageFormat::kPng:
+      return parse_png(file);
+    case ImageFormat::kWebp:
+      return parse_webp(file);
+    case ImageFormat::kBmp:
+      return parse_bmp(file);
+    case ImageFormat::kTiff:
+      return parse_tiff(file);
+  }
+  std::unreachable();
+}
+
+Result<> check_limits(const ImageHeader& header, const ImageLimits& limits) {
+  if (header.pixels > limits.pixels_max) {
+    return fail(Code::kTooLarge, "the {} image has {}x{} pixels; at most {} pixels are allowed",
+                image_format_name(header.format), header.width, header.height, limits.pixels_max);
+  }
+  if (header.pixels * header.bytes_per_pixel > limits.decoded_bytes_max) {
+    return fail(Code::kTooLarge, "the {} image takes {} bytes when decoded; at most {} are allowed",
+                image_format_name(header.format), header.pixels * header.bytes_per_pixel, limits.decoded_bytes_max);
+  }
+  return {};
 }
 
 }  // namespace distri::services

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
+#include "distri/services/image_params.hpp"
 #include "distri/utils/bytes.hpp"
 
 namespace distri::services {
@@ -26,7 +28,13 @@ struct ImageHeader {
   std::uint64_t bytes_per_pixel = 1;
 };
 
+// By a file's first 12 bytes; nothing: none of the formats.
+std::optional<ImageFormat> image_format(BytesView head);
+
 // kInvalidArgument: not one of the formats, or a header that is cut or makes no sense.
 Result<ImageHeader> parse_image_header(BytesView file);
+
+// kTooLarge, naming the limit, when decoding this image would be more than the limits allow.
+Result<> check_limits(const ImageHeader& header, const ImageLimits& limits);
 
 }  // namespace distri::services

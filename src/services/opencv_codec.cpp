@@ -59,18 +59,6 @@ Result<Picture> to_picture(const cv::Mat& mat, int conversion) {
 
 }  // namespace
 
-Result<> check_limits(const ImageHeader& header, const ImageLimits& limits) {
-  if (header.pixels > limits.pixels_max) {
-    return fail(Code::kTooLarge, "the {} image has {}x{} pixels; at most {} pixels are allowed",
-                image_format_name(header.format), header.width, header.height, limits.pixels_max);
-  }
-  if (header.pixels * header.bytes_per_pixel > limits.decoded_bytes_max) {
-    return fail(Code::kTooLarge, "the {} image takes {} bytes when decoded; at most {} are allowed",
-                image_format_name(header.format), header.pixels * header.bytes_per_pixel, limits.decoded_bytes_max);
-  }
-  return {};
-}
-
 Result<> check_decodes(BytesView file, const ImageHeader& header) {
   // libpng says more than it should on standard error about a file whose checksums are wrong, so those end here.
   if (header.format == ImageFormat::kPng && !check_png_chunks(file)) return undecodable(header);

@@ -6,13 +6,9 @@
 #pragma once
 
 #include "distri/services/image_header.hpp"
-#include "distri/services/image_params.hpp"
 #include "distri/services/picture.hpp"
 
 namespace distri::services {
-
-// kTooLarge, naming the limit, when decoding this image would be more than the limits allow.
-Result<> check_limits(const ImageHeader& header, const ImageLimits& limits);
 
 // Whether OpenCV decodes the file, by decoding it as cheaply as its format allows. kInvalidArgument if not.
 Result<> check_decodes(BytesView file, const ImageHeader& header);

@@ -1,0 +1,66 @@
+#include "distri/peer/sealed_images.hpp"
+
+#include <algorithm>
+
+#include "distri/services/image_cipher.hpp"
+
+namespace distri::peer {
+namespace {
+
+// Precondition: kImageKeyBytes.
+services::ImageParams params_with(const SecretBytes& key) {
+  static_assert(kImageKeyBytes == services::Key32::kSize);
+  services::ImageParams params;
+  std::ranges::copy(key.view(), params.key.emplace().bytes.begin());
+  return params;
+}
+
+std::unexpected<Error> not_the_granted_one(const std::string& what, std::string_view how) {
+  return fail(Code::kDataLoss, "{} is not the picture that was granted: {}; remove it and fetch it again", what, how);
+}
+
+// The picture as it was granted.
+Result<Bytes> read_sealed(const std::string& id, const FileFacts& facts, const BlobDirectory& sealed) {
+  const std::string what = sealed.full_name(id);
+  const std::uint64_t bytes_max = services::ImageLimits{}.png_bytes_max;
+  if (facts.sealed_bytes > bytes_max) {
+    return fail(Code::kTooLarge, "{} was granted with {} bytes; at most {} can be opened", what, facts.sealed_bytes,
+                bytes_max);
+  }
+  DISTRI_TRY(const OpenFile file, sealed.open_whole(id));
+  if (file.bytes != facts.sealed_bytes) {
+    return not_the_granted_one(what, fmt::format("it has {} bytes instead of {}", file.bytes, facts.sealed_bytes));
+  }
+  DISTRI_TRY(Bytes png, read_at(what, file.descriptor, 0, static_cast<std::size_t>(file.bytes)));
+  if (blake2b_256(png) != facts.sealed_digest) return not_the_granted_one(what, "its digest is another");
+  return png;
+}
+
+}  // namespace
+
+Result<Ledger::SealedImage> seal_image(BytesView file, const GrantId& grant, services::ImageParams::Style style,
+                                       const BlobDirectory& sealed) {
+  SecretBytes key = SecretBytes::random(kImageKeyBytes);
+  services::ImageParams params = params_with(key);
+  params.style = style;
+  DISTRI_TRY(const Bytes png, services::encrypt_image(file, params));
+  DISTRI_TRY_VOID(sealed.write(grant.hex(), {png}));
+  const FileFacts facts{.digest = blake2b_256(file), .sealed_digest = blake2b_256(png), .sealed_bytes = png.size()};
+  return Ledger::SealedImage{facts, std::move(key)};
+}
+
+Result<Bytes> open_image(const GrantId& grant, const FileFacts& facts, const SecretBytes& image_key,
+                         const BlobDirectory& sealed) {
+  if (image_key.size() != kImageKeyBytes) {
+    return fail(Code::kInvalidArgument, "the key of a picture has {} bytes, which {} are not", kImageKeyBytes,
+                image_key.size());
+  }
+  DISTRI_TRY(const Bytes png, read_sealed(grant.hex(), facts, sealed));
+  DISTRI_TRY(Bytes file, services::decrypt_image(png, params_with(image_key)));
+  if (blake2b_256(file) == facts.digest) return file;
+  return fail(Code::kDataLoss,
+              "{} is the picture that was granted, but the image in it is another than its owner says; ask him again",
+              sealed.full_name(grant.hex()));
+}
+
+}  // namespace distri::peer
