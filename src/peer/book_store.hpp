@@ -13,7 +13,8 @@
 // their owner alone, as are files (mode 0600), and buffers are wiped. What is removed or replaced may stay on the disk
 // until something else is written over it. Links are not followed, nothing but regular files of this user is read.
 //
-// Threads: any; of two that save the same entry at once, one may get kBusy. Errors: kBusy, kInvalidArgument (book or
+// Threads: any may save and remove different entries at once; of two that save the same one, one may get kBusy. A book
+// is loaded while nobody saves or removes entries of it. Errors: kBusy, kInvalidArgument (book or
 // id; a link, or a file or directory where the other should be, or somebody else's), kPermissionDenied (not ours, or
 // others may get at it), kTooLarge (kBookEntryBytesMax), kDataLoss (an entry is damaged), kNotFound (the directory's
 // parent), kStorageFull, kStorageFailed. Each names the file and what to do, and nothing that an entry holds.
