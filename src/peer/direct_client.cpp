@@ -246,6 +246,7 @@ Result<Bytes> DirectClient::call(const PeerAt& peer, std::string_view service, c
     options.reply_bytes_max = options_.reply_bytes_max;
     options.idempotent = true;
     options.attempts_max = kAttemptsMax;
+    options.bson = options_.bson;
     return route->calls->send_data_with_params(body, service, params, options);
   });
 }
@@ -259,6 +260,7 @@ Result<std::unique_ptr<client::CallStream>> DirectClient::open_stream(const Peer
     options.timeout_ms = left_ms;
     options.idempotent = true;
     options.attempts_max = kAttemptsMax;
+    options.bson = options_.bson;
     DISTRI_TRY(Stream stream, route->streams->open_stream(service, params, options));
     static_cast<void>(stream->finish());  // if it has failed already, read() says so
     return std::make_unique<RoutedStream>(route, std::move(stream));

@@ -44,6 +44,7 @@ struct DirectClientOptions {
   std::int64_t find_ms = 8'000;      // for a peer to be found at one of its addresses
   std::size_t peers_max = 256;       // whose connections are kept; the one not used for longest goes first
   std::size_t reply_bytes_max = 4u << 20;
+  bool bson = false;                         // parameters travel as BSON instead of JSON
   std::shared_ptr<client::Runtime> runtime;  // none: one of its own
 };
 
