@@ -3,9 +3,8 @@
 //
 //   lock            held (flock) as long as the store is open
 //   <book>/         mode 0700
-//     <id>          an entry: 8 bytes "distriB1", 32 bytes BLAKE2b-256 of "<book>/<id>", a zero byte and the bytes,
-//     then
-//                   the bytes
+//     <id>          an entry: "distriB1", a checksum of 32 bytes, and what was saved. The checksum is BLAKE2b-256 of
+//                   "<book>/<id>", a zero byte, and what was saved.
 //     <id>.part     what a crash left half written; load() removes it
 //
 // The checksum is against accidents (a disk that lies, a file under another's name, a copy that was cut short), not
@@ -14,10 +13,11 @@
 // until something else is written over it. Links are not followed, nothing but regular files of this user is read.
 //
 // Threads: any may save and remove different entries at once; of two that save the same one, one may get kBusy. A book
-// is loaded while nobody saves or removes entries of it. Errors: kBusy, kInvalidArgument (book or
-// id; a link, or a file or directory where the other should be, or somebody else's), kPermissionDenied (not ours, or
-// others may get at it), kTooLarge (kBookEntryBytesMax), kDataLoss (an entry is damaged), kNotFound (the directory's
-// parent), kStorageFull, kStorageFailed. Each names the file and what to do, and nothing that an entry holds.
+// is loaded while nobody saves or removes entries of it. Errors: kBusy, kInvalidArgument (book or id; a link, or a file
+// or directory where the other should be, or somebody else's), kPermissionDenied (not ours, or others may get at it),
+// kTooLarge (kBookEntryBytesMax), kDataLoss (an entry is damaged), kNotFound (the directory's parent), kStorageFull,
+// kStorageFailed, kUnavailable (no descriptors left). Each names the file and what to do, and nothing that an entry
+// holds.
 #pragma once
 
 #include <string>
@@ -31,7 +31,7 @@ namespace distri::peer {
 
 class BookStore {
  public:
-  // Makes the directory (mode 0700) where it is not there; its parent has to be. One at a time, of all processes:
+  // Makes the directory (mode 0700) where it is not there; its parent has to be. One at a time, whatever process:
   // kBusy.
   static Result<BookStore> open(const std::string& path);
 

@@ -144,7 +144,9 @@ Result<> check_private(const std::string& what, const FileDescriptor& file) {
 }
 
 Result<FileDescriptor> make_private_directory(const std::string& path) {
-  return make_private(AT_FDCWD, path, path);
+  // With a slash behind it a link would be followed.
+  const std::size_t last = path.find_last_not_of('/');
+  return make_private(AT_FDCWD, last == std::string::npos ? path : path.substr(0, last + 1), path);
 }
 
 Result<FileDescriptor> make_private_directory(const FileDescriptor& parent, const std::string& name,

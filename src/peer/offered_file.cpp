@@ -11,7 +11,7 @@ namespace {
 
 // What is read of a file at once, and where the headers of nearly all images lie.
 constexpr std::size_t kPieceBytes = 256u << 10;
-const std::string kIt = "it";
+constexpr const char* kIt = "it";
 
 std::unexpected<Error> being_written() {
   return fail(Code::kUnavailable, "it is still being written; wait until that has ended");

@@ -74,6 +74,41 @@ TEST_CASE("A part grows, stays, is gone on from, and becomes the file") {
   CHECK(directory.digest_of("aa").error().code == Code::kNotFound);
 }
 
+TEST_CASE("A directory for one user alone is made, holds whole files, and lists what is whole and what is not") {
+  TemporaryFolder folder;
+  const std::string path = folder.path() / "blobs";
+  CHECK(BlobDirectory::make(path + "/none").error().code == Code::kNotFound);
+  CHECK(BlobDirectory::make(path));
+  const auto made = BlobDirectory::make(path);
+  REQUIRE(made);
+  CHECK((std::filesystem::status(path).permissions() & std::filesystem::perms::mask) ==
+        std::filesystem::perms::owner_all);
+  CHECK(made->write("aa", {"hello ", "", "world"}));
+  CHECK(made->write("bb", {"first"}));
+  CHECK(made->write("bb", {"second"}));
+  CHECK(made->write("cc", {}));
+  CHECK(made->write("../dd", {"x"}).error().code == Code::kInvalidArgument);
+  CHECK(read_file(path + "/aa") == "hello world");
+  CHECK(read_file(path + "/bb") == "second");
+  CHECK(made->open_whole("aa").value().bytes == 11);
+  CHECK(made->open_whole("dd").error().code == Code::kNotFound);
+
+  auto part = made->part_of("bb");
+  REQUIRE(part);
+  CHECK(part->append("third"));
+  CHECK(made->write("bb", {"fourth"}).error().code == Code::kBusy);
+  write_file(path + "/notes.txt", "not ours");
+  write_file(path + "/.part", "not ours");
+  const auto listing = made->list(10);
+  REQUIRE(listing);
+  CHECK(listing->whole == std::vector<std::string>{"aa", "bb", "cc"});
+  CHECK(listing->parts == std::vector<std::string>{"bb"});
+  CHECK(made->list(5).error().code == Code::kTooLarge);
+
+  std::filesystem::permissions(path, std::filesystem::perms::all);
+  CHECK(BlobDirectory::make(path).error().code == Code::kPermissionDenied);
+}
+
 TEST_CASE("Links, pipes and folders at the place of a file are refused, and where they lead nothing changes") {
   TemporaryFolder folder, outside;
   const auto directory = BlobDirectory::open(folder.path()).value();

@@ -250,6 +250,12 @@ TEST_CASE("Links, and files and directories in each other's place, are refused a
   write_file(outside.path() / "precious", "precious");
   fs::create_directory_symlink(outside.path(), folder.path() / "link");
   check_refused(BookStore::open(folder.path() / "link"), Code::kInvalidArgument, "symbolic link");
+  check_refused(BookStore::open(folder.path() / "link/"), Code::kInvalidArgument, "symbolic link");
+  check_refused(BookStore::open(folder.path() / "link//"), Code::kInvalidArgument, "symbolic link");
+  CHECK(BookStore::open(folder.path() / "books/"));
+  CHECK(BookStore::open(folder.path() / "books"));
+  fs::create_symlink("nowhere", folder.path() / "dead");
+  check_refused(BookStore::open(folder.path() / "dead"), Code::kInvalidArgument, "symbolic link");
   write_file(folder.path() / "file", "x");
   check_refused(BookStore::open(folder.path() / "file"), Code::kInvalidArgument, "not a directory");
   check_refused(BookStore::open(folder.path() / "none" / "books"), Code::kNotFound, "make that first");
@@ -273,7 +279,7 @@ TEST_CASE("Links, and files and directories in each other's place, are refused a
   fs::remove(book / "bb.part");
   fs::create_directory(book / "cc");
   check_refused(shelf.store.load("holdings"), Code::kInvalidArgument, "holdings/cc is not a regular file");
-  CHECK_FALSE(shelf.store.save("holdings", "cc", "x"));
+  check_refused(shelf.store.save("holdings", "cc", "x"), Code::kInvalidArgument, "holdings/cc is not a regular file");
   fs::remove(book / "cc");
   REQUIRE(::mkfifo((book / "dd").c_str(), 0600) == 0);
   check_refused(shelf.store.load("holdings"), Code::kInvalidArgument, "holdings/dd is not a regular file");

@@ -33,6 +33,24 @@ Bytes tiff(bool big_endian, bool big_file, const std::vector<std::array<std::uin
   return file;
 }
 
+TEST_CASE("the first 12 bytes tell the format, and that something is none of them") {
+  const std::vector<std::pair<std::string, ImageFormat>> formats{{".jpg", ImageFormat::kJpeg},
+                                                                 {".png", ImageFormat::kPng},
+                                                                 {".webp", ImageFormat::kWebp},
+                                                                 {".bmp", ImageFormat::kBmp},
+                                                                 {".tiff", ImageFormat::kTiff}};
+  for (const auto& [extension, format] : formats) {
+    CAPTURE(extension);
+    const Bytes file = sample_image(extension, 20, 10);
+    CHECK(image_format(file) == format);
+    CHECK(image_format(file.substr(0, 12)) == format);
+    CHECK_FALSE(image_format(file.substr(0, 1)).has_value());
+    CHECK_FALSE(image_format(file.substr(1)).has_value());
+  }
+  CHECK_FALSE(image_format("").has_value());
+  CHECK_FALSE(image_format("RIFF....WAVE").has_value());
+}
+
 TEST_CASE("the dimensions read from the header are those of the decoded image") {
   const std::vector<std::pair<std::string, ImageFormat>> formats{{".jpg", ImageFormat::kJpeg},
                                                                  {".png", ImageFormat::kPng},
