@@ -136,7 +136,10 @@ Result<> Peer::Impl::start() {
   server = std::make_unique<DirectServer>(key.copy(), links);
   DISTRI_TRY_VOID(serve());
   events.start();
-  DISTRI_TRY_VOID(server->start());
+  if (auto listening = server->start(); !listening) {
+    stop();
+    return listening;
+  }
   const std::lock_guard lock(mutex);
   make_user_record_locked();
   keeper = std::thread([this] { keep(); });
@@ -170,9 +173,7 @@ Peer::~Peer() {
   stop();
 }
 Result<> Peer::start() {
-  auto started = impl_->start();
-  if (!started) stop();
-  return started;
+  return impl_->start();
 }
 void Peer::stop() {
   impl_->stop();

@@ -55,6 +55,53 @@ class TestDirectory {
   std::filesystem::path path_;
 };
 
+// Nodes without keys, each with a disk.
+class Nodes {
+ public:
+  Nodes(std::size_t count, const std::filesystem::path& below) : below_(below), nodes_(count), threads_(count) {
+    for (std::size_t i = 0; i < count; ++i) addresses_.push_back({"127.0.0.1", 0});
+    for (std::size_t i = 0; i < count; ++i) start(i);
+  }
+  ~Nodes() {
+    for (std::size_t i = 0; i < nodes_.size(); ++i) stop(i);
+  }
+  Nodes(const Nodes&) = delete;
+  Nodes& operator=(const Nodes&) = delete;
+
+  const std::vector<Address>& addresses() const { return addresses_; }
+  void stop(std::size_t i) {
+    if (nodes_[i]) nodes_[i]->stop();
+    if (threads_[i].joinable()) threads_[i].join();
+    nodes_[i].reset();
+  }
+  void start_again() {
+    for (std::size_t i = 0; i < nodes_.size(); ++i) start(i);
+  }
+
+ private:
+  void start(std::size_t i) {
+    cloud::NodeConfig config;
+    config.listen = addresses_[i];
+    for (std::size_t other = 0; other < addresses_.size(); ++other) {
+      if (other != i && addresses_[other].port != 0) config.peers.push_back(addresses_[other]);
+    }
+    config.workers = 2;
+    config.handle_signals = false;
+    config.gossip_ms = 200;
+    config.data_dir = below_ / fmt::format("node{}", i);
+    nodes_[i] = std::make_unique<cloud::CloudNode>(config);
+    const auto listening = nodes_[i]->listen();
+    REQUIRE_MESSAGE(listening.has_value(), listening.error().message);
+    addresses_[i] = nodes_[i]->address();
+    threads_[i] = std::thread([node = nodes_[i].get()] { CHECK(node->run().has_value()); });
+  }
+
+  const std::filesystem::path below_;
+  std::vector<Address> addresses_;
+  std::vector<std::unique_ptr<cloud::CloudNode>> nodes_;
+  std::vector<std::thread> threads_;
+};
+
 // A user, his machine, and his peer when it is on.
 class Agent {
  public:
@@ -114,9 +161,12 @@ class Agent {
   }
 
   // ---- What it comes to, waited for
-  bool knows(const Agent& other) {
+  // The other one, at the address where he listens now.
+  bool knows(Agent& other) {
     return comes_true([&] {
-      return std::ranges::any_of(peer_->contacts(), [&](const auto& each) { return each.user.owner == other.id(); });
+      return std::ranges::any_of(peer_->contacts(), [&](const peer::Contact& each) {
+        return each.user.owner == other.id() && each.user.addresses == std::vector{other->address()};
+      });
     });
   }
   bool has_to_answer(const peer::GrantId& id) {
