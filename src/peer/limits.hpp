@@ -42,6 +42,9 @@ inline constexpr std::size_t kClaimsOfContactMax = 8;        // names of others 
 inline constexpr std::size_t kKeyPrefixDigitsMin = 8;        // hexadecimal digits that name a key
 inline constexpr std::size_t kContactsBytesMax = 64u << 20;  // encoded
 
+// ---- A peer
+inline constexpr std::size_t kCatalogEntriesMax = 100'000;  // of others, that are remembered
+
 // ---- Books on the disk
 inline constexpr std::size_t kBookNameLettersMax = 32;
 inline constexpr std::size_t kBookEntryBytesMax = kContactsBytesMax;  // the longest of what is kept as one entry

@@ -14,6 +14,9 @@ namespace distri::peer {
 
 namespace {
 
+// In one of the two directories, whole and in parts.
+constexpr std::size_t kPicturesMax = 1'000'000;
+
 Result<> check_options(const PeerOptions& options) {
   DISTRI_TRY_VOID(check_user_name(options.name));
   if (options.data_directory.empty()) {
@@ -95,6 +98,7 @@ Result<std::unique_ptr<Peer>> Peer::open(PeerOptions options) {
   auto impl = std::make_unique<Impl>(std::move(options), std::move(key), std::move(books), std::move(given),
                                      std::move(received));
   impl->direct = std::move(direct);
+  DISTRI_TRY_VOID(impl->sweep());
   return std::unique_ptr<Peer>(new Peer(std::move(impl)));
 }
 
@@ -122,6 +126,28 @@ Peer::Impl::Impl(PeerOptions its_options, SigningKey its_key, PeerBooks its_book
     }
     if (holding.state() == Holding::State::kGranted) pictures_due.emplace(id, Pause());
   }
+}
+
+Result<> Peer::Impl::sweep() {
+  const auto sweep_one = [](const BlobDirectory& directory, const auto& is_granted) -> Result<> {
+    DISTRI_TRY(const BlobDirectory::Listing listing, directory.list(kPicturesMax));
+    for (const auto* names : {&listing.whole, &listing.parts}) {
+      for (const std::string& name : *names) {
+        const auto bytes = from_hex(name);
+        if (!bytes || bytes->size() != GrantId::kSize || is_granted(GrantId::from_view(*bytes))) continue;
+        DISTRI_TRY_VOID(directory.remove(name));
+      }
+    }
+    return {};
+  };
+  DISTRI_TRY_VOID(sweep_one(given, [this](const GrantId& id) {
+    const Entry* entry = books.ledger.find(id);
+    return entry != nullptr && entry->state() == Entry::State::kGranted;
+  }));
+  return sweep_one(received, [this](const GrantId& id) {
+    const Holding* holding = books.holdings.find(id);
+    return holding != nullptr && holding->state() == Holding::State::kGranted;
+  });
 }
 
 Result<> Peer::Impl::start() {

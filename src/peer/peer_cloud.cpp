@@ -70,12 +70,7 @@ void Peer::Impl::take_users(const Found<User>& found) {
   bool changed_one = false;
   for (const User& each : found.records) {
     if (each.owner == self) {
-      // Another life, with a clock that was ahead.
-      if (user && each.version >= user->version && each != *user) {
-        user->version = each.version + 1;
-        user = sign(*std::move(user), key);
-        outbox.user = true;
-      }
+      take_own_record_locked(each);
       continue;
     }
     const auto seen = books.contacts.see(each);
@@ -89,6 +84,29 @@ void Peer::Impl::take_users(const Found<User>& found) {
     if (seen->changed) away.erase(each.owner);
   }
   if (const auto kept = books.keep_contacts(changed_one); !kept) trouble(kept.error().message);
+}
+
+// Written by another device of this user, or in a life with a clock that was ahead. Both devices are to be found, and
+// must not write over each other without end.
+void Peer::Impl::take_own_record_locked(const User& there) {
+  if (!user || there.version < user->version || there == *user) return;
+  std::vector<Address> addresses = user->addresses;
+  for (const Address& each : there.addresses) {
+    if (addresses.size() < kAddressesMax && std::ranges::find(addresses, each) == addresses.end())
+      addresses.push_back(each);
+  }
+  const bool all_there = addresses.size() == there.addresses.size() && user->name == there.name;
+  if (all_there) {
+    user = there;
+    outbox.user = false;
+    return;
+  }
+  if (clock.monotonic_ms() < user_pause.until_ms) return;
+  user_pause.grow(clock.monotonic_ms(), options.reconcile_ms, options.reconcile_ms);
+  user->addresses = std::move(addresses);
+  user->version = there.version + 1;
+  user = sign(*std::move(user), key);
+  outbox.user = true;
 }
 
 void Peer::Impl::take_requests(const Found<Request>& found) {
@@ -133,7 +151,12 @@ void Peer::Impl::take_catalog(Found<CatalogEntry> found) {
       mine.push_back(std::move(each));
       continue;
     }
-    CatalogEntry& known = catalog[{each.owner, each.name}];
+    const std::pair id(each.owner, each.name);
+    if (catalog.size() >= kCatalogEntriesMax && !catalog.contains(id)) {
+      trouble(fmt::format("the catalog has more than {} images, the rest is left out", kCatalogEntriesMax));
+      continue;
+    }
+    CatalogEntry& known = catalog[id];
     if (each.version <= known.version && !known.owner.empty()) continue;
     known = std::move(each);
     news = true;

@@ -92,6 +92,8 @@ struct Peer::Impl {
        BlobDirectory its_received);
 
   // ---- peer.cpp
+  // Removes the pictures of grants that have ended.
+  Result<> sweep();
   Result<> start();
   void stop();
   // Every public call that may wait holds one of these; stop() waits for them.
@@ -158,6 +160,7 @@ struct Peer::Impl {
   void reconcile_offers_locked(const std::vector<CatalogEntry>& there);
   void top_up_escrow();
   void take_users(const Found<User>& found);
+  void take_own_record_locked(const User& there);
   void take_catalog(Found<CatalogEntry> found);
   void take_requests(const Found<Request>& found);
   void take_receipts(const Found<Receipt>& found);
@@ -229,6 +232,7 @@ struct Peer::Impl {
   std::atomic<bool> stopping = false;
   std::atomic<bool> cloud_away = false;
   Pause cloud_pause;  // the keeper's
+  Pause user_pause;   // of corrections to this user's record
   bool prepared = false;
   std::int64_t reconciled_ms = 0;  // 0: not yet
   std::mutex publish_mutex;        // of publish(), stop()

@@ -154,8 +154,12 @@ Result<Delivery> Peer::Impl::approve(const GrantId& id, std::uint32_t views) {
     }
     DISTRI_TRY(Ledger::SealedImage sealed, seal_image(file, id, options.style, given));
     const std::lock_guard lock(mutex);
-    DISTRI_TRY(const Ledger::Effects effects, books.ledger.approve(id, views, std::move(sealed)));
-    DISTRI_TRY_VOID(settle_locked(id, effects));
+    const auto effects = books.ledger.approve(id, views, std::move(sealed));
+    if (!effects) {
+      static_cast<void>(given.remove(id.hex()));  // else sweep() does
+      return fail(effects.error());
+    }
+    DISTRI_TRY_VOID(settle_locked(id, *effects));
   }
   return send_grant(id, Patience::kUser);
 }

@@ -107,8 +107,12 @@ class Agent {
  public:
   using Adjust = std::function<void(peer::PeerOptions&)>;
 
-  Agent(const std::filesystem::path& below, std::string name, Adjust adjust = nullptr)
-      : name_(std::move(name)), directory_(below / name_), adjust_(std::move(adjust)) {
+  // `user`: whose other machine it is; none: a new user's.
+  Agent(const std::filesystem::path& below, std::string name, Adjust adjust = nullptr, const Agent* user = nullptr)
+      : key_(user != nullptr ? user->key_.copy() : SigningKey::generate()),
+        name_(std::move(name)),
+        directory_(below / name_),
+        adjust_(std::move(adjust)) {
     std::filesystem::create_directories(directory_ / "pictures");
   }
   ~Agent() { off(); }
@@ -206,7 +210,7 @@ class Agent {
   }
 
  private:
-  const SigningKey key_ = SigningKey::generate();
+  const SigningKey key_;
   const std::string name_;
   const std::filesystem::path directory_;
   const Adjust adjust_;

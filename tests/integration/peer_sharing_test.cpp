@@ -1,6 +1,7 @@
 // Peers that share images: real nodes, real links, real directories, in one process.
 #include <set>
 
+#include "distri/peer/cloud_records.hpp"
 #include "distri/peer/direct_client.hpp"
 #include "distri/peer/limits.hpp"
 #include "peer_scene.hpp"
@@ -508,4 +509,83 @@ TEST_CASE("One peer has a data directory, for one key, which may be in it") {
   options = ana.options();
   options.escrow_views = 65;
   CHECK(Peer::open(std::move(options)).error().message.contains("escrow_views"));
+}
+
+TEST_CASE("A user views on two devices what was granted to him, together so often; a key used on both is reported") {
+  Scene scene(2);
+  auto& [directory, node, ana, ben, dune, escrow] = scene;
+  const GrantId id = scene.granted(6, 6);
+  REQUIRE(ana.has_in_escrow(id, 2));
+  Agent phone(directory.path(), "phone", scene.adjust(), &ben);
+  phone.on();
+  REQUIRE(phone.has_picture(id));
+  std::set<std::uint32_t> serials;
+  const auto view = [&](Agent& device) {
+    const auto seen = device->access_grant(id);
+    REQUIRE_MESSAGE(seen.has_value(), seen.error().error.message);
+    CHECK(seen->image == dune);
+    CHECK(serials.insert(seen->serial).second);
+    return *seen;
+  };
+  view(ben);
+  view(phone);
+  ana.off();
+  const Viewed first = view(ben);
+  CHECK(first.from_escrow);
+  CHECK(view(phone).from_escrow);
+  CHECK(ben->access_grant(id).error().why == Why::kAway);
+  CHECK(phone->access_grant(id).error().why == Why::kAway);
+  // As if both had taken the same one, on two sides of a partition.
+  client::ClientOptions options;
+  options.tls = take(net::Tls::with_key(ben.key()));
+  options.cluster = node.cluster();
+  client::Client client({node.address()}, options);
+  CloudRecords cloud(client, {});
+  const auto receipts = take(cloud.receipts_to(ana.id())).records;
+  REQUIRE(receipts.size() == 2);
+  Receipt again = receipts[0];
+  again.device = receipts[1].device;
+  CHECK(take(cloud.place(sign(std::move(again), ben.key()))));
+  ana.on();
+  CHECK(comes_true([&] { return ana.count(PeerEvent::Kind::kDoubleUse) == 1; }));
+  CHECK(ana.count(PeerEvent::Kind::kEscrowUsed) == 3);
+  CHECK(ana.shares(id).used == 4);
+  // What one device withdraws is withdrawn on the other.
+  take(phone->withdraw(id));
+  CHECK(ben.hears(id, State::kWithdrawn));
+  CHECK(ben.troubles() == "");
+  CHECK(phone.troubles() == "");
+}
+
+TEST_CASE("A picture that was lost or changed on the viewer's disk is fetched again before a view is spent") {
+  Scene scene(0);
+  const GrantId id = scene.granted(3, 3);
+  const auto picture = scene.ben.data() / "received" / id.hex();
+  REQUIRE(std::filesystem::exists(picture));
+  std::uint64_t fetched = 0;
+  const auto progress = [&](std::uint64_t bytes, std::uint64_t of) {
+    CHECK(bytes <= of);
+    fetched = bytes;
+  };
+  REQUIRE(scene.ben->access_grant(id, progress).has_value());
+  CHECK(fetched == 0);
+  std::filesystem::resize_file(picture, 100);
+  REQUIRE(scene.ben->access_grant(id, progress).has_value());
+  CHECK(fetched == std::filesystem::file_size(picture));
+  // Without it and without its owner nothing is spent.
+  std::filesystem::remove(picture);
+  scene.ana.off();
+  CHECK(scene.ben->access_grant(id).error().why == Why::kAway);
+  scene.ana.on();
+  REQUIRE(scene.ben.knows(scene.ana));
+  CHECK(scene.ana.shares(id).remaining == 1);
+  REQUIRE(scene.ben->access_grant(id).has_value());
+  CHECK(scene.ben->access_grant(id).error().why == Why::kUsedUp);
+  // What has ended goes from both disks, at the next start at the latest.
+  take(scene.ana->revoke(id));
+  REQUIRE(scene.ben.hears(id, State::kRevoked));
+  CHECK(comes_true([&] { return !std::filesystem::exists(picture); }));
+  scene.ana.off();
+  scene.ana.on();
+  CHECK(std::filesystem::is_empty(scene.ana.data() / "given"));
 }
