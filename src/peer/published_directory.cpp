@@ -94,12 +94,17 @@ Result<> PublishedDirectory::check_there() const {
 
 // ---- Scanning.
 
-Result<PublishedDirectory::Scan> PublishedDirectory::scan() {
+Result<PublishedDirectory::Scan> PublishedDirectory::scan(const std::function<bool()>& cancelled) {
   DISTRI_TRY_VOID(check_there());
   DISTRI_TRY(const auto names, names_in(directory_, path_, kPublishedEntriesMax));
   std::map<std::string, Known> now;
   Scan scan;
   for (const std::string& name : names) {
+    if (cancelled && cancelled()) {
+      now.merge(known_);
+      known_ = std::move(now);
+      return fail(Code::kCancelled, "the scan of {} was cancelled", path_);
+    }
     Result<PublishedFile> file = scan.files.size() < kPublishedFilesMax ? look_at(name, now) : one_too_many();
     if (file) {
       scan.files.push_back(*std::move(file));

@@ -22,6 +22,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -60,8 +61,10 @@ class PublishedDirectory {
     // could not be printed is in the form \xNN.
     std::vector<std::pair<std::string, Error>> left_out;
   };
-  // An error says nothing of the files: what was offered stays so until a scan succeeds.
-  Result<Scan> scan();
+  // An error says nothing of the files: what was offered stays so until a scan succeeds. `cancelled` is asked before
+  // each file, as a first scan of many takes minutes; then the error is kCancelled, and what was read is not read
+  // again.
+  Result<Scan> scan(const std::function<bool()>& cancelled = {});
 
   // The whole file, as it is now: the caller holds its digest against the one he offered. Errors: kInvalidArgument (a
   // name that scan() would refuse; a link; not a regular file), kNotFound, kTooLarge, kPermissionDenied, kUnavailable

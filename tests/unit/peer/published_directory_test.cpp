@@ -259,6 +259,20 @@ TEST_CASE("What has been left alone for a while is not read again") {
   CHECK(read_by_scan() >= kLarge);
 }
 
+TEST_CASE("A scan that is cancelled says so, and the next one finds all") {
+  Published published;
+  const Bytes image = services::sample_image(".png", 20, 10);
+  for (const char* const name : {"a.png", "b.png", "c.png"}) write_file(published.at(name), image);
+  int asked = 0;
+  check_refused(published.directory.scan([&] { return ++asked == 3; }), Code::kCancelled, "cancelled");
+  CHECK(asked == 3);
+  CHECK(published.offered() == std::vector<std::string>{"a.png", "b.png", "c.png"});
+  fs::remove(published.at("c.png"));
+  check_refused(published.directory.scan([] { return true; }), Code::kCancelled, published.folder.path().string());
+  CHECK(published.offered() == std::vector<std::string>{"a.png", "b.png"});
+  CHECK(published.directory.scan([] { return false; }).value().files.size() == 2);
+}
+
 TEST_CASE("A header that lies far back in its file is found") {
   Published published;
   // JPEG: 400 kB of application segments before the frame header.
