@@ -13,6 +13,8 @@ using Why = NotViewed::Why;
 
 // A picture whose owner cannot be found is not waited for longer than this many tries in a row.
 constexpr int kTriesInVain = 2;
+// Of the fetcher, for one picture: then it is the others' turn, as one owner may be slow. What has come is kept.
+constexpr std::int64_t kFetchTurnMs = 60'000;
 
 std::unexpected<NotViewed> not_viewed(Why why, Error error) {
   return std::unexpected(NotViewed{why, std::move(error)});
@@ -158,7 +160,7 @@ void Peer::Impl::fetch_pictures() {
     }
     const GrantId id = next->first;
     lock.unlock();
-    const auto fetched = fetch_picture(id, options.fetch_ms, nullptr);
+    const auto fetched = fetch_picture(id, std::min(options.fetch_ms, kFetchTurnMs), nullptr);
     if (!fetched && !is_away(fetched.error()) && fetched.error().code != Code::kCancelled) {
       trouble(fmt::format("the picture of grant {} is not fetched: {}", id.short_hex(), fetched.error().message));
     }
