@@ -19,6 +19,8 @@ class Gate {
   virtual std::vector<NodeId> members(std::size_t i) const = 0;
   // Nobody is kept by a removal of whom it knows nothing else.
   virtual bool knows_all_kept(std::size_t i) const = 0;
+  // Whoever wrote as this actor is a member, whether all have heard of it or not.
+  virtual bool writer_is_member(const ActorId& actor) const = 0;
   // One of them knows where the other listens, and both let the other one in.
   virtual bool may_link(std::size_t a, std::size_t b) = 0;
   // These have happened.

@@ -94,6 +94,11 @@ std::vector<NodeId> Members::members(std::size_t i) const {
   return nodes;
 }
 
+bool Members::writer_is_member(const ActorId& actor) const {
+  const auto writer = writers_.find(actor);
+  return writer != writers_.end() && is_member(writer->second);
+}
+
 bool Members::knows_all_kept(std::size_t i) const {
   return !seats_[i].member || table(i).knows_all_kept();
 }

@@ -50,6 +50,7 @@ class Members final : public Gate {
   bool may_start(std::size_t i) override;
   std::vector<NodeId> members(std::size_t i) const override;
   bool knows_all_kept(std::size_t i) const override;
+  bool writer_is_member(const ActorId& actor) const override;
   bool may_link(std::size_t a, std::size_t b) override;
   void started(std::size_t i) override;
   void crashed(std::size_t i) override;

@@ -102,7 +102,12 @@ bool WatchClient::attach(std::size_t i) {
   at_ = i;
   life_ = world_.machine(i).life;
   if (after && !reader_->seen().covers(*after)) {
-    if (!world_.lost_any()) fail("a node says that what the token names is lost, although no disk has lost anything");
+    for (const auto& [actor, counter] : after->entries()) {
+      const Dot dot{actor, counter};
+      if (!reader_->seen().covers(dot) && !world_.may_be_lost(dot))
+        fail(fmt::format("a node says that {} is lost, which the token names, although no disk has lost anything",
+                         to_string(dot)));
+    }
     restart("what it has seen is lost");
     return false;
   }

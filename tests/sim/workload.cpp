@@ -87,7 +87,7 @@ void Swarm::serve_session(std::size_t i, Client& client) {
   if (wrong) world_.fail(fmt::format("{}: {}", world_.machine(i).name, *wrong));
   for (const Dot& dot : lost) {
     log_.line("{} {} tells a session that {} is lost", world_.now(), world_.machine(i).name, to_string(dot));
-    if (!world_.lost_any())
+    if (!world_.may_be_lost(dot))
       world_.fail(
           fmt::format("a session was shown {}, which no disk has although none has lost anything", to_string(dot)));
   }

@@ -331,6 +331,10 @@ bool World::lost_any() const {
   return std::any_of(machines_.begin(), machines_.end(), [](const Machine& machine) { return machine.loss > 0; });
 }
 
+bool World::may_be_lost(const Dot& dot) const {
+  return lost_any() || (gate_ != nullptr && !gate_->writer_is_member(dot.actor));
+}
+
 bool World::evicted() const {
   return evicted_ || std::any_of(machines_.begin(), machines_.end(), [](const Machine& machine) {
            return machine.replica && machine.replica->conflicts().evicted() > 0;

@@ -207,6 +207,8 @@ class World {
   bool evicted() const;
   // Some machine ever lost something that it had held durably, as its mode says.
   bool lost_any() const;
+  // That, or the write may have been on the disk of its writer only, who was removed with it.
+  bool may_be_lost(const Dot& dot) const;
   // A node met two of one identity.
   bool copies_met() const { return copies_met_; }
   // Some node dropped tombstones over budget.
