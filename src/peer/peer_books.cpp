@@ -56,7 +56,10 @@ Result<> PeerBooks::save(std::string_view book, std::string_view id, Bytes bytes
   }
   const auto saved = store_->save(book, id, bytes);
   wipe(bytes);
-  return saved;
+  if (saved) return {};
+  // Whatever the reason is: to who asks from outside it is no answer to his question.
+  return fail(saved.error().code == Code::kStorageFull ? Code::kStorageFull : Code::kStorageFailed,
+              "the book could not be written: {}", saved.error().message);
 }
 
 Result<> PeerBooks::keep_entry(const GrantId& id, bool changed) {

@@ -1,7 +1,8 @@
 // peer_books.hpp: the books of a Peer and the directory in which they are kept. Private to the module.
 //
 // An entry that was changed in memory and could not be saved is remembered: whoever wants to say something of it saves
-// it first, by the same call. Threads: none; the Peer's mutex. Errors: of the books and of BookStore.
+// it first, by the same call. Threads: none; the Peer's mutex. Errors: open(): of the books and of BookStore; keep_*():
+// kStorageFull, kStorageFailed, and kUnavailable after close().
 #pragma once
 
 #include <optional>

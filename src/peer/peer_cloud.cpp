@@ -24,7 +24,9 @@ bool Peer::Impl::look_at_cloud() {
     const std::lock_guard lock(mutex);
     if (clock.monotonic_ms() < cloud_pause.until_ms) return false;
   }
-  const auto read = noted(read_cloud());
+  auto read = read_cloud();
+  if (stopping) return false;
+  read = noted(std::move(read));
   const std::lock_guard lock(mutex);
   if (read) {
     cloud_pause = {};
@@ -46,6 +48,7 @@ Result<> Peer::Impl::read_cloud() {
     if (!made) trouble(fmt::format("the collections of peers are not as they should be: {}", made.error().message));
     prepared = true;
   }
+  if (stopping) return fail(stopped());
   DISTRI_TRY(const auto users, records.users());
   take_users(users);
   std::int64_t due_ms = 0;
@@ -56,6 +59,7 @@ Result<> Peer::Impl::read_cloud() {
   if (clock.monotonic_ms() >= due_ms) DISTRI_TRY_VOID(reconcile());
   DISTRI_TRY(const auto receipts, records.receipts_to(self));
   take_receipts(receipts);
+  if (stopping) return fail(stopped());
   DISTRI_TRY(const auto requests, records.requests_to(self));
   take_requests(requests);
   DISTRI_TRY(const auto grants, records.grants_to(self));

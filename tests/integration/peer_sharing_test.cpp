@@ -145,7 +145,7 @@ TEST_CASE("While the owner is away requests wait in the cloud, and views come fr
   CHECK(take(ben->withdraw(sent.id)) == Delivery::kWaitingInCloud);
   ana.on();
   CHECK(comes_true([&] { return ana->shared().empty(); }));
-  CHECK(ana.count(PeerEvent::Kind::kWithdrawn) == 1);
+  CHECK(comes_true([&] { return ana.count(PeerEvent::Kind::kWithdrawn) == 1; }));
   CHECK(ana.count(PeerEvent::Kind::kDoubleUse) == 0);
   CHECK(ana.troubles() == "");
   CHECK(ben.troubles() == "");
@@ -588,4 +588,53 @@ TEST_CASE("A picture that was lost or changed on the viewer's disk is fetched ag
   scene.ana.off();
   scene.ana.on();
   CHECK(std::filesystem::is_empty(scene.ana.data() / "given"));
+}
+
+TEST_CASE("While a book cannot be written nothing is said that is not in it; then all goes on, and no view is lost") {
+  Scene scene(0);
+  auto& [directory, node, ana, ben, dune, escrow] = scene;
+  const GrantId id = scene.granted(3, 3);
+  const auto lock = [](const Agent& agent, const std::string& book) {
+    std::filesystem::rename(agent.data() / "books" / book, agent.data() / "books" / "away");
+    std::ofstream(agent.data() / "books" / book) << "in the way";
+  };
+  const auto unlock = [](const Agent& agent, const std::string& book) {
+    std::filesystem::remove(agent.data() / "books" / book);
+    std::filesystem::rename(agent.data() / "books" / "away", agent.data() / "books" / book);
+  };
+  REQUIRE(ben->access_grant(id).has_value());
+  lock(ana, "ledger");
+  for (int i = 0; i < 3; ++i) {
+    const auto seen = ben->access_grant(id);
+    REQUIRE(!seen.has_value());
+    CHECK(seen.error().why == Why::kAway);  // he cannot give: from escrow it would be had
+    CHECK(seen.error().error.message.contains("could not be written"));
+  }
+  CHECK(ana->revoke(id).error().code == Code::kStorageFailed);
+  const Sent sent = take(ben->request_resource("ana", "dune.png", 1));
+  CHECK(sent.delivery == Delivery::kWaitingInCloud);
+  CHECK(ben.asked(id)->state == State::kGranted);
+  unlock(ana, "ledger");
+  // What was decided is kept and told now: the keeper tries again.
+  REQUIRE(ben.hears(id, State::kRevoked));
+  ana.off();
+  ana.on();
+  ana.publish();
+  REQUIRE(ana.has_to_answer(sent.id));
+  REQUIRE(ben.knows(ana));
+  take(ana->grant_resource(sent.id, 2));
+  REQUIRE(ben.has_picture(sent.id));
+  lock(ana, "ledger");
+  CHECK(!ben->access_grant(sent.id).has_value());
+  unlock(ana, "ledger");
+  CHECK(ben->access_grant(sent.id).has_value());
+  // The viewer's own book: nothing is asked, and nothing is shown.
+  lock(ben, "holdings");
+  CHECK(ben->access_grant(sent.id).error().error.code == Code::kStorageFailed);
+  CHECK(ben->request_resource("ana", "dune.png", 1).error().code == Code::kStorageFailed);
+  CHECK(ana.shares(sent.id).remaining == 1);
+  CHECK(ana->pending_approvals().empty());
+  unlock(ben, "holdings");
+  CHECK(ben->access_grant(sent.id).has_value());
+  CHECK(ben->access_grant(sent.id).error().why == Why::kUsedUp);
 }
