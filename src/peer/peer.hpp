@@ -167,8 +167,8 @@ struct SharedResource {
   Grant grant;
   std::string viewer_name;
   std::uint32_t used = 0;       // seen, as far as is known
-  std::uint32_t in_escrow = 0;  // keys in the cloud
-  std::uint32_t remaining = 0;  // neither
+  std::uint32_t in_escrow = 0;  // keys that lie in the cloud, as far as is known
+  std::uint32_t remaining = 0;  // neither, nor on the way into the cloud or out of it
 };
 
 struct Viewed {

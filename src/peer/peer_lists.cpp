@@ -44,8 +44,9 @@ std::vector<SharedResource> Peer::shared() const {
   std::vector<SharedResource> list;
   for (const auto& [id, entry] : impl_->books.ledger.entries()) {
     if (entry.state() != Entry::State::kGranted) continue;
-    list.push_back(
-        {*entry.grant, impl_->name_of_locked(entry.request.owner), entry.used(), entry.in_cloud(), entry.remaining()});
+    const auto lies_there = [](const Issue& issue) { return issue.kind == Issue::Kind::kEscrow && !issue.used(); };
+    list.push_back({*entry.grant, impl_->name_of_locked(entry.request.owner), entry.used(),
+                    static_cast<std::uint32_t>(std::ranges::count_if(entry.issues, lies_there)), entry.remaining()});
   }
   return list;
 }
