@@ -129,6 +129,14 @@ struct Sent {
   Delivery delivery = Delivery::kKeptHere;
 };
 
+// How far a Peer has come with what it does by itself: for programs that end when it is done.
+struct Standing {
+  std::uint64_t rounds = 0;  // of the keeper that have ended; each looks at the cloud and tells what is to be told
+  bool cloud_away = false;   // nodes cannot be reached, as far as is known, or there are none
+  std::size_t untold = 0;    // what the cloud does not have yet: requests, answers, offers, keys and receipts of escrow
+  std::size_t to_fetch = 0;  // pictures that are not here, of which no try has failed
+};
+
 struct CatalogFilter {
   std::optional<std::string> peer;  // a name or key; none: everybody but this user
   std::string name_prefix;
@@ -248,6 +256,10 @@ class Peer {
   std::vector<Contact> contacts() const;
   // From now on the name stands for this key (Contacts::trust()).
   Result<> trust(std::string_view name, const PublicKey& key);
+
+  Standing standing() const;  // (*)
+  // How far the newest has come that this user says of a request, or answers to one (*).
+  Delivery delivery(const GrantId& id) const;
 
   // Has the keeper look at the cloud and try all that waits now, whatever pauses it is in (*).
   void refresh();

@@ -12,6 +12,7 @@ void Peer::Impl::keep() {
     if (looked) top_up_escrow();
     send_all(looked);
     std::unique_lock lock(mutex);
+    ++rounds;
     changed.wait_for(lock, std::chrono::milliseconds(options.poll_ms), [this] { return awake || stopping; });
     awake = false;
   }

@@ -64,6 +64,33 @@ Result<> Peer::trust(std::string_view name, const PublicKey& key) {
   return impl_->books.keep_contacts(true);
 }
 
+Standing Peer::standing() const {
+  const std::lock_guard lock(impl_->mutex);
+  const Outbox& outbox = impl_->outbox;
+  Standing standing;
+  standing.rounds = impl_->rounds;
+  standing.cloud_away = !impl_->has_cloud() || impl_->cloud_away;
+  standing.untold = outbox.requests.size() + outbox.grants.size() + outbox.offers.size() + (outbox.user ? 1 : 0) +
+                    outbox.place.size() + outbox.take_out.size() + outbox.unwritten.size() + impl_->escrow_due.size();
+  standing.to_fetch = static_cast<std::size_t>(
+      std::ranges::count(impl_->pictures_due, 0, [](const auto& each) { return each.second.length_ms; }));
+  return standing;
+}
+
+Delivery Peer::delivery(const GrantId& id) const {
+  const std::lock_guard lock(impl_->mutex);
+  const Outbox& outbox = impl_->outbox;
+  const Holding* holding = impl_->books.holdings.find(id);
+  if (const auto found = outbox.requests.find(id); found != outbox.requests.end() && holding != nullptr) {
+    return found->second >= holding->request.version ? Delivery::kToldDirectly : Delivery::kKeptHere;
+  }
+  const Entry* entry = impl_->books.ledger.find(id);
+  if (const auto found = outbox.grants.find(id); found != outbox.grants.end() && entry != nullptr && entry->grant) {
+    return found->second >= entry->grant->version ? Delivery::kToldDirectly : Delivery::kKeptHere;
+  }
+  return impl_->has_cloud() ? Delivery::kWaitingInCloud : Delivery::kToldDirectly;
+}
+
 // ---- Names
 
 std::string Peer::Impl::name_of_locked(const PublicKey& of) const {
