@@ -29,6 +29,13 @@ distri::Result<int> dispatch(const example::Options& options) {
       return example::run_test_client_encrypt(options);
     case Mode::kDemo:
       return example::run_demo(options);
+    case Mode::kPeer:
+#ifdef DISTRI_HAVE_IMAGES
+      return example::run_peer(options);
+#else
+      return distri::fail(distri::Code::kInvalidArgument,
+                          "--mode peer: this program was built without OpenCV; build it where scripts/setup has run");
+#endif
   }
   return example::kExitUsage;
 }

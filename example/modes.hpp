@@ -13,5 +13,6 @@ distri::Result<int> run_test_servers(const Options& options);
 distri::Result<int> run_test_client_db(const Options& options);
 distri::Result<int> run_test_client_encrypt(const Options& options);
 distri::Result<int> run_demo(const Options& options);
+distri::Result<int> run_peer(const Options& options);  // in builds with images (DISTRI_HAVE_IMAGES)
 
 }  // namespace example

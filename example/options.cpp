@@ -6,6 +6,9 @@
 #include <optional>
 
 #include "distri/utils/hash.hpp"
+#ifdef DISTRI_HAVE_IMAGES
+#include "peer_actions.hpp"
+#endif
 
 namespace example {
 namespace {
@@ -19,6 +22,7 @@ constexpr std::uint64_t kWorkersMax = 1024;
 constexpr std::uint64_t kMembersMax = 10'000;
 constexpr std::uint64_t kLogBudgetMax = 1ULL << 40;
 constexpr std::uint64_t kMemoryMax = 1ULL << 50;
+constexpr std::uint64_t kPeerTimeoutMax_ms = 3'600'000;
 
 // Whoever sets no key gets this one, which everybody knows: fine on one machine, a warning beyond it.
 constexpr std::string_view kDemoKeyPhrase = "distri-example: the service key of the demonstration, no secret";
@@ -28,9 +32,11 @@ cxxopts::Options describe() {
                            "distri-example: nodes, clients, tests and a demonstration of distri, in one program.\n");
   options.custom_help("--mode MODE [options]");
   options.add_options()  //
-      ("mode", "server | client | test-servers | test-client-db | test-client-encrypt | demo",
+      ("mode", "server | client | test-servers | test-client-db | test-client-encrypt | demo | peer",
        cxxopts::value<std::string>(), "MODE")  //
-      ("ips", "node addresses, comma-separated; for a server its own comes first, then its peers",
+      ("ips",
+       "node addresses, comma-separated; for a server its own comes first, then its peers; for a peer where it "
+       "listens, then nodes",
        cxxopts::value<std::string>(),
        "A,B,C")  //
       ("n", "test-servers: servers (3); test-client-*: clients (100); client: rounds per image (1)",
@@ -44,13 +50,17 @@ cxxopts::Options describe() {
        cxxopts::value<std::vector<std::string>>(),
        "DIR|FILE...")                                       //
       ("report", "client: print statistics of every node")  //
-      ("out", "client: where to put encrypted and decrypted images; demo: where results go (demo-out)",
-       cxxopts::value<std::string>(), "DIR")                                             //
+      ("out",
+       "client: where to put encrypted and decrypted images; demo: where results go (demo-out); peer: the new file of "
+       "a view",
+       cxxopts::value<std::string>(), "DIR|FILE")                                        //
       ("json", "write the figures to this file", cxxopts::value<std::string>(), "FILE")  //
       ("timeout-s", "client, test-client-*: how long one call may take (120)", cxxopts::value<std::string>(),
        "SECONDS")                                                                                     //
       ("workers", "server: worker threads; 0: one per core (0)", cxxopts::value<std::string>(), "N")  //
-      ("data-dir", "server: keep everything in this directory, too; without, the node starts empty each time",
+      ("data-dir",
+       "server: keep everything in this directory, too; without, the node starts empty each time; peer: its books, "
+       "pictures and key (distri-peer-NAME)",
        cxxopts::value<std::string>(), "DIR")  //
       ("durability",
        "server: when a write is acknowledged: memory (at once), batched (written; synced every 100 ms), sync (on the "
@@ -72,7 +82,21 @@ cxxopts::Options describe() {
        "server: key of Encrypt and Decrypt, 64 hexadecimal digits, the same on all nodes; else $DISTRI_SERVICE_KEY; "
        "else a fixed demo "
        "key that protects nothing",
-       cxxopts::value<std::string>(), "HEX")                                                                   //
+       cxxopts::value<std::string>(), "HEX")                                          //
+      ("identifier", "peer: your name", cxxopts::value<std::string>(), "NAME")        //
+      ("do", "peer: what to do, see below", cxxopts::value<std::string>(), "ACTION")  //
+      ("dir", "peer: publish, listen, grant: the folder of images that you offer", cxxopts::value<std::string>(),
+       "DIR")                                                                                                         //
+      ("from", "peer: whose image, by name, key, or 8 or more digits of one", cxxopts::value<std::string>(), "PEER")  //
+      ("image", "peer: an image's name in the catalog", cxxopts::value<std::string>(), "NAME")                        //
+      ("views", "peer: a number of views", cxxopts::value<std::string>(), "N")                                        //
+      ("request", "peer: a request's id, or so many of its digits that no other begins with them",
+       cxxopts::value<std::string>(), "ID")                                                                    //
+      ("grant", "peer: the same of a grant, which has its request's id", cxxopts::value<std::string>(), "ID")  //
+      ("format", "peer: text for people, or json: one object per line (text)", cxxopts::value<std::string>(),
+       "text|json")  //
+      ("timeout-ms", "peer: how long to wait until others have what they are told, and for a picture (30000)",
+       cxxopts::value<std::string>(), "MS")                                                                    //
       ("log-level", "debug | info | warning | error | off (warning)", cxxopts::value<std::string>(), "LEVEL")  //
       ("h,help", "this text")("version", "the version")                                                        //
       ("more-images", "", cxxopts::value<std::vector<std::string>>());
@@ -91,6 +115,9 @@ Examples:
   2500 clients:        distri-example --mode test-client-db --n 2500 --n-servers 3
   250 with images:     distri-example --mode test-client-encrypt --n 250 --n-servers 2 --json figures.json
   see it all:          distri-example --mode demo --images photos/ --out demo-out
+  share pictures:      distri-example --mode peer --identifier ana --ips 127.0.0.1:4100,127.0.0.1:3000 --dir photos --do listen
+  ask for one:         distri-example --mode peer --identifier ben --ips 127.0.0.1:4101,127.0.0.1:3000 --do request
+                         --from ana --image dune.png --views 3
 
 The tests use the servers on the ports from --start-port on; if nothing listens there, they start their own.
 Exit code: 0 all was well; 1 something checked was wrong; 2 it could not start (one sentence on standard error says why).
@@ -101,7 +128,8 @@ const std::pair<std::string_view, Mode> kModes[] = {{"server", Mode::kServer},
                                                     {"test-servers", Mode::kTestServers},
                                                     {"test-client-db", Mode::kTestClientDb},
                                                     {"test-client-encrypt", Mode::kTestClientEncrypt},
-                                                    {"demo", Mode::kDemo}};
+                                                    {"demo", Mode::kDemo},
+                                                    {"peer", Mode::kPeer}};
 
 Result<Mode> parse_mode(const std::string& text) {
   for (const auto& [name, mode] : kModes) {
@@ -109,7 +137,8 @@ Result<Mode> parse_mode(const std::string& text) {
   }
   return distri::fail(
       Code::kInvalidArgument,
-      "--mode '{}' is unknown; use server, client, test-servers, test-client-db, test-client-encrypt or demo", text);
+      "--mode '{}' is unknown; use server, client, test-servers, test-client-db, test-client-encrypt, demo or peer",
+      text);
 }
 
 Result<std::uint64_t> number(const cxxopts::ParseResult& parsed, const char* name, std::uint64_t otherwise,
@@ -169,6 +198,44 @@ Result<> take_storage(const cxxopts::ParseResult& parsed, Options& options) {
   return {};
 }
 
+Result<> take_peer(const cxxopts::ParseResult& parsed, Options& options) {
+  PeerFlags& peer = options.peer;
+  const auto take = [&](const char* name, std::string& to) -> Result<> {
+    if (parsed.count(name) == 0) return {};
+    to = parsed[name].as<std::string>();
+    if (to.empty()) return distri::fail(Code::kInvalidArgument, "--{} is empty; --help says what it is", name);
+    return {};
+  };
+  DISTRI_TRY_VOID(take("identifier", peer.identifier));
+  DISTRI_TRY_VOID(take("do", peer.action));
+  DISTRI_TRY_VOID(take("dir", peer.directory));
+  for (const char* name : {"from", "image", "views", "request", "grant", "out"}) {
+    if (parsed.count(name) > 0) peer.flags[name] = parsed[name].as<std::string>();
+  }
+  if (parsed.count("format") > 0) {
+    const auto& format = parsed["format"].as<std::string>();
+    peer.as_json = format == "json";
+    if (!peer.as_json && format != "text") {
+      return distri::fail(Code::kInvalidArgument, "--format must be text or json, not '{}'", format);
+    }
+  }
+  DISTRI_TRY(const std::uint64_t timeout_ms,
+             number(parsed, "timeout-ms", static_cast<std::uint64_t>(peer.timeout_ms), 1, kPeerTimeoutMax_ms));
+  peer.timeout_ms = static_cast<std::int64_t>(timeout_ms);
+  return {};
+}
+
+Result<> check_peer(const Options& options) {
+  if (options.peer.identifier.empty()) {
+    return distri::fail(Code::kInvalidArgument, "--identifier is missing: say by which name others know you");
+  }
+  if (options.addresses.size() >= 2) return {};
+  return distri::fail(Code::kInvalidArgument,
+                      "--ips {}: name the address where this peer listens, then at least one node, e.g. --ips "
+                      "127.0.0.1:4100,127.0.0.1:3000",
+                      options.addresses.empty() ? "is missing" : "names no node");
+}
+
 Result<> check_mode(const Options& options) {
   const auto need_addresses = [&](std::string_view what) -> Result<> {
     if (!options.addresses.empty()) return {};
@@ -182,6 +249,8 @@ Result<> check_mode(const Options& options) {
         return distri::fail(Code::kInvalidArgument, "nothing to do: add --report, or --images with files or a folder");
       }
       return need_addresses("name at least one node, e.g. --ips 127.0.0.1:3000");
+    case Mode::kPeer:
+      return check_peer(options);
     default:
       return {};
   }
@@ -235,6 +304,7 @@ Result<Options> convert(const cxxopts::ParseResult& parsed) {
     return distri::fail(Code::kInvalidArgument, "--start-port {} leaves no room for {} ports below 65536", port, ports);
   }
   DISTRI_TRY_VOID(take_service_key(parsed, options));
+  DISTRI_TRY_VOID(take_peer(parsed, options));
   DISTRI_TRY_VOID(check_mode(options));
   return options;
 }
@@ -279,6 +349,9 @@ std::string help_text() {
     const auto end = text.find('\n', at);
     text.erase(begin, end - begin);
   }
+#ifdef DISTRI_HAVE_IMAGES
+  text += "\nActions of --mode peer, given with --do, or as lines to one that listens:\n" + action_help();
+#endif
   return text + std::string(kExamples);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,7 +21,17 @@ inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailed = 1;  // it ran, and something it checked was wrong
 inline constexpr int kExitUsage = 2;   // it could not start: a wrong flag, a bad address, a busy port, no server
 
-enum class Mode { kHelp, kVersion, kServer, kClient, kTestServers, kTestClientDb, kTestClientEncrypt, kDemo };
+enum class Mode { kHelp, kVersion, kServer, kClient, kTestServers, kTestClientDb, kTestClientEncrypt, kDemo, kPeer };
+
+// Of --mode peer (peer_actions.hpp).
+struct PeerFlags {
+  std::string identifier;
+  std::string directory;                     // --dir; empty: none
+  std::string action;                        // --do
+  std::map<std::string, std::string> flags;  // of the action
+  bool as_json = false;                      // --format
+  std::int64_t timeout_ms = 30'000;          // --timeout-ms
+};
 
 struct Options {
   Mode mode = Mode::kHelp;
@@ -45,6 +56,7 @@ struct Options {
   std::string out;     // folder; empty: the mode's own default
   std::string json;    // file; empty: none
   std::int64_t timeout_ms = 120'000;
+  PeerFlags peer;
 };
 
 distri::Result<Options> parse_options(int argc, const char* const* argv);
