@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "distri/peer/names.hpp"
 #include "distri/peer/peer.hpp"
 #include "line_reader.hpp"
 #include "modes.hpp"
@@ -59,7 +60,10 @@ PeerOptions options_of(const Options& options, const PeerAction& action) {
 Result<std::unique_ptr<Peer>> open(PeerOptions options) {
   const std::string directory = options.data_directory;
   auto peer = Peer::open(std::move(options));
-  if (peer || peer.error().code != Code::kBusy) return peer;
+  if (peer) return peer;
+  if (peer.error().code != Code::kBusy) {
+    return distri::fail(peer.error().code, "--data-dir: {}", peer.error().message);
+  }
   return distri::fail(Code::kBusy,
                       "--data-dir {} is in use by another program; give the action to that one (--do listen reads "
                       "actions from its standard input), or stop it first",
@@ -99,6 +103,9 @@ Result<int> run_peer(const Options& options) {
   }
   DISTRI_TRY(const PeerAction action, make_action(options.peer.action, options.peer.flags));
   DISTRI_TRY_VOID(check_directory(action, options.peer.directory));
+  if (const auto good = distri::peer::check_user_name(options.peer.identifier); !good) {
+    return distri::fail(good.error().code, "--identifier: {}", good.error().message);
+  }
   // An action that is interrupted simply ends: what it has said is on the disk.
   std::optional<StopSignals> signals;
   if (stays(action)) signals.emplace();
@@ -112,7 +119,9 @@ Result<int> run_peer(const Options& options) {
     };
   }
   DISTRI_TRY(peer, open(std::move(peer_options)));
-  DISTRI_TRY_VOID(peer->start());
+  if (const auto started = peer->start(); !started) {
+    return distri::fail(started.error().code, "--ips: {}", started.error().message);
+  }
   if (!options.peer.directory.empty()) {
     if (const auto published = peer->publish(options.peer.directory); !published) {
       peer->stop();  // no event comes after this
