@@ -210,7 +210,7 @@ json PeerCalls::pending() const {
                     {"views", each.request.views},
                     {"made_ms", each.request.made_ms}});
   }
-  return {{"requests", std::move(list)}, {"current", !peer_.standing().cloud_away}};
+  return {{"requests", std::move(list)}, {"current", peer_.standing().cloud_read}};
 }
 
 json PeerCalls::inbox() const {
@@ -223,7 +223,7 @@ json PeerCalls::inbox() const {
                     {"state", distri::peer::state_name(each.state)},
                     {"granted", each.grant ? each.grant->views : 0}});
   }
-  return {{"requests", std::move(list)}, {"current", !peer_.standing().cloud_away}};
+  return {{"requests", std::move(list)}, {"current", peer_.standing().cloud_read}};
 }
 
 json PeerCalls::available() {
@@ -237,7 +237,7 @@ json PeerCalls::available() {
                     {"used", each.used},
                     {"picture_here", each.picture_here}});
   }
-  return {{"images", std::move(list)}, {"current", !peer_.standing().cloud_away}};
+  return {{"images", std::move(list)}, {"current", peer_.standing().cloud_read}};
 }
 
 json PeerCalls::shared() const {
@@ -251,7 +251,7 @@ json PeerCalls::shared() const {
                     {"in_escrow", each.in_escrow},
                     {"remaining", each.remaining}});
   }
-  return {{"images", std::move(list)}, {"current", !peer_.standing().cloud_away}};
+  return {{"images", std::move(list)}, {"current", peer_.standing().cloud_read}};
 }
 
 json PeerCalls::whoami() const {

@@ -132,6 +132,7 @@ struct Sent {
 // How far a Peer has come with what it does by itself: for programs that end when it is done.
 struct Standing {
   std::uint64_t rounds = 0;  // of the keeper that have ended; each looks at the cloud and tells what is to be told
+  bool cloud_read = false;   // in the last of them, all that concerns this user
   bool cloud_away = false;   // nodes cannot be reached, as far as is known, or there are none
   std::size_t untold = 0;    // what the cloud does not have yet: requests, answers, offers, keys and receipts of escrow
   std::size_t to_fetch = 0;  // pictures that are not here, of which no try has failed

@@ -13,6 +13,7 @@ void Peer::Impl::keep() {
     send_all(looked);
     std::unique_lock lock(mutex);
     ++rounds;
+    cloud_read = looked;
     changed.wait_for(lock, std::chrono::milliseconds(options.poll_ms), [this] { return awake || stopping; });
     awake = false;
   }

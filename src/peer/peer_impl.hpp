@@ -234,6 +234,7 @@ struct Peer::Impl {
   Pause cloud_pause;  // the keeper's
   Pause user_pause;   // of corrections to this user's record
   bool prepared = false;
+  bool cloud_read = false;         // in the last of the keeper's rounds
   std::uint64_t rounds = 0;        // of the keeper
   std::int64_t reconciled_ms = 0;  // 0: not yet
   std::mutex publish_mutex;        // of publish(), stop()

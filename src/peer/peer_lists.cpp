@@ -69,6 +69,7 @@ Standing Peer::standing() const {
   const Outbox& outbox = impl_->outbox;
   Standing standing;
   standing.rounds = impl_->rounds;
+  standing.cloud_read = impl_->cloud_read;
   standing.cloud_away = !impl_->has_cloud() || impl_->cloud_away;
   standing.untold = outbox.requests.size() + outbox.grants.size() + outbox.offers.size() + (outbox.user ? 1 : 0) +
                     outbox.place.size() + outbox.take_out.size() + outbox.unwritten.size() + impl_->escrow_due.size();
