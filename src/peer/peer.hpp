@@ -23,10 +23,10 @@
 // Invariants:
 //   (1) one Peer for one key and data directory: another one, of any process, gets kBusy from open().
 //   (2) no call waits longer than its options say: direct_ms and cloud_ms once or a few times, fetch_ms for a picture.
-// Threads: public methods from any thread but the one of events, which may only call those that are marked (*). One
-// mutex guards the books; it is held while an entry is written to the disk, never while pictures are read, or over the
-// network. Events come one at a time, in order, on a thread of their own, with no lock held. Errors: those of the
-// parts; kUnavailable after stop(). Every message says what to do.
+// Threads: public methods from any thread; on that of events neither stop() nor the destructor, and what is not marked
+// (*) holds up the events behind it. One mutex guards the books; it is held while an entry is written to the disk,
+// never while pictures are read, or over the network. Events come one at a time, in order, on a thread of their own,
+// with no lock held. Errors: those of the parts; kUnavailable after stop(). Every message says what to do.
 #pragma once
 
 #include <expected>
