@@ -71,13 +71,16 @@ void Store::merge(CollectionChunk chunk, const VersionVector& mine, const Versio
   if (absence == Absence::kDeleted && plant_ != Plant::kIgnoreCoveredDots)
     forget_absent(
         target, chunk, [&](const db::Revision& revision) { return theirs.covers(revision.dot()); }, Seen(theirs));
+  // The delete that it gave way to is known to nobody any more, nor whether its writer had seen this: rather a conflict
+  // too many than a write that is gone without a word.
+  const VersionVector nothing;
   if (absence == Absence::kDoubtful)
     forget_absent(
         target, chunk,
         [&](const db::Revision& revision) {
           return revision.stamp() <= std::max(chunk.stamps.purged, chunk.stamps.dropped.stamp);
         },
-        Seen(theirs));
+        Seen(nothing));
   // In doubt the stamps are the same but for `purged`, by which the other side judges what we lack.
   if (absence == Absence::kDoubtful) chunk.stamps.purged = ours.purged;
   const auto in_stream = [start](const CollectionStamps::Event& event) {
