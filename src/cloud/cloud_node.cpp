@@ -309,7 +309,9 @@ void CloudNode::Impl::become_ready_if_complete() {
   const bool connected = peers->connected_count() > 0;
   const bool complete = connected && peers->all_tried() && peers->heard_from_all() && replica->caught_up();
   const bool alone = !connected && (peers->all_tried() || age_ms > kAloneMs);
-  const bool late = connected && age_ms > kCompleteMs;
+  // A new member knows no tombstones that others have removed: it could write below them (docs/replication.md).
+  const bool knows_nothing = cluster && replica->vector().total() == 0 && !replica->caught_up();
+  const bool late = connected && age_ms > kCompleteMs && !knows_nothing;
   if (!complete && !alone && !late) return;
   if (late) config.log.warning("still incomplete after {} ms; serving with what is here", age_ms);
   state = State::kServing;

@@ -163,6 +163,7 @@ void Members::joined(std::size_t i) {
   ++joining->line->joined;
   admitted_.push_back({seat.key.public_key(), joining->line->line.sponsor, joining->line->epoch});
   world_.machine(i).outside = false;
+  world_.machine(i).newcomer = true;
   world_.log().line("{} {} has joined", world_.now(), world_.machine(i).name);
   world_.start(i);
 }

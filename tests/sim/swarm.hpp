@@ -50,6 +50,7 @@ class Swarm {
   std::size_t any_machine() { return random_.below(world_.size()); }
   void agree();
   bool running(std::size_t i) const { return world_.running(i); }
+  bool takes_clients(std::size_t i);
 
   // ---- workload.cpp
   void client_turn();

@@ -45,12 +45,20 @@ bson::Document tally_id(std::size_t tally) {
 
 }  // namespace
 
+bool Swarm::takes_clients(std::size_t i) {
+  Machine& machine = world_.machine(i);
+  if (!running(i) || machine.draining) return false;
+  const Replica& replica = *machine.replica;
+  if (replica.vector().total() > 0 || (!replica.peers().empty() && replica.caught_up())) machine.newcomer = false;
+  return !machine.newcomer;
+}
+
 void Swarm::client_turn() {
   if (turns_left_ == 0) return;
   --turns_left_;
   Client& client = clients_[random_.below(clients_.size())];
   if (random_.below(4) == 0) client.home = any_machine();
-  if (running(client.home) && !world_.machine(client.home).draining) {
+  if (takes_clients(client.home)) {
     if (random_.below(3) == 0) client_read(client.home, client);
     client_write(client.home, client);
     if (random_.below(12) == 0 && running(client.home)) settle_conflict(client.home);

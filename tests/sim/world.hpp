@@ -63,6 +63,7 @@ struct Machine {
   bool gone = false;                           // for good
   bool draining = false;                       // it takes no writes from clients, because it is about to leave
   bool outside = false;                        // not a member of the cluster yet, or not any more
+  bool newcomer = false;                       // let in, and has not caught up with anybody yet: takes no clients
   std::vector<std::function<void()>> waiting;  // what came while it was paused
   Millis clock_offset_ms = 0;
   Millis latest_wall_ms = 0;  // in this life
