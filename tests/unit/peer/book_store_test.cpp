@@ -35,15 +35,6 @@ std::vector<Bytes> loaded(const BookStore& store, std::string_view book) {
   return bytes;
 }
 
-template <class T>
-void check_refused(const Result<T>& result, Code code, std::string_view words) {
-  CAPTURE(words);
-  REQUIRE_FALSE(result.has_value());
-  CAPTURE(result.error().message);
-  CHECK(result.error().code == code);
-  CHECK(contains(result.error().message, words));
-}
-
 }  // namespace
 
 TEST_CASE("Entries of books are there again after the store was closed, in the order of their ids") {

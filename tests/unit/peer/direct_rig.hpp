@@ -43,6 +43,15 @@ inline bool contains(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
 
+template <class T>
+void check_refused(const Result<T>& result, Code code, std::string_view words) {
+  CAPTURE(words);
+  REQUIRE_FALSE(result.has_value());
+  CAPTURE(result.error().message);
+  CHECK(result.error().code == code);
+  CHECK(contains(result.error().message, words));
+}
+
 inline SigningKey key_number(unsigned char number) {
   return SigningKey::from_seed(Bytes(kSeedBytes, static_cast<char>(number)));
 }

@@ -53,15 +53,6 @@ void check_left_out(const PublishedDirectory::Scan& scan, const std::string& nam
   CHECK(contains(error.message, words));
 }
 
-template <class T>
-void check_refused(const Result<T>& result, Code code, std::string_view words) {
-  CAPTURE(words);
-  REQUIRE_FALSE(result.has_value());
-  CAPTURE(result.error().message);
-  CHECK(result.error().code == code);
-  CHECK(contains(result.error().message, words));
-}
-
 // Long ago, so that the next scan believes what this one saw.
 void age(const fs::path& path, std::int64_t seconds = 1'700'000'000) {
   const timespec times[2] = {{.tv_sec = seconds, .tv_nsec = 5'000'000}, {.tv_sec = seconds, .tv_nsec = 5'000'000}};

@@ -31,15 +31,6 @@ struct Sealed {
   std::filesystem::path path_of(const GrantId& grant) const { return folder.path() / grant.hex(); }
 };
 
-template <class T>
-void check_refused(const Result<T>& result, Code code, std::string_view words) {
-  CAPTURE(words);
-  REQUIRE_FALSE(result.has_value());
-  CAPTURE(result.error().message);
-  CHECK(result.error().code == code);
-  CHECK(contains(result.error().message, words));
-}
-
 }  // namespace
 
 TEST_CASE("An image that was sealed for a grant is opened again byte for byte, in both styles and of every format") {
