@@ -22,6 +22,19 @@ std::unexpected<Error> history_lost(std::string_view why) {
               kHistoryLost, why);
 }
 
+bool is_end(const Effect& effect) {
+  switch (effect.kind) {
+    case Effect::Kind::kDeleted:
+    case Effect::Kind::kDeletedNothing:
+    case Effect::Kind::kDropped:
+    case Effect::Kind::kDroppedPartly:
+    case Effect::Kind::kDroppedNothing:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool is_update(const Op& op) {
   return op.kind == OpKind::kUpdate || op.kind == OpKind::kIncrement;
 }
@@ -78,6 +91,7 @@ Result<ChangeFeed::Reader> ChangeFeed::open(Query query, const std::optional<Ver
   // It may begin inside of the batch that it has seen last.
   reader.mixed_ = gap.begin + 1 < gap.covered_end;
   if (reader.mixed_) reader.start_ = reader.seen_;
+  reader.ends_.position = gap.begin;
   return reader;
 }
 
@@ -115,9 +129,48 @@ Result<std::shared_ptr<const ChangeFeed::Decoded>> ChangeFeed::decoded(std::uint
   return std::shared_ptr<const Decoded>(std::move(result));
 }
 
+bool ChangeFeed::Reader::Ends::cover(const Op& op, const Stamp& generation) const {
+  const auto drop = drops.find(op.collection);
+  if (drop != drops.end() && generation <= drop->second) return true;
+  const auto of_collection = deletes.find(op.collection);
+  if (of_collection == deletes.end()) return false;
+  const auto dead = of_collection->second.find(op.key);
+  return dead != of_collection->second.end() && generation < dead->second;
+}
+
+// Reads ahead in the mixed stretch. page.more: not yet to its end.
+Result<> ChangeFeed::gather_ends(Reader& reader, std::size_t work_bytes, Page& page) {
+  const OpLog& log = replica_.impl_->log;
+  Reader::Ends& ends = reader.ends_;
+  for (ends.position = std::max(ends.position, log.first_position()); ends.position < reader.mixed_end_;
+       ++ends.position) {
+    page.more = page.work >= work_bytes;
+    if (page.more) return {};
+    const OpLog::Entry& entry = log.at(ends.position);
+    page.work += kPassedBytes;
+    const std::uint64_t seen = std::min(reader.start_->get(entry.actor), entry.last_counter);
+    if (seen < entry.first_counter || entry.effects.empty()) continue;
+    DISTRI_TRY(const auto effects, decode_effects(entry.effects, entry.last_counter - entry.first_counter + 1));
+    const auto seen_end = effects.begin() + static_cast<std::ptrdiff_t>(seen - entry.first_counter + 1);
+    if (std::none_of(effects.begin(), seen_end, is_end)) continue;
+    page.work += entry.batch->size();
+    DISTRI_TRY(const auto from, decoded(ends.position));
+    for (std::size_t i = 0; entry.first_counter + i <= seen; ++i) {
+      const Op& op = from->batch.ops[i];
+      if (!is_end(effects[i]) || !wanted(reader.query_, op)) continue;
+      Stamp& newest =
+          op.kind == OpKind::kDropCollection ? ends.drops[op.collection] : ends.deletes[op.collection][op.key];
+      newest = std::max(newest, op.stamp);
+    }
+  }
+  return {};
+}
+
 Result<ChangeFeed::Page> ChangeFeed::next(Reader& reader, std::size_t work_bytes) {
   Page page;
   DISTRI_TRY_VOID(check_history(reader));
+  if (reader.start_) DISTRI_TRY_VOID(gather_ends(reader, work_bytes, page));
+  if (page.more) return page;
   const Replica::Impl& impl = *replica_.impl_;
   const OpLog& log = impl.log;
   const VersionVector& durable = replica_.durable();
@@ -127,7 +180,10 @@ Result<ChangeFeed::Page> ChangeFeed::next(Reader& reader, std::size_t work_bytes
     if (!durable.covers(Dot{entry.actor, entry.last_counter})) break;
     page.more = page.more || page.work >= work_bytes;
     if (page.more) break;
-    if (reader.position_ >= reader.mixed_end_) reader.start_.reset();
+    if (reader.position_ >= reader.mixed_end_ && reader.start_) {
+      reader.start_.reset();
+      reader.ends_ = {};
+    }
     const std::uint64_t seen = reader.seen_.get(entry.actor);
     const bool covered = seen >= entry.last_counter && impl.config.plant != Plant::kWatchRepeats;
     page.work += covered ? kPassedBytes : entry.batch->size();
@@ -177,7 +233,7 @@ Result<> ChangeFeed::show(const Reader& reader, const Decoded& from, std::size_t
   if (visible && !skipped) {
     DocumentChange change{op, dot, effect};
     Hidden hidden;
-    if (reader.start_ && plant != Plant::kWatchTurnsBack) hidden = hidden_from(*reader.start_, op, dot);
+    if (reader.start_ && plant != Plant::kWatchTurnsBack) hidden = hidden_from(reader, op, dot);
     change.hidden = std::move(hidden.fields);
     const db::Database& database = replica_.database();
     // What has been written since may have been seen before the drop.
@@ -219,8 +275,9 @@ Result<> ChangeFeed::add(const Reader& reader, bson::Document event, Page& page)
 }
 
 // What of an op has been replaced since by writes that the reader has seen before it came here.
-ChangeFeed::Hidden ChangeFeed::hidden_from(const VersionVector& start, const Op& op, const Dot& dot) const {
+ChangeFeed::Hidden ChangeFeed::hidden_from(const Reader& reader, const Op& op, const Dot& dot) const {
   const Store& store = replica_.impl_->store;
+  const VersionVector& start = *reader.start_;
   const auto by = [&start](const Dot& winner) { return winner.counter != 0 && start.covers(winner); };
   Hidden hidden;
   const CollectionStamps stamps = store.stamps(op.collection);
@@ -230,7 +287,7 @@ ChangeFeed::Hidden ChangeFeed::hidden_from(const VersionVector& start, const Op&
   }
   const Stamp generation = is_update(op) ? op.target : op.stamp;
   const bool dropped = generation <= stamps.dropped.stamp;
-  if (dropped && by(stamps.dropped.dot)) {
+  if ((dropped && by(stamps.dropped.dot)) || reader.ends_.cover(op, generation)) {
     hidden.all = true;
     return hidden;
   }

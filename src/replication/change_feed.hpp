@@ -9,7 +9,9 @@
 // node's order, which is causal. That log may hold a write that is older than, and lost to, one that the reader has
 // seen already elsewhere. Shown as a change it would turn a copy of the documents back. So in the stretch of the log up
 // to the last write that the reader has seen (the mixed stretch), every write is compared with what took its place: if
-// the reader has seen that, it is left out, and shown as a conflict if it is one.
+// the reader has seen that, it is left out, and shown as a conflict if it is one. So is what ended by a delete or a
+// drop of that stretch which the reader has seen, even if another one, which it has not seen, has ended it once more
+// since: that one may have found nothing to end where the reader goes next, and is not shown there.
 //
 //   ChangeFeed feed(replica);
 //   if (feed.ready(token)) {
@@ -25,6 +27,8 @@
 // reader no write is shown twice.
 // Threads: none; the replica's. Errors: open() and next().
 #pragma once
+
+#include <absl/container/flat_hash_map.h>
 
 #include <array>
 #include <cstdint>
@@ -59,10 +63,19 @@ class ChangeFeed {
 
    private:
     friend class ChangeFeed;
+    // What deletes and drops of the mixed stretch have ended that the reader has seen: generations up to these stamps.
+    struct Ends {
+      absl::flat_hash_map<std::string, Stamp> drops;                                // by collection
+      absl::flat_hash_map<std::string, absl::flat_hash_map<Bytes, Stamp>> deletes;  // and by key
+      std::uint64_t position = 0;                                                   // gathered up to here
+
+      bool cover(const Op& op, const Stamp& generation) const;
+    };
     Query query_;
     VersionVector seen_;
     // In the mixed stretch: where it started from.
     std::optional<VersionVector> start_;
+    Ends ends_;
     // It has had a mixed stretch. What was shown in it was judged by the documents as they are, so it may have ended
     // by a write behind the stretch, which this node had nothing to end with.
     bool mixed_ = false;
@@ -109,12 +122,13 @@ class ChangeFeed {
   };
 
   Result<> check_history(Reader& reader) const;
+  Result<> gather_ends(Reader& reader, std::size_t work_bytes, Page& page);
   Result<std::shared_ptr<const Decoded>> decoded(std::uint64_t position);
   Result<> show(const Reader& reader, const Decoded& from, std::size_t index, Page& page) const;
   Result<> show_conflict(const Reader& reader, const std::string& collection, const Effect::Lost& lost,
                          Page& page) const;
   Result<> add(const Reader& reader, bson::Document event, Page& page) const;
-  Hidden hidden_from(const VersionVector& start, const Op& op, const Dot& dot) const;
+  Hidden hidden_from(const Reader& reader, const Op& op, const Dot& dot) const;
   bool wanted(const Query& query, const Op& op) const;
 
   const Replica& replica_;

@@ -1,4 +1,6 @@
 // The change feed of a reader that goes from node to node: what it has seen elsewhere, and what had lost to that.
+#include <functional>
+
 #include "feed_support.hpp"
 #include "journal_support.hpp"
 
@@ -167,6 +169,49 @@ TEST_CASE("a delete that found nothing where it is read still ends what the read
   mesh.check_equal();
   REQUIRE(watch.move_to(mesh[1]));
   CHECK(watch.read() == R"(delete c {"_id":1}; conflict c {"_id":1} document)");
+}
+
+// Node 0 writes, node 1 ends it without knowing, the reader sees that; node 2 ends it once more, later, and knows of
+// neither.
+void check_seen_end(const std::function<void(Replica&, std::int64_t)>& write,
+                    const std::function<void(Replica&, std::int64_t)>& end, std::string_view seen) {
+  Mesh mesh(3);
+  mesh.connect_all();
+  REQUIRE(mesh[0].insert("c", doc(1), mesh.now));
+  REQUIRE(mesh[0].insert("c", doc(2), mesh.now));
+  mesh.settle();
+  Watch watch(one_at_a_time);
+  REQUIRE(watch.begin(mesh[1]));
+  for (const auto& [a, b] : {std::pair(0, 1), std::pair(0, 2), std::pair(1, 2)}) mesh.disconnect(a, b);
+  write(mesh[0], mesh.now + 1'000);
+  end(mesh[1], mesh.now + 2'000);
+  end(mesh[2], mesh.now + 3'000);
+  for (int i = 0; i < 3; ++i) mesh[i].end_turn(mesh.now + 3'000);
+  CHECK(watch.read() == seen);
+  mesh.now += 3'000;
+  mesh.connect(0, 1);
+  mesh.pass(2'000);
+  mesh.connect(0, 2);
+  mesh.connect(1, 2);
+  mesh.pass(3'000);
+  mesh.check_equal();
+  REQUIRE(watch.move_to(mesh[0]));
+  CHECK(watch.read_page() == R"(conflict c {"_id":1} document)");
+  REQUIRE(watch.move_to(mesh[1]));
+  CHECK(watch.read().empty());
+}
+
+TEST_CASE("what was ended by a write that the reader has seen is not shown, whatever has ended it once more since") {
+  SUBCASE("a delete") {
+    const auto replace = [](Replica& at, std::int64_t now) { REQUIRE(at.replace("c", doc(1, {{"x", 1}}), now)); };
+    const auto remove = [](Replica& at, std::int64_t now) { REQUIRE(at.remove("c", key_of(doc(1)), now)); };
+    check_seen_end(replace, remove, R"(delete c {"_id":1})");
+  }
+  SUBCASE("a drop") {
+    const auto replace = [](Replica& at, std::int64_t now) { REQUIRE(at.replace("c", doc(1, {{"x", 1}}), now)); };
+    const auto drop = [](Replica& at, std::int64_t now) { REQUIRE(at.drop_collection("c", now)); };
+    check_seen_end(replace, drop, "drop c complete");
+  }
 }
 
 TEST_CASE("a node that took over states remembers after a restart which changes it cannot tell") {
