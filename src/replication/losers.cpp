@@ -88,6 +88,11 @@ bool wrote_the_same(const ShownField& one, const ShownField& other) {
   return a->value.type() == b->value.type() && a->value.raw() == b->value.raw();
 }
 
+bool wrote_the_same(StateRef one, StateRef other) {
+  return one.document && other.document && one.revision->fields().empty() && other.revision->fields().empty() &&
+         one.document->bytes() == other.document->bytes();
+}
+
 void Loser::join(Loser other) {
   if (kind == ConflictKind::kDocument || kind == ConflictKind::kDelete) return;
   if (other.kind == ConflictKind::kDocument || other.kind == ConflictKind::kDelete) {
@@ -233,7 +238,7 @@ void Losers::lost_state(StateRef loser, const Dot& winner, StateRef in_place, co
     lost_document(ConflictKind::kDelete, revision.dot(), revision.stamp(), winner, std::move(id_only).finish().view());
     return;
   }
-  if (document && document->bytes() == loser.document->bytes()) return;
+  if (document && wrote_the_same(loser, in_place)) return;
   const bool generation_unseen = !seen.covers(revision.dot());
   if (generation_unseen)
     lost_document(ConflictKind::kDocument, revision.dot(), revision.stamp(), winner, *loser.document);

@@ -80,6 +80,9 @@ struct ShownField {
 };
 // Whether the write that is named by the one's dot put the same there as the other's: sums count as their bases.
 bool wrote_the_same(const ShownField& one, const ShownField& other);
+// Whether the generations were written with the same content. False where updates have changed one of them since: then
+// nobody knows it any more, and rather a conflict too many.
+bool wrote_the_same(StateRef one, StateRef other);
 
 // What of a lost write still shows in a state: all of it, or those fields. nullopt: nothing.
 std::optional<Loser> shown_in(StateRef state, const Loser& loser);

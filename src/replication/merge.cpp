@@ -222,10 +222,12 @@ void lose(StateRef current, const Op& op, const Dot& dot, const Dot& winner, Los
         {element}, {shown ? &*shown : nullptr, current.document ? find(current.revision->fields(), name) : nullptr});
   };
   switch (op.kind) {
-    case OpKind::kInsert:
-      if (!current.document || op.document.bytes() != held.bytes())
+    case OpKind::kInsert: {
+      const Revision revision{op.stamp, dot, {}};
+      if (!wrote_the_same({&revision, op.document.view()}, current))
         losers.lost_document(ConflictKind::kDocument, dot, op.stamp, winner, op.document);
       break;
+    }
     case OpKind::kDelete:
       if (current.document) losers.lost_document(ConflictKind::kDelete, dot, op.stamp, winner, op.document);
       break;

@@ -128,6 +128,20 @@ TEST_CASE("the same holds when their states meet") {
   }
 }
 
+TEST_CASE("a document that an update has made equal to the winner is lost all the same") {
+  for (const bool updated_loses : {true, false}) {
+    Pair pair;
+    const std::size_t updated = updated_loses ? 0 : 1;
+    REQUIRE(pair[updated].replace("c", doc(1, {{"x", 1}}), pair.now + (updated_loses ? 0 : 5)).has_value());
+    REQUIRE(pair[updated].update("c", kKey, fields_only({{"x", 2}}), {}, pair.now + 7).has_value());
+    REQUIRE(pair[1 - updated].replace("c", doc(1, {{"x", 2}}), pair.now + (updated_loses ? 5 : 0)).has_value());
+    const Dot lost = find(pair[0], "c", 1)->revision.dot();
+    pair.meet();
+    for (const std::size_t i : {0, 1})
+      CHECK_MESSAGE(pair[i].conflicts().find({"c", kKey, lost}) != nullptr, "updated ", updated, " node ", i);
+  }
+}
+
 TEST_CASE("where two set the same and one of them is incremented since, nothing is lost") {
   Pair pair;
   REQUIRE(pair.set(0, {{"n", 5}}).has_value());
