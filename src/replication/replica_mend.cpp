@@ -37,7 +37,8 @@ VersionVector Replica::Impl::seen_by_all() const {
 // ---- Tombstones. One is done when every configured member has seen it, and everything that was written by somebody
 // who had not seen it has come here. A member's own writes have, when its vector is covered here. A write of a life
 // that ended may still be held back by somebody, at most holdback_ms_max: so long a cut is kept before it counts, and
-// every member must have been heard since.
+// every member must have been heard since. Where members are let in at run time, each must have said since then that
+// its table of members is ours (see newest_before_lost).
 void Replica::Impl::collect_tombstones() {
   if (refusing() || staging()) return;
   if (config.plant == Plant::kTombstonesByTime) {
@@ -60,7 +61,7 @@ void Replica::Impl::collect_tombstones() {
   if (all_known && !cut) cut = Cut{seen_by_all(), elapsed};
   const Elapsed settled = cut ? cut->since + config.holdback_ms_max + 2 * config.gossip_ms : 0;
   const bool fresh = cut && all_known && std::all_of(connected.begin(), connected.end(), [&](const auto& entry) {
-                       return entry.second.heard_at >= settled;
+                       return entry.second.heard_at >= settled && (!keyed || entry.second.agreed_at >= settled);
                      });
   if (fresh) {
     counters.tombstones_removed += store.purge_tombstones(
