@@ -13,6 +13,8 @@ namespace {
 constexpr std::int64_t kTickMs = 50;
 // A starting node that reaches other nodes waits so long for their documents before it serves with what it has.
 constexpr std::int64_t kCompleteMs = 60'000;
+// A new member that waits says so this often.
+constexpr std::int64_t kWaitingWarnedMs = 10'000;
 // A starting node that reaches nobody serves alone after this, even if some address neither answers nor refuses.
 constexpr std::int64_t kAloneMs = 3'000;
 // See Loop::end_turns_after().
@@ -304,15 +306,28 @@ void CloudNode::Impl::sweep() {
   if (sweeping) sweep_timer = loop.after(kIndexPauseMs, [this] { sweep(); });
 }
 
+void CloudNode::Impl::warn_of_waiting(std::int64_t age_ms) {
+  if (age_ms < std::max(kAloneMs, next_waiting_warning_ms)) return;
+  next_waiting_warning_ms = age_ms + kWaitingWarnedMs;
+  config.log.warning(
+      "this new member waits for its first copy of the database, {} of {} other members connected; it serves when it "
+      "has one, or when it is the only member left",
+      peers->connected_count(), cluster->table().members().size() - 1);
+}
+
 void CloudNode::Impl::become_ready_if_complete() {
   const std::int64_t age_ms = (clock.monotonic_ns() - started_ns) / 1'000'000;
   const bool connected = peers->connected_count() > 0;
   const bool complete = connected && peers->all_tried() && peers->heard_from_all() && replica->caught_up();
-  const bool alone = !connected && (peers->all_tried() || age_ms > kAloneMs);
-  // A new member knows no tombstones that others have removed: it could write below them (docs/replication.md).
+  // A new member knows no tombstones that others have removed: it could write below them (docs/replication.md). Nor
+  // does one whose documents were lost.
+  const bool newcomer = cluster && cluster->is_newcomer();
   const bool knows_nothing = cluster && replica->vector().total() == 0 && !replica->caught_up();
-  const bool late = connected && age_ms > kCompleteMs && !knows_nothing;
+  const bool alone = !connected && !newcomer && (peers->all_tried() || age_ms > kAloneMs);
+  const bool late = connected && age_ms > kCompleteMs && !newcomer && !knows_nothing;
+  if (newcomer && !complete) warn_of_waiting(age_ms);
   if (!complete && !alone && !late) return;
+  if (cluster) cluster->has_caught_up();
   if (late) config.log.warning("still incomplete after {} ms; serving with what is here", age_ms);
   state = State::kServing;
   dispatcher->set_ready();

@@ -13,7 +13,8 @@ namespace {
 using membership::MemberTable;
 using membership::Sponsor;
 
-constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kFormat = 2;
+constexpr std::uint8_t kFormatWithoutNewcomers = 1;
 constexpr std::size_t kFileBytesMax = membership::kTableBytesMax + membership::kSponsorBytesMax + 64;
 constexpr std::size_t kChecksumBytes = 8;
 
@@ -23,13 +24,14 @@ std::string path_of(const std::string& directory, std::string_view name) {
 
 }  // namespace
 
-Bytes encode(const MemberTable& table, BytesView sponsor, std::uint64_t sequence) {
+Bytes encode(const MemberTable& table, BytesView sponsor, std::uint64_t sequence, bool newcomer) {
   Bytes bytes;
   wire::Writer out(bytes);
   out.u8(kFormat);
   out.bytes32(table.encode());
   out.bytes32(sponsor);
   out.u64(sequence);
+  out.u8(newcomer ? 1 : 0);
   out.u64(checksum_64(bytes));
   return bytes;
 }
@@ -50,16 +52,19 @@ Result<MembershipState> decode_membership(BytesView bytes, const std::string& pa
   const BytesView table_bytes = in.bytes32();
   const BytesView sponsor = in.bytes32();
   const std::uint64_t sequence = in.u64();
+  const std::uint8_t newcomer = format == kFormatWithoutNewcomers ? 0 : in.u8();
+  if (format != kFormat && format != kFormatWithoutNewcomers)
+    return damaged(fmt::format("its format is {}, known are {} and {}", format, kFormatWithoutNewcomers, kFormat));
   if (!in.ok() || !in.at_end()) return damaged("its length does not fit");
-  if (format != kFormat) return damaged(fmt::format("its format is {}, known is {}", format, kFormat));
   auto table = MemberTable::load(table_bytes);
   if (!table) return damaged(table.error().message);
   if (sequence == UINT64_MAX) return damaged("its sequence is out of range");
-  return MembershipState{*std::move(table), Bytes(sponsor), sequence};
+  if (newcomer > 1) return damaged("its mark of a newcomer is neither 0 nor 1");
+  return MembershipState{*std::move(table), Bytes(sponsor), sequence, newcomer == 1};
 }
 
-Cluster::Cluster(std::string directory, std::shared_ptr<net::Tls> tls, membership::LocalMember member)
-    : directory_(std::move(directory)), tls_(std::move(tls)), member_(std::move(member)) {}
+Cluster::Cluster(std::string directory, std::shared_ptr<net::Tls> tls, membership::LocalMember member, bool newcomer)
+    : directory_(std::move(directory)), tls_(std::move(tls)), member_(std::move(member)), newcomer_(newcomer) {}
 
 Result<std::unique_ptr<Cluster>> Cluster::open(const std::string& directory) {
   DISTRI_TRY(const auto bytes, storage::read_small_file(directory, kMembershipFile, kFileBytesMax));
@@ -79,8 +84,9 @@ Result<std::unique_ptr<Cluster>> Cluster::open(const std::string& directory) {
       state.sponsor.empty() ? Result<Sponsor>(Sponsor(key.copy())) : Sponsor::load(key.copy(), state.sponsor);
   if (!sponsor) return fail(Code::kDataLoss, "{} is damaged ({})", path, sponsor.error().message);
   DISTRI_TRY(auto tls, net::Tls::with_key(key));
-  return std::unique_ptr<Cluster>(new Cluster(
-      directory, std::move(tls), {std::move(key), std::move(state.table), *std::move(sponsor), state.sequence}));
+  return std::unique_ptr<Cluster>(
+      new Cluster(directory, std::move(tls),
+                  {std::move(key), std::move(state.table), *std::move(sponsor), state.sequence}, state.newcomer));
 }
 
 // ---- Requests.
@@ -171,7 +177,12 @@ void Cluster::on_changed() {
 }
 
 Bytes Cluster::encoded() const {
-  return encode(table(), member_.sponsor_state(), member_.sequence());
+  return encode(table(), member_.sponsor_state(), member_.sequence(), newcomer_);
+}
+
+void Cluster::has_caught_up() {
+  if (!std::exchange(newcomer_, false)) return;
+  save({});
 }
 
 void Cluster::save(std::function<void(Result<>)> done) {

@@ -3,7 +3,8 @@
 // A data directory belongs to such a node when it holds
 //
 //   node_key     the node's key (utils/key_file.hpp); its public half is the node's id
-//   membership   the table of members, the open invitations, the sequence of the node's address record, a checksum
+//   membership   the table of members, the open invitations, the sequence of the node's address record, whether the
+//                node still waits for its first copy of the database, a checksum
 //
 // which cluster_setup.hpp makes. Without them a node has no keys: it is for loopback and for networks that are trusted.
 //
@@ -35,8 +36,9 @@ struct MembershipState {
   membership::MemberTable table;
   Bytes sponsor;               // Sponsor::encode()
   std::uint64_t sequence = 0;  // of the newest address record of this node
+  bool newcomer = false;       // it has joined, and has not caught up with anybody yet
 };
-Bytes encode(const membership::MemberTable& table, BytesView sponsor, std::uint64_t sequence);
+Bytes encode(const membership::MemberTable& table, BytesView sponsor, std::uint64_t sequence, bool newcomer = false);
 // kDataLoss names the file.
 Result<MembershipState> decode_membership(BytesView bytes, const std::string& path);
 
@@ -90,6 +92,12 @@ class Cluster {
   // [{"node", "reason", "at_ms"}], "statements", "digest"}
   bson::Document describe(const std::function<std::string_view(const NodeId& node)>& health) const;
 
+  // It has joined, and has not caught up with anybody yet: it does not know which deletes the others have forgotten, so
+  // it must not write. Alone in the table, as others were removed, it waits for nobody.
+  bool is_newcomer() const { return newcomer_ && table().members().size() > 1; }
+  // It has, or need not. Saved soon; if not, the next life waits once more.
+  void has_caught_up();
+
   // ---- Where this node listens, as others reach it.
   Result<> announce(const std::vector<Address>& addresses);
 
@@ -102,7 +110,7 @@ class Cluster {
   void tick();
 
  private:
-  Cluster(std::string directory, std::shared_ptr<net::Tls> tls, membership::LocalMember member);
+  Cluster(std::string directory, std::shared_ptr<net::Tls> tls, membership::LocalMember member, bool newcomer);
   Bytes encoded() const;
   // The state has changed; `done` (may be empty) hears when it is on the disk.
   void save(std::function<void(Result<>)> done);
@@ -112,6 +120,7 @@ class Cluster {
   const std::string directory_;
   std::shared_ptr<net::Tls> tls_;
   membership::LocalMember member_;
+  bool newcomer_;
   Parts parts_;
   std::vector<std::function<void(Result<>)>> waiting_;  // for what is not being saved yet
   bool dirty_ = false;

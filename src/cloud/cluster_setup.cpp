@@ -35,8 +35,8 @@ Result<SigningKey> key_at(const std::string& path) {
   return fresh;
 }
 
-Result<> save_membership(const std::string& directory, const MemberTable& table) {
-  return storage::write_small_file(directory, kMembershipFile, encode(table, {}, 0));
+Result<> save_membership(const std::string& directory, const MemberTable& table, bool newcomer) {
+  return storage::write_small_file(directory, kMembershipFile, encode(table, {}, 0, newcomer));
 }
 
 // Makes and locks the directory, as a node does.
@@ -134,7 +134,7 @@ Result<Founded> found_cluster(const std::string& data_dir, const std::string& na
   MemberTable table({root.public_key(), membership::digest_of(next.public_key())});
   DISTRI_TRY_VOID(
       table.add(membership::admit_by_root(table.authority(), root, node.public_key(), name, SystemClock().wall_ms())));
-  DISTRI_TRY_VOID(save_membership(data_dir, table));
+  DISTRI_TRY_VOID(save_membership(data_dir, table, false));
   return Founded{table.cluster().hex(), node.public_key()};
 }
 
@@ -176,7 +176,7 @@ Result<Joined> join_cluster(const std::string& data_dir, std::string_view line, 
     wait(loop, kPauseMs);
   }
   if (joiner.state() == Joiner::State::kRefused) return fail(joiner.refusal());
-  DISTRI_TRY_VOID(save_membership(data_dir, joiner.table()));
+  DISTRI_TRY_VOID(save_membership(data_dir, joiner.table(), true));
   return Joined{joiner.table().cluster().hex(), node, false};
 }
 

@@ -39,6 +39,7 @@ struct CloudNode::Impl {
   void build_indexes();
   void sweep();
   void become_ready_if_complete();
+  void warn_of_waiting(std::int64_t age_ms);
   void begin_stop(const std::string& reason);
   void finish_stop_if_idle();
   // Before anything is made for a connection.
@@ -128,6 +129,7 @@ struct CloudNode::Impl {
   State state = State::kStarting;
   std::atomic<bool> stop_requested{false};
   std::int64_t started_ns = 0;
+  std::int64_t next_waiting_warning_ms = 0;
   std::int64_t stop_deadline_ns = 0;
   std::int64_t loop_lag_us = 0;
   std::uint64_t conflicts_seen = 0;  // in this life

@@ -76,6 +76,40 @@ TEST_CASE("A machine joins by its line, connects over TLS, and has the documents
   CHECK(table.member(joined.node)->addresses == std::vector<Address>{second.address()});
 }
 
+TEST_CASE("A new member that reaches nobody serves when it has a copy of the database, not before") {
+  const Cloud cloud;
+  const std::string directory = cloud.scratch.path("second");
+  auto first_config = MemberNode::config_of(cloud.first);
+  {
+    MemberNode first(first_config);
+    first_config.listen = first.address();
+    Caller at_first(first.address(), cloud.root);
+    eventually([&] { return at_first.call("AddDocument<c>", "", R"({"_id":1})").status == Code::kOk; });
+    take(join(directory, invite(cloud, first.address()), "second"));
+  }
+  const auto state = [](Caller& caller) { return json::parse(caller.call("Stats").body)["state"]; };
+  {
+    MemberNode second(directory);
+    Caller at_second(second.address(), cloud.root);
+    // So long any other node waits.
+    eventually([&] { return json::parse(at_second.call("Stats").body)["uptime_ms"] > 4'000; });
+    CHECK(state(at_second) == "starting");
+    CHECK(at_second.call("AddDocument<c>", "", R"({"_id":2})").status == Code::kUnavailable);
+  }
+  {
+    MemberNode second(directory);
+    Caller at_second(second.address(), cloud.root);
+    MemberNode first(first_config);
+    eventually([&] { return count(at_second, "c") == 1; });
+    CHECK(state(at_second) == "serving");
+  }
+  // From then on it is a member like the others.
+  MemberNode second(directory);
+  Caller at_second(second.address(), cloud.root);
+  eventually([&] { return count(at_second, "c") == 1; });
+  CHECK(at_second.call("AddDocument<c>", "", R"({"_id":2})").status == Code::kOk);
+}
+
 TEST_CASE("A machine that was interrupted before it kept the table joins again by the same line") {
   const Cloud cloud;
   MemberNode first(cloud.first);

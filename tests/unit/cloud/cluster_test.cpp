@@ -170,7 +170,9 @@ TEST_CASE("A table that was cut short or changed in one bit is never opened, and
   REQUIRE(!state.sponsor.empty());
   CHECK(state.sequence == 1);
   CHECK(state.table.digest() == door.member->table().digest());
+  CHECK_FALSE(state.newcomer);
   CHECK(cloud::encode(state.table, state.sponsor, state.sequence) == whole);
+  CHECK(take(cloud::decode_membership(cloud::encode(state.table, state.sponsor, 1, true), path)).newcomer);
 
   const auto check_damaged = [&](BytesView bytes) {
     const auto decoded = cloud::decode_membership(bytes, path);
@@ -210,9 +212,16 @@ TEST_CASE("A table that was cut short or changed in one bit is never opened, and
   };
   Bytes other_format = whole.substr(0, whole.size() - 8);
   REQUIRE(with_checksum(other_format) == whole);
-  other_format[0] = 2;
+  other_format[0] = 3;
   write_file(path, with_checksum(other_format));
-  CHECK(contains(Cluster::open(door.first).error().message, "its format is 2, known is 1"));
+  CHECK(contains(Cluster::open(door.first).error().message, "its format is 3, known are 1 and 2"));
+  Bytes other_mark = whole.substr(0, whole.size() - 8);
+  other_mark.back() = 2;
+  check_damaged(with_checksum(other_mark));
+  // What earlier versions wrote: no mark.
+  Bytes first_format = whole.substr(0, whole.size() - 9);
+  first_format[0] = 1;
+  CHECK_FALSE(take(cloud::decode_membership(with_checksum(first_format), path)).newcomer);
   check_damaged(cloud::encode(state.table, state.sponsor, UINT64_MAX));
   write_file(path, cloud::encode(state.table, state.sponsor.substr(1), 1));
   const auto other_sponsor = Cluster::open(door.first);
