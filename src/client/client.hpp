@@ -67,9 +67,9 @@ struct ClientOptions {
   std::int64_t refresh_ms = 2'000;       // how old the node table may get while calls are made
   std::size_t connections_per_node = 1;  // pool size
   bool discover = true;                  // false: use only the given nodes
-  // A call that found only nodes which lack what this client has seen ends at its deadline. True: so do the next ones,
-  // until a node has it again; nothing is ever read backwards. False: the client then starts a session anew, because
-  // nodes without a disk may have lost it for good.
+  // A call that found only nodes which lack what this client has seen ends at its deadline, or with the last of its
+  // attempts_max tries. True: so do the next ones, until a node has it again; nothing is ever read backwards. False:
+  // the client then starts a session anew, because nodes without a disk may have lost it for good.
   bool keep_session = false;
   // For nodes with keys: encrypts every connection, and shows this client's key if it has one. None: no encryption.
   std::shared_ptr<net::Tls> tls;

@@ -165,6 +165,7 @@ void Exchange::try_failed(const Error& error, bool maybe_executed) {
   if (maybe_executed) ++unknown_outcomes_;
   const bool repeatable = rewind();
   if (!repeatable || (spec_.attempts_max != 0 && attempts_ >= spec_.attempts_max)) {
+    end_lost_session();
     return finish(fail(error.code, "{}", last_trouble_));
   }
   next_try();
@@ -190,11 +191,15 @@ void Exchange::finish(Result<> result) {
   if (client_ != nullptr) std::exchange(client_, nullptr)->remove(*this);
 }
 
+// No node has what we were told was written. It may be lost (a node without a disk died before it could pass it on),
+// and waiting for it must not block this client for good. One node that the caller insisted on proves nothing.
+void Exchange::end_lost_session() {
+  if (last_was_behind_ && only_ == nullptr && !client_->keep_session()) client_->session_token().clear();
+}
+
 void Exchange::expire() {
   if (done_) return;
-  // No node has what we were told was written. It may be lost (a node without a disk died before it could pass it on),
-  // and waiting for it must not block this client for good. One node that the caller insisted on proves nothing.
-  if (last_was_behind_ && only_ == nullptr && !client_->keep_session()) client_->session_token().clear();
+  end_lost_session();
   std::string trouble = last_trouble_;
   if (stream_ != 0) {
     trouble = node_->name + (reply_begun_ ? ": the reply is not complete" : ": the request was sent and not answered");

@@ -104,6 +104,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void leave_link(const Error& reason);
   void reply_ended();
   void expire();
+  void end_lost_session();
 
   CallSpec spec_;
   ClientCore* client_ = nullptr;

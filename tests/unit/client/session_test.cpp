@@ -103,8 +103,9 @@ TEST_CASE("a retry on another node demands what has been seen, and so does one t
 }
 
 TEST_CASE(
-    "when no node has what was seen, the call ends at its deadline, and keep_session decides what the next demands") {
-  for (const bool keep : {false, true}) {
+    "when no node has what was seen, the call ends at its deadline or last try, and keep_session decides what the next "
+    "demands") {
+  for (const auto& [keep, tries] : {std::pair(false, 0), std::pair(true, 0), std::pair(false, 3), std::pair(true, 3)}) {
     std::atomic<int> calls{0};
     FakeNode node([&](const Seen&) {
       return ++calls == 1 ? reply_with(token({{actor(1), 7}})) : status(Code::kBehind, "not here yet");
@@ -123,6 +124,10 @@ TEST_CASE(
       CHECK_FALSE(node.seen().back().token.empty());  // one node alone does not end a session
     }
     call.only_node.reset();
+    if (tries > 0) {
+      call.timeout_ms = 60'000;
+      call.attempts_max = tries;
+    }
     CHECK_FALSE(client.send_data("", "Work", call).has_value());
     CHECK_FALSE(client.send_data("", "Work", call).has_value());
     CHECK(node.seen().back().token.empty() == !keep);
