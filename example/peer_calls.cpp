@@ -34,6 +34,8 @@ std::string_view why_name(NotViewed::Why why) {
       return "withdrawn";
     case NotViewed::Why::kUsedUp:
       return "used up";
+    case NotViewed::Why::kTryAgain:
+      return "try again";
     case NotViewed::Why::kAway:
       return "away";
     case NotViewed::Why::kFailed:

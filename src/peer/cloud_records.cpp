@@ -205,6 +205,10 @@ Result<Found<ViewKey>> CloudRecords::view_keys(const PublicKey& owner, const Gra
   return found;
 }
 
+Result<Found<ViewKey>> CloudRecords::view_keys_of(const PublicKey& owner) const {
+  return read(kViewKeysCollection, equal("owner", owner.hex()), &read_view_key);
+}
+
 Result<Found<Receipt>> CloudRecords::receipts_to(const PublicKey& user) const {
   return read(kReceiptsCollection, equal("to", user.hex()), &read_receipt);
 }

@@ -57,6 +57,7 @@ class CloudRecords {
   Result<Found<Grant>> grants_of(const PublicKey& user) const;
   // In escrow, the lowest serial first.
   Result<Found<ViewKey>> view_keys(const PublicKey& owner, const GrantId& grant) const;
+  Result<Found<ViewKey>> view_keys_of(const PublicKey& owner) const;
   Result<Found<Receipt>> receipts_to(const PublicKey& user) const;
 
  private:

@@ -47,6 +47,7 @@ bool Holdings::is_used(const GrantId& id, std::uint32_t serial) const {
 Result<Holding*> Holdings::known(const GrantId& id) {
   const auto found = holdings_.find(id);
   if (found != holdings_.end()) return &found->second;
+  if (forgotten_.contains(id)) return fail(Code::kNotFound, "grant {}: it was forgotten here", id.short_hex());
   return fail(Code::kNotFound, "grant {}: it answers no request of this user", id.short_hex());
 }
 
@@ -88,7 +89,7 @@ Result<Request> Holdings::request(std::uint64_t random, const PublicKey& to, std
   request.made_ms = made_ms;
   DISTRI_TRY_VOID(check(request));
   if (!is_valid(to)) return fail(Code::kInvalidArgument, "request: {} is nobody's key", to.short_hex());
-  if (holdings_.contains(id)) {
+  if (holdings_.contains(id) || forgotten_.contains(id)) {
     return fail(Code::kAlreadyExists, "request {}: there is one of that id; choose another one at random",
                 id.short_hex());
   }
@@ -130,6 +131,7 @@ Result<bool> Holdings::on_request(const Request& request) {
     return fail(Code::kPermissionDenied, "request {}: user {} has made it, this is {}", request.id.short_hex(),
                 request.owner.short_hex(), self_.short_hex());
   }
+  if (forgotten_.contains(request.id)) return false;
   const auto found = holdings_.find(request.id);
   if (found == holdings_.end()) {
     DISTRI_TRY_VOID(check_room());
@@ -182,6 +184,10 @@ Result<> Holdings::forget(const GrantId& id) {
     return fail(Code::kUnavailable, "request {}: it is {}; withdraw it first", id.short_hex(),
                 state_name(holding->state()));
   }
+  if (forgotten_.size() >= kForgottenMax) {
+    return fail(Code::kTooLarge, "holdings: {} requests were forgotten, no more can be", forgotten_.size());
+  }
+  forgotten_.insert(id);
   holdings_.erase(id);
   return {};
 }

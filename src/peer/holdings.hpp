@@ -74,7 +74,8 @@ class Holdings {
   Result<bool> on_request(const Request& request);
   // True when it is news. An older version, or the same again, is none.
   Result<bool> on_grant(const Grant& grant);
-  // Puts a request away whose state is refused, revoked or withdrawn.
+  // Puts a request away whose state is refused, revoked or withdrawn. The id stays known, so that neither the request
+  // nor its answer comes again, from the cloud or another device. kUnavailable: it has not ended yet; kTooLarge.
   Result<> forget(const GrantId& id);
 
   // ---- The sealed picture
@@ -101,8 +102,9 @@ class Holdings {
   const std::map<GrantId, Holding>& all() const { return holdings_; }
   // Which key in escrow is the next to take: none that was used here.
   bool is_used(const GrantId& id, std::uint32_t serial) const;
+  bool is_forgotten(const GrantId& id) const { return forgotten_.contains(id); }
 
-  // One of them, and adding it to a new book. Precondition: the id is in the book.
+  // One of them, or the note that it was forgotten, and adding it to a new book. Precondition: the id is in the book.
   Bytes encode_one(const GrantId& id) const;
   Result<> load_one(BytesView bytes);
   Bytes encode() const;
@@ -112,12 +114,14 @@ class Holdings {
   Result<Holding*> known(const GrantId& id);
   Result<Holding*> granted(const GrantId& id);
   Result<> check_room() const;
+  Result<> load_forgotten(BytesView bytes);
   Result<> check_view_key(const ViewKey& key, const Holding& holding) const;
 
   SigningKey key_;
   PublicKey self_;
   DeviceId device_;
   std::map<GrantId, Holding> holdings_;
+  std::set<GrantId> forgotten_;
 };
 
 }  // namespace distri::peer

@@ -9,6 +9,7 @@ namespace distri::peer {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kForgotten = 255;  // where a holding has its version: only the id of one follows
 constexpr std::uint8_t kHasGrant = 1;
 constexpr std::uint8_t kHasAsk = 2;
 constexpr std::uint8_t kHasTaking = 4;
@@ -100,22 +101,42 @@ Result<Holding> decode_holding(BytesView bytes, const PublicKey& viewer) {
 }
 
 Bytes Holdings::encode_one(const GrantId& id) const {
-  const Holding* holding = find(id);
-  DISTRI_CHECK(holding != nullptr);
   Bytes bytes;
   wire::Writer out(bytes);
+  if (forgotten_.contains(id)) {
+    out.u8(kForgotten);
+    out.raw(id.view());
+    return bytes;
+  }
+  const Holding* holding = find(id);
+  DISTRI_CHECK(holding != nullptr);
   encode_holding(out, *holding);
   return bytes;
 }
 
 Result<> Holdings::load_one(BytesView bytes) {
+  if (!bytes.empty() && static_cast<std::uint8_t>(bytes[0]) == kForgotten) return load_forgotten(bytes);
   DISTRI_TRY(Holding holding, decode_holding(bytes, self_));
   if (holdings_.size() >= kHoldingsMax) {
     return fail(Code::kTooLarge, "holdings: more than {} requests", kHoldingsMax);
   }
   const GrantId id = holding.request.id;
-  if (holdings_.emplace(id, std::move(holding)).second) return {};
+  if (!forgotten_.contains(id) && holdings_.emplace(id, std::move(holding)).second) return {};
   return fail(Code::kProtocolError, "holdings: request {} is in it twice", id.short_hex());
+}
+
+Result<> Holdings::load_forgotten(BytesView bytes) {
+  wire::Reader in(bytes);
+  in.u8();
+  const auto id = in.id<GrantId>();
+  if (!in.ok() || !in.at_end() || id.empty()) return fail(Code::kProtocolError, "holdings: a forgotten id is broken");
+  if (forgotten_.size() >= kForgottenMax) {
+    return fail(Code::kTooLarge, "holdings: more than {} requests were forgotten", kForgottenMax);
+  }
+  if (holdings_.contains(id) || !forgotten_.insert(id).second) {
+    return fail(Code::kProtocolError, "holdings: request {} is in it twice", id.short_hex());
+  }
+  return {};
 }
 
 Bytes Holdings::encode() const {
@@ -124,7 +145,8 @@ Bytes Holdings::encode() const {
   out.u8(kVersion);
   out.raw(self_.view());
   out.raw(device_.view());
-  out.u32(static_cast<std::uint32_t>(holdings_.size()));
+  out.u32(static_cast<std::uint32_t>(holdings_.size() + forgotten_.size()));
+  for (const GrantId& id : forgotten_) out.bytes32(encode_one(id));
   for (const auto& [id, holding] : holdings_) out.bytes32(encode_one(id));
   return bytes;
 }
@@ -144,8 +166,8 @@ Result<Holdings> Holdings::load(SigningKey key, BytesView bytes) {
                 holdings.self_.short_hex());
   }
   const std::uint32_t count = in.u32();
-  if (count > kHoldingsMax) {
-    return fail(Code::kTooLarge, "holdings: {} requests, at most {} are allowed", count, kHoldingsMax);
+  if (count > kHoldingsMax + kForgottenMax) {
+    return fail(Code::kTooLarge, "holdings: {} requests, at most {} are allowed", count, kHoldingsMax + kForgottenMax);
   }
   for (std::uint32_t i = 0; i < count && in.ok(); ++i) DISTRI_TRY_VOID(holdings.load_one(in.bytes32()));
   if (!in.ok() || !in.at_end()) return fail(Code::kProtocolError, "holdings: wrong length");

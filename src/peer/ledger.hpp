@@ -21,8 +21,9 @@
 //
 // Threads: none; the owner serialises calls. Time and randomness: none but inside of sealed boxes. Errors: kNotFound
 // unknown request; kPermissionDenied somebody else's, refused, or all views are used up; kCancelled revoked or
-// withdrawn; kAlreadyExists answered already; kUnavailable not answered yet; kTooLarge and kBusy a limit that is named;
-// kInvalidArgument; and those of records. An error changes nothing.
+// withdrawn; kAlreadyExists answered already; kUnavailable not answered yet; kTooLarge and kBusy a limit that is named,
+// kBusy also views that are left, but not here now (give_view()); kInvalidArgument; and those of records. An error
+// changes nothing.
 #pragma once
 
 #include <cstdint>
@@ -104,6 +105,9 @@ class Ledger {
   Result<Effects> on_placed(const GrantId& id, std::uint32_t serial, bool placed);
   // Whether compare-and-delete found it there. When in doubt, false: that never gives a view too many.
   Result<Effects> on_taken_back(const GrantId& id, std::uint32_t serial, bool was_there);
+  // A key that was put into the cloud is not there any more, and no receipt says who has it: it is taken out, and
+  // counts as used unless it is found all the same. Nothing for a key of which something else is known.
+  Result<Effects> on_missing(const GrantId& id, std::uint32_t serial);
   Result<Effects> on_receipt(const Receipt& receipt);
 
   // Everything that was to be said to others and may not have been: after a restart.

@@ -44,6 +44,13 @@ Result<Ledger::GivenView> Ledger::give_view(const GrantId& id, const PublicKey& 
     return given;
   }
   if (entry->remaining() == 0) {
+    if (entry->used() < entry->grant->views) {
+      return fail(
+          Code::kBusy,
+          "grant {}: its last views lie in the cloud, or are on their way there or back; take one there, or try "
+          "again",
+          id.short_hex());
+    }
     return fail(Code::kPermissionDenied, "grant {}: all {} views are used up; ask for more", id.short_hex(),
                 entry->grant->views);
   }
@@ -137,6 +144,18 @@ Result<Ledger::Effects> Ledger::on_taken_back(const GrantId& id, std::uint32_t s
   for (const DeviceId& device : issue.devices) {
     effects.events.push_back({Event::Kind::kUsedAfterTakenBack, id, serial, device});
   }
+  return effects;
+}
+
+Result<Ledger::Effects> Ledger::on_missing(const GrantId& id, std::uint32_t serial) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end() || serial < 1 || serial > found->second.issues.size()) return unknown_serial(id, serial);
+  Issue& issue = found->second.issues[serial - 1];
+  Effects effects;
+  if (issue.kind != Issue::Kind::kEscrow || issue.used()) return effects;
+  issue.kind = Issue::Kind::kTakingBack;
+  effects.take_out.push_back({id, serial});
+  effects.changed = true;
   return effects;
 }
 

@@ -103,8 +103,8 @@ struct PeerOptions {
   // ones to be had: who is online as well gives those that remain first.
   std::uint32_t escrow_views = 3;
   services::ImageParams::Style style = services::ImageParams::Style::kNoise;
-  std::int64_t poll_ms = 1'000;        // between two looks at the cloud
-  std::int64_t reconcile_ms = 60'000;  // between two comparisons of all that is mine with what the cloud has
+  std::int64_t poll_ms = 1'000;        // between two looks at the cloud, while no node tells what changes there
+  std::int64_t reconcile_ms = 60'000;  // between two comparisons of all that the cloud has with the books
   std::int64_t retry_ms_max = 30'000;  // the longest pause after what has failed; the first is poll_ms
   std::int64_t direct_ms = 3'000;      // for a call to another peer
   std::int64_t cloud_ms = 5'000;       // for a call to the cloud
@@ -131,10 +131,11 @@ struct Sent {
 
 // How far a Peer has come with what it does by itself: for programs that end when it is done.
 struct Standing {
-  std::uint64_t rounds = 0;  // of the keeper that have ended; each looks at the cloud and tells what is to be told
-  bool cloud_read = false;   // in the last of them, all that concerns this user
-  bool cloud_away = false;   // nodes cannot be reached, as far as is known, or there are none
-  std::size_t untold = 0;    // what the cloud does not have yet: requests, answers, offers, keys and receipts of escrow
+  std::uint64_t rounds =
+      0;                    // of the keeper that have ended; each knows what the cloud has and tells what is to be told
+  bool cloud_read = false;  // in the last of them it was known: all was read that concerns this user, or told since
+  bool cloud_away = false;  // nodes cannot be reached, as far as is known, or there are none
+  std::size_t untold = 0;   // what the cloud does not have yet: requests, answers, offers, keys and receipts of escrow
   std::size_t to_fetch = 0;  // pictures that are not here, of which no try has failed
 };
 
@@ -195,6 +196,7 @@ struct NotViewed {
     kRevoked,
     kWithdrawn,  // by this user
     kUsedUp,     // all views; ask for more
+    kTryAgain,   // views are left: in the cloud, on their way there or back, and none was found there now
     kAway,       // the owner cannot be reached, and nothing is in escrow, or the cloud cannot be reached either
     kFailed,     // anything else: `error`
   };
@@ -233,8 +235,6 @@ class Peer {
   // So many views in all, those included that were given; errors of Ledger::change_views().
   Result<Delivery> update_permission(const GrantId& grant, std::uint32_t views);
   Result<Delivery> revoke(const GrantId& grant);
-  // Puts an ended request away (Ledger::forget()).
-  Result<> forget(const GrantId& request);
 
   // ---- Viewers. `peer`: a name, a key, or the beginning of one (Contacts::find()); 64 digits need not be known.
   Result<Catalog> fetch_catalog(const CatalogFilter& filter = {});
@@ -248,6 +248,10 @@ class Peer {
                                                    const Progress& progress = nullptr);
   // The same of one grant.
   std::expected<Viewed, NotViewed> access_grant(const GrantId& grant, const Progress& progress = nullptr);
+
+  // ---- Both: puts an ended request away, for good, in this book: one to this user (Ledger::forget()) or by him
+  // (Holdings::forget()). kUnavailable also: what ended it is not told yet.
+  Result<> forget(const GrantId& request);
 
   // ---- Lists, as they are now (*)
   std::vector<PendingApproval> pending_approvals() const;

@@ -19,12 +19,20 @@ void Peer::Impl::keep() {
   }
 }
 
-// Whether nodes can be reached.
+// While streams tell of changes, all is read only to compare it.
+bool Peer::Impl::is_look_due_locked() const {
+  const bool to_compare = reconciled_ms == 0 || clock.monotonic_ms() >= reconciled_ms + options.reconcile_ms;
+  return look_wanted || to_compare || cloud_away || !watch->telling();
+}
+
+// Whether it is known what the cloud has: it was read now, or the streams have told since it was.
 bool Peer::Impl::look_at_cloud() {
   if (!has_cloud()) return false;
   {
     const std::lock_guard lock(mutex);
     if (clock.monotonic_ms() < cloud_pause.until_ms) return false;
+    if (!is_look_due_locked()) return true;
+    look_wanted = false;
   }
   auto read = read_cloud();
   if (stopping) return false;
@@ -34,6 +42,7 @@ bool Peer::Impl::look_at_cloud() {
     cloud_pause = {};
     return true;
   }
+  look_wanted = true;
   if (!is_away(read.error())) {
     trouble(fmt::format("the cloud's records cannot be read: {}", read.error().message));
   }
@@ -57,10 +66,20 @@ Result<> Peer::Impl::read_cloud() {
   {
     const std::lock_guard lock(mutex);
     due_ms = reconciled_ms == 0 ? 0 : reconciled_ms + options.reconcile_ms;
+    // Nodes may have lost it.
+    if (std::ranges::find(users.records, self, &User::owner) == users.records.end()) outbox.user = true;
   }
-  if (clock.monotonic_ms() >= due_ms) DISTRI_TRY_VOID(reconcile());
+  const bool due = clock.monotonic_ms() >= due_ms;
+  auto missing = keys_in_escrow();
+  if (due) {
+    DISTRI_TRY_VOID(reconcile());
+    DISTRI_TRY(const auto keys, records.view_keys_of(self));
+    for (const ViewKey& each : keys.records) missing.erase({each.grant, each.serial});
+  }
+  // After the keys: who has taken one has written his receipt before.
   DISTRI_TRY(const auto receipts, records.receipts_to(self));
   take_receipts(receipts);
+  if (due) take_missing_keys(std::move(missing));
   if (stopping) return fail(stopped());
   DISTRI_TRY(const auto requests, records.requests_to(self));
   take_requests(requests);
@@ -70,6 +89,42 @@ Result<> Peer::Impl::read_cloud() {
 }
 
 // ---- What others have written
+
+CloudWatch::Listener Peer::Impl::cloud_listener() {
+  return {
+      .on_begin =
+          [this] {
+            const std::lock_guard lock(mutex);
+            look_wanted = true;
+            wake_keeper();
+          },
+      .on_record = [this](std::string_view collection, bson::View record) { take_change(collection, record); },
+      .on_trouble =
+          [this](const Error& error) {
+            trouble(fmt::format("no node tells of changes, the cloud is looked at every {} ms instead: {}",
+                                options.poll_ms, error.message));
+          },
+  };
+}
+
+// As with what is read, records that are nobody's are passed over.
+void Peer::Impl::take_change(std::string_view collection, bson::View record) {
+  const auto taken = [&](auto read, auto take) {
+    auto one = read(record);
+    if (!one) return;
+    Found<typename decltype(one)::value_type> found;
+    found.records.push_back(*std::move(one));
+    (this->*take)(found);
+  };
+  if (collection == kUsersCollection) return taken(&read_user, &Impl::take_users);
+  if (collection == kRequestsCollection) return taken(&read_request, &Impl::take_requests);
+  if (collection == kGrantsCollection) return taken(&read_grant, &Impl::take_grants);
+  if (collection == kReceiptsCollection) return taken(&read_receipt, &Impl::take_receipts);
+  auto entry = read_catalog_entry(record);
+  if (!entry || entry->owner == self) return;
+  const std::lock_guard lock(mutex);
+  if (take_offer_locked(*std::move(entry))) post_catalog_changed();
+}
 
 void Peer::Impl::take_users(const Found<User>& found) {
   const std::lock_guard lock(mutex);
@@ -157,126 +212,28 @@ void Peer::Impl::take_catalog(Found<CatalogEntry> found) {
       mine.push_back(std::move(each));
       continue;
     }
-    const std::pair id(each.owner, each.name);
-    if (catalog.size() >= kCatalogEntriesMax && !catalog.contains(id)) {
-      trouble(fmt::format("the catalog has more than {} images, the rest is left out", kCatalogEntriesMax));
-      continue;
-    }
-    CatalogEntry& known = catalog[id];
-    if (each.version <= known.version && !known.owner.empty()) continue;
-    known = std::move(each);
-    news = true;
+    news = take_offer_locked(std::move(each)) || news;
   }
   reconcile_offers_locked(mine);
-  if (!news) return;
+  if (news) post_catalog_changed();
+}
+
+bool Peer::Impl::take_offer_locked(CatalogEntry entry) {
+  const std::pair id(entry.owner, entry.name);
+  if (catalog.size() >= kCatalogEntriesMax && !catalog.contains(id)) {
+    trouble(fmt::format("the catalog has more than {} images, the rest is left out", kCatalogEntriesMax));
+    return false;
+  }
+  CatalogEntry& known = catalog[id];
+  if (entry.version <= known.version && !known.owner.empty()) return false;
+  known = std::move(entry);
+  return true;
+}
+
+void Peer::Impl::post_catalog_changed() {
   PeerEvent event;
   event.kind = PeerEvent::Kind::kCatalogChanged;
   events.post(std::move(event));
-}
-
-// ---- What is mine
-
-void Peer::Impl::make_user_record_locked() {
-  User record;
-  record.name = options.name;
-  record.addresses = options.advertised;
-  const Address here = server->address();
-  const bool anywhere = here.host == "0.0.0.0" || here.host == "::";
-  if (record.addresses.empty() && !anywhere) record.addresses = {here};
-  // Higher than in the life before, without a book that says what that was.
-  record.version = static_cast<std::uint64_t>(std::max<std::int64_t>(clock.wall_ms(), 1));
-  user = sign(std::move(record), key);
-  outbox.user = true;
-}
-
-// Finds out which of my records the cloud lacks, or has in an older version: after a restart, and when a partition let
-// an older one win. What others of my devices have asked for is taken into the book.
-Result<> Peer::Impl::reconcile() {
-  CloudRecords records = cloud();
-  DISTRI_TRY(const auto requests, records.requests_of(self));
-  DISTRI_TRY(const auto grants, records.grants_of(self));
-  DISTRI_TRY(auto entries, records.catalog(std::nullopt));
-  {
-    const std::lock_guard lock(mutex);
-    std::map<GrantId, const Request*> asked;
-    for (const Request& each : requests.records) {
-      asked[each.id] = &each;
-      // What was put away here comes back as withdrawn at most, and is nothing then.
-      if (each.withdrawn && books.holdings.find(each.id) == nullptr) continue;
-      const auto news = books.holdings.on_request(each);
-      const auto kept = news ? settle_holding_locked(each.id, *news) : Result<>(fail(news.error()));
-      if (!kept) trouble(kept.error().message);
-    }
-    for (const auto& [id, holding] : books.holdings.all()) {
-      const auto there = asked.find(id);
-      if (there == asked.end() || supersedes(holding.request, *there->second)) {
-        outbox.requests.emplace(id, 0);
-      } else {
-        outbox.requests.erase(id);
-      }
-    }
-    std::map<GrantId, std::uint64_t> answered;
-    for (const Grant& each : grants.records) answered[each.id] = each.version;
-    for (const auto& [id, entry] : books.ledger.entries()) {
-      if (!entry.grant) continue;
-      const auto there = answered.find(id);
-      if (there == answered.end() || there->second < entry.grant->version) {
-        outbox.grants.emplace(id, 0);
-      } else {
-        outbox.grants.erase(id);
-        if (there->second > entry.grant->version) {
-          trouble(
-              fmt::format("grant {} has version {} in the cloud and {} in the book: was the book put back from a "
-                          "copy, or is it used on two machines? Views may be given twice",
-                          id.short_hex(), there->second, entry.grant->version));
-        }
-      }
-    }
-    reconciled_ms = std::max<std::int64_t>(clock.monotonic_ms(), 1);
-  }
-  take_catalog(std::move(entries));
-  return {};
-}
-
-void Peer::Impl::reconcile_offers_locked(const std::vector<CatalogEntry>& there) {
-  std::map<std::string, const CatalogEntry*> by_name;
-  for (const CatalogEntry& each : there) {
-    by_name[each.name] = &each;
-    const auto mine = offers.find(each.name);
-    // Until a directory is published nothing is known of what is gone.
-    if (mine == offers.end() && (!published || each.gone)) continue;
-    CatalogEntry next = mine == offers.end() ? each : mine->second;
-    if (mine == offers.end()) {
-      next.gone = true;
-    } else if (mine->second == each || mine->second.version > each.version) {
-      continue;
-    }
-    next.version = each.version + 1;
-    offers[each.name] = sign(std::move(next), key);
-    outbox.offers.insert(each.name);
-  }
-  for (const auto& [name, entry] : offers) {
-    const auto found = by_name.find(name);
-    if (found == by_name.end() || found->second->version < entry.version) outbox.offers.insert(name);
-  }
-}
-
-// ---- Escrow
-
-void Peer::Impl::top_up_escrow() {
-  const std::lock_guard lock(mutex);
-  for (const GrantId& id : std::exchange(escrow_due, {})) {
-    const Entry* entry = books.ledger.find(id);
-    if (entry == nullptr || entry->state() != Entry::State::kGranted) continue;
-    const std::uint32_t there = entry->in_cloud();
-    if (there >= options.escrow_views) continue;
-    const std::uint32_t more = std::min(options.escrow_views - there, entry->remaining());
-    if (more == 0) continue;
-    const auto effects = books.ledger.put_in_escrow(id, more);
-    const auto kept = effects ? settle_locked(id, *effects) : Result<>(fail(effects.error()));
-    if (!kept)
-      trouble(fmt::format("no views of grant {} are kept in the cloud: {}", id.short_hex(), kept.error().message));
-  }
 }
 
 }  // namespace distri::peer

@@ -1,11 +1,16 @@
 // peer_impl.hpp: what a Peer consists of. Private to the module.
 //
-//   peer.cpp           opening, starting, stopping; calls that change a book and tell others; lists
-//   peer_outbox.cpp    what is to be told: to the other peer directly, and to the cloud
-//   peer_cloud.cpp     the keeper: looks at the cloud, and goes on with what is to be told
-//   peer_services.cpp  what other peers may ask
-//   peer_views.cpp     pictures and views
-//   peer_publish.cpp   the published directory and the catalog
+//   peer.cpp            opening, starting, stopping
+//   peer_calls.cpp      calls that change a book and tell others
+//   peer_lists.cpp      what the books say, for users; and what follows from a change of them
+//   peer_outbox.cpp     what is to be told: to the other peer directly, and to the cloud
+//   peer_escrow.cpp     view keys on their way into the cloud and out of it
+//   peer_cloud.cpp      the keeper: knows what others write in the cloud, and goes on with what is to be told
+//   peer_reconcile.cpp  what the cloud lacks of the books
+//   peer_services.cpp   what other peers may ask
+//   peer_pictures.cpp   grants that come, and their pictures
+//   peer_views.cpp      views
+//   peer_publish.cpp    the published directory and the catalog
 //
 // How every change goes: with the mutex held the book changes in memory, its entry is saved, and what follows goes into
 // the Outbox (settle(), settle_holding()). What is said then is read from the book again, after keep_entry() or
@@ -21,6 +26,7 @@
 
 #include "distri/peer/blob_directory.hpp"
 #include "distri/peer/cloud_records.hpp"
+#include "distri/peer/cloud_watch.hpp"
 #include "distri/peer/direct_client.hpp"
 #include "distri/peer/peer.hpp"
 #include "distri/peer/peer_books.hpp"
@@ -77,7 +83,7 @@ struct Pause {
   std::int64_t until_ms = 0;
   std::int64_t length_ms = 0;
   void grow(std::int64_t now_ms, std::int64_t first_ms, std::int64_t max_ms) {
-    length_ms = length_ms == 0 ? first_ms : std::min(2 * length_ms, max_ms);
+    length_ms = std::min(length_ms == 0 ? first_ms : 2 * length_ms, max_ms);
     until_ms = now_ms + length_ms;
   }
 };
@@ -91,7 +97,7 @@ struct Peer::Impl {
   Impl(PeerOptions its_options, SigningKey its_key, PeerBooks its_books, BlobDirectory its_given,
        BlobDirectory its_received);
 
-  // ---- peer.cpp
+  // ---- peer.cpp, peer_calls.cpp, peer_lists.cpp
   // Removes the pictures of grants that have ended.
   Result<> sweep();
   Result<> start();
@@ -133,9 +139,6 @@ struct Peer::Impl {
   Delivery send(const GrantId& id, Patience patience);
   void send_all(bool receipts_read);
   void send_offers();
-  void place_view_keys();
-  void take_out_view_keys();
-  void remove_receipts();
   // A call to another peer, at the addresses that contacts know.
   Result<PeerAt> where(const PublicKey& user) const;
   Result<Bytes> ask_peer(const PublicKey& user, std::string_view service, const nlohmann::json& params, BytesView body);
@@ -143,7 +146,17 @@ struct Peer::Impl {
   void heard_from(const PublicKey& user);
   bool is_paused(const PublicKey& user) const;
 
-  // ---- peer_cloud.cpp
+  // ---- peer_escrow.cpp
+  // Keeps options.escrow_views of each grant in the cloud.
+  void top_up_escrow();
+  void place_view_keys();
+  void take_out_view_keys();
+  void remove_receipts();
+  // Keys that lie in escrow by the book, and those of them that were missing there also at the comparison before.
+  std::set<std::pair<GrantId, std::uint32_t>> keys_in_escrow() const;
+  void take_missing_keys(std::set<std::pair<GrantId, std::uint32_t>> missing);
+
+  // ---- peer_cloud.cpp, peer_reconcile.cpp
   CloudRecords cloud();
   bool has_cloud() const { return client.has_value(); }
   // Remembers whether nodes could be reached, and tells when that changes.
@@ -155,13 +168,19 @@ struct Peer::Impl {
   void note_cloud(const Error& error);
   void keep();
   bool look_at_cloud();
+  bool is_look_due_locked() const;
+  CloudWatch::Listener cloud_listener();
+  // One record that a change stream tells of.
+  void take_change(std::string_view collection, bson::View record);
   Result<> read_cloud();
   Result<> reconcile();
   void reconcile_offers_locked(const std::vector<CatalogEntry>& there);
-  void top_up_escrow();
   void take_users(const Found<User>& found);
   void take_own_record_locked(const User& there);
   void take_catalog(Found<CatalogEntry> found);
+  // Another user's. True when it is news.
+  bool take_offer_locked(CatalogEntry entry);
+  void post_catalog_changed();
   void take_requests(const Found<Request>& found);
   void take_receipts(const Found<Receipt>& found);
   void take_grants(const Found<Grant>& found);
@@ -174,7 +193,7 @@ struct Peer::Impl {
   Result<Bytes> on_view(const DirectRequest& ask);
   Result<Producer> on_fetch(const DirectRequest& ask);
 
-  // ---- peer_views.cpp
+  // ---- peer_views.cpp, peer_pictures.cpp
   std::expected<Viewed, NotViewed> access(const GrantId& id, const Progress& progress);
   std::expected<Viewed, NotViewed> access_any(const PublicKey& owner, std::string_view resource,
                                               const Progress& progress);
@@ -188,6 +207,7 @@ struct Peer::Impl {
   Result<std::optional<OneView>> view_from_escrow(const GrantId& id);
   Result<std::optional<OneView>> take_key(const ViewKey& key);
   std::expected<OneView, NotViewed> view_key(const GrantId& id);
+  std::expected<OneView, NotViewed> look_for_view_key(const GrantId& id);
   Result<> fetch_picture(const GrantId& id, std::int64_t timeout_ms, const Progress& progress);
   // What came from a grant's owner, or the cloud. Errors: of Holdings::on_grant().
   Result<> take_grant(const Grant& grant);
@@ -208,6 +228,7 @@ struct Peer::Impl {
   const BlobDirectory received;  // and of those to me
   const SystemClock clock;
   std::optional<client::Client> client;  // none: no nodes
+  std::optional<CloudWatch> watch;       // the same
   std::unique_ptr<DirectClient> direct;
   std::unique_ptr<DirectServer> server;
   PeerEvents events;
@@ -222,11 +243,13 @@ struct Peer::Impl {
   std::map<std::pair<PublicKey, std::string>, CatalogEntry> catalog;  // what others have, as last seen
   std::vector<std::pair<std::string, Error>> left_out;
   std::shared_ptr<PublishedDirectory> published;
-  std::set<GrantId> escrow_due;           // grants whose escrow may have to be filled
-  std::map<GrantId, Pause> pictures_due;  // to be fetched
-  std::map<PublicKey, Pause> away;        // who could not be reached
-  bool awake = false;                     // the keeper is to look at once
-  std::condition_variable changed;        // awake, pictures_due, calls, stopping
+  std::set<GrantId> escrow_due;                              // grants whose escrow may have to be filled
+  std::set<std::pair<GrantId, std::uint32_t>> missing_keys;  // at the last comparison with the cloud
+  std::map<GrantId, Pause> pictures_due;                     // to be fetched
+  std::map<PublicKey, Pause> away;                           // who could not be reached
+  bool awake = false;                                        // the keeper is to go on at once
+  bool look_wanted = true;                                   // and to look at the cloud, whatever the streams tell
+  std::condition_variable changed;                           // awake, pictures_due, calls, stopping
   std::size_t calls = 0;
   bool started = false;
   std::atomic<bool> stopping = false;

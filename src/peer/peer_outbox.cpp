@@ -79,7 +79,7 @@ Result<Bytes> Peer::Impl::ask_peer(const PublicKey& of, std::string_view service
   auto answer = direct->call(peer, service, params, body, options.direct_ms);
   if (answer || is_answer(answer.error())) {
     heard_from(of);
-  } else {
+  } else if (answer.error().code != Code::kBusy) {
     const std::lock_guard lock(mutex);
     away[of].grow(clock.monotonic_ms(), options.poll_ms, options.retry_ms_max);
   }
@@ -228,77 +228,6 @@ void Peer::Impl::send_offers() {
     const auto put = noted(cloud().put(entry));
     const std::lock_guard lock(mutex);
     if (put && offers.at(entry.name) == entry) outbox.offers.erase(entry.name);
-  }
-}
-
-// Receipts were read before, so that a key of which it is not known whether it is there, and that was used, is not put
-// there again.
-void Peer::Impl::place_view_keys() {
-  std::vector<ViewKey> keys;
-  {
-    const std::lock_guard lock(mutex);
-    for (const auto& [which, each] : outbox.place) keys.push_back(each);
-  }
-  for (const ViewKey& each : keys) {
-    if (stopping || cloud_away) return;
-    {
-      const std::lock_guard lock(mutex);
-      const Entry* entry = books.ledger.find(each.grant);
-      const bool wanted = entry != nullptr && each.serial <= entry->issues.size() &&
-                          entry->issues[each.serial - 1].kind == Issue::Kind::kPlacing;
-      if (!wanted) outbox.place.erase({each.grant, each.serial});
-      if (!wanted || !books.keep_entry(each.grant, false)) continue;
-    }
-    const auto placed = noted(cloud().place(each));
-    if (!placed) {
-      if (!is_away(placed.error())) trouble(placed.error().message);
-      continue;
-    }
-    const std::lock_guard lock(mutex);
-    outbox.place.erase({each.grant, each.serial});
-    const auto effects = books.ledger.on_placed(each.grant, each.serial, true);
-    if (const auto kept = effects ? settle_locked(each.grant, *effects) : Result<>(fail(effects.error())); !kept) {
-      trouble(kept.error().message);
-    }
-  }
-}
-
-void Peer::Impl::take_out_view_keys() {
-  std::set<std::pair<GrantId, std::uint32_t>> keys;
-  {
-    const std::lock_guard lock(mutex);
-    keys = outbox.take_out;
-  }
-  for (const auto& [id, serial] : keys) {
-    if (stopping || cloud_away) return;
-    {
-      const std::lock_guard lock(mutex);
-      if (!books.keep_entry(id, false)) continue;
-    }
-    const auto was_there = noted(cloud().take_back(self, id, serial));
-    if (!was_there) {
-      if (!is_away(was_there.error())) trouble(was_there.error().message);
-      continue;
-    }
-    const std::lock_guard lock(mutex);
-    outbox.take_out.erase({id, serial});
-    const auto effects = books.ledger.on_taken_back(id, serial, *was_there);
-    if (const auto kept = effects ? settle_locked(id, *effects) : Result<>(fail(effects.error())); !kept) {
-      trouble(kept.error().message);
-    }
-  }
-}
-
-void Peer::Impl::remove_receipts() {
-  std::vector<Receipt> receipts;
-  {
-    const std::lock_guard lock(mutex);
-    receipts.swap(outbox.unwritten);
-  }
-  for (const Receipt& each : receipts) {
-    if (!cloud_away && noted(cloud().remove(each))) continue;
-    const std::lock_guard lock(mutex);
-    outbox.unwritten.push_back(each);
   }
 }
 

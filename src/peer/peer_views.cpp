@@ -1,9 +1,8 @@
-// Pictures and views.
+// Views: their keys, online and from escrow.
 #include <algorithm>
 
 #include "distri/peer/peer_impl.hpp"
 #include "distri/peer/sealed_images.hpp"
-#include "distri/peer/transfer.hpp"
 
 namespace distri::peer {
 
@@ -11,10 +10,8 @@ namespace {
 
 using Why = NotViewed::Why;
 
-// A picture whose owner cannot be found is not waited for longer than this many tries in a row.
-constexpr int kTriesInVain = 2;
-// Of the fetcher, for one picture: then it is the others' turn, as one owner may be slow. What has come is kept.
-constexpr std::int64_t kFetchTurnMs = 60'000;
+// Between two looks for a view key that is on its way; then twice as long each time.
+constexpr std::chrono::milliseconds kFirstLook(10);
 
 std::unexpected<NotViewed> not_viewed(Why why, Error error) {
   return std::unexpected(NotViewed{why, std::move(error)});
@@ -60,116 +57,6 @@ std::optional<NotViewed> state_says(const Holding& holding) {
 }
 
 }  // namespace
-
-// ---- Grants
-
-Result<> Peer::Impl::take_grant(const Grant& grant) {
-  bool ended = false;
-  {
-    const std::lock_guard lock(mutex);
-    DISTRI_TRY(const bool news, books.holdings.on_grant(grant));
-    DISTRI_TRY_VOID(settle_holding_locked(grant.id, news));
-    if (!news) return {};
-    ended = books.holdings.find(grant.id)->state() != Holding::State::kGranted;
-    if (ended) {
-      pictures_due.erase(grant.id);
-    } else {
-      pictures_due.emplace(grant.id, Pause());
-      changed.notify_all();
-    }
-    PeerEvent event;
-    event.kind = PeerEvent::Kind::kAnswered;
-    event.id = grant.id;
-    event.user = grant.owner;
-    event.resource = grant.resource;
-    event.text = state_name(grant.state);
-    events.post(std::move(event));
-  }
-  // Nothing opens it any more.
-  if (ended && !received.remove(grant.id.hex())) trouble("the picture of an ended grant could not be removed");
-  return {};
-}
-
-// ---- Pictures
-
-// At once when it is here; its digest is held against the grant's in any case.
-Result<> Peer::Impl::fetch_picture(const GrantId& id, std::int64_t timeout_ms, const Progress& progress) {
-  DISTRI_TRY(const auto turn, fetching.wait(id, timeout_ms));
-  PublicKey owner;
-  FileFacts file;
-  {
-    const std::lock_guard lock(mutex);
-    const Holding* holding = books.holdings.find(id);
-    if (holding == nullptr || holding->state() != Holding::State::kGranted) {
-      return fail(Code::kCancelled, "grant {}: it has ended, there is nothing to fetch", id.short_hex());
-    }
-    DISTRI_TRY_VOID(books.keep_holding(id, false));
-    owner = holding->request.to;
-    file = holding->grant->file;
-  }
-  Download wanted;
-  wanted.id = id.hex();
-  wanted.bytes = file.sealed_bytes;
-  wanted.digest = file.sealed_digest;
-  wanted.timeout_ms = timeout_ms;
-  wanted.cancelled = [this] { return stopping.load(); };
-  int in_vain = 0;
-  wanted.progress = [&](std::uint64_t bytes) {
-    in_vain = 0;
-    if (progress) progress(bytes, file.sealed_bytes);
-  };
-  std::optional<Error> away_now;
-  const auto open = [&](std::uint64_t offset, std::int64_t left_ms) -> Result<std::unique_ptr<client::CallStream>> {
-    auto at = where(owner);
-    Result<std::unique_ptr<client::CallStream>> stream = fail(Code::kUnavailable, "nothing was tried");
-    if (at) {
-      stream = fetch_from(*direct, *at, std::string(kFetchService), {{"grant", id.hex()}})(offset, left_ms);
-    } else {
-      stream = fail(at.error());
-    }
-    if (stream || is_answer(stream.error()) || ++in_vain < kTriesInVain) return stream;
-    away_now = stream.error();
-    return fail(Code::kCancelled, "the owner is away");
-  };
-  const auto fetched = download(received, wanted, open);
-  if (away_now) return fail(*std::move(away_now));
-  if (!fetched && stopping) return fail(stopped());
-  DISTRI_TRY_VOID(fetched);
-  DISTRI_TRY(const Hash256 digest, received.digest_of(id.hex()));
-  const std::lock_guard lock(mutex);
-  DISTRI_TRY_VOID(books.holdings.check_file(id, file.sealed_bytes, digest));
-  if (pictures_due.erase(id) == 0) return {};
-  PeerEvent event;
-  event.kind = PeerEvent::Kind::kPictureHere;
-  event.id = id;
-  event.user = owner;
-  if (const Holding* holding = books.holdings.find(id)) event.resource = holding->request.resource;
-  events.post(std::move(event));
-  return {};
-}
-
-// The fetcher's thread: whatever is granted and not here, one after the other.
-void Peer::Impl::fetch_pictures() {
-  std::unique_lock lock(mutex);
-  while (!stopping) {
-    const std::int64_t now_ms = clock.monotonic_ms();
-    const auto next = std::ranges::min_element(pictures_due, {}, [](const auto& each) { return each.second.until_ms; });
-    if (next == pictures_due.end() || next->second.until_ms > now_ms) {
-      changed.wait_for(lock, std::chrono::milliseconds(options.poll_ms));
-      continue;
-    }
-    const GrantId id = next->first;
-    lock.unlock();
-    const auto fetched = fetch_picture(id, std::min(options.fetch_ms, kFetchTurnMs), nullptr);
-    if (!fetched && !is_away(fetched.error()) && fetched.error().code != Code::kCancelled) {
-      trouble(fmt::format("the picture of grant {} is not fetched: {}", id.short_hex(), fetched.error().message));
-    }
-    lock.lock();
-    if (const auto due = pictures_due.find(id); !fetched && due != pictures_due.end()) {
-      due->second.grow(clock.monotonic_ms(), options.poll_ms, options.retry_ms_max);
-    }
-  }
-}
 
 // ---- View keys
 
@@ -258,8 +145,19 @@ Result<std::optional<Peer::Impl::OneView>> Peer::Impl::view_from_escrow(const Gr
   return std::nullopt;
 }
 
-// Online where the owner is, else from escrow. What was begun there is ended first.
+// Views that are left but not here come soon: a key gets to the node that is asked, or the owner hears of receipts.
 std::expected<Peer::Impl::OneView, NotViewed> Peer::Impl::view_key(const GrantId& id) {
+  const std::int64_t until_ms = clock.monotonic_ms() + options.direct_ms;
+  for (auto pause = kFirstLook;; pause *= 2) {
+    auto view = look_for_view_key(id);
+    if (view || view.error().why != Why::kTryAgain || clock.monotonic_ms() >= until_ms) return view;
+    std::unique_lock lock(mutex);
+    changed.wait_for(lock, pause, [this] { return stopping.load(); });
+  }
+}
+
+// Online where the owner is, else from escrow. What was begun there is ended first.
+std::expected<Peer::Impl::OneView, NotViewed> Peer::Impl::look_for_view_key(const GrantId& id) {
   bool begun = false;
   {
     const std::lock_guard lock(mutex);
@@ -276,6 +174,7 @@ std::expected<Peer::Impl::OneView, NotViewed> Peer::Impl::view_key(const GrantId
   if (online) return *std::move(online);
   const Error& error = online.error();
   const bool used_up = error.code == Code::kPermissionDenied;
+  const bool elsewhere = error.code == Code::kBusy;
   if (!used_up && why_of(error) != Why::kAway) return not_viewed(why_of(error), error);
   Error escrow{Code::kUnavailable, "there is no cloud"};
   if (has_cloud()) {
@@ -287,6 +186,7 @@ std::expected<Peer::Impl::OneView, NotViewed> Peer::Impl::view_key(const GrantId
   const Holding* holding = books.holdings.find(id);
   if (auto no = state_says(*holding)) return std::unexpected(*std::move(no));
   if (used_up && escrow.code == Code::kNotFound) return not_viewed(Why::kUsedUp, error);
+  if (elsewhere && escrow.code == Code::kNotFound) return not_viewed(Why::kTryAgain, error);
   if (escrow.code == Code::kNotFound && holding->used.size() >= holding->grant->views) {
     return not_viewed(Why::kUsedUp, Code::kPermissionDenied, "grant {}: all {} views are used up; ask for more",
                       id.short_hex(), holding->grant->views);

@@ -59,6 +59,43 @@ TEST_CASE("a request goes from waiting to granted to revoked, or is refused, or 
   check_kept(pair.holdings);
 }
 
+TEST_CASE("what was forgotten stays so, whatever old records come again, also over a restart") {
+  Pair pair;
+  const GrantId id = pair.granted(1, 3);
+  const Request asked = pair.holdings.find(id)->request;
+  const Grant granted = *pair.holdings.find(id)->grant;
+  check_refused(pair.holdings.forget(id), Code::kUnavailable, "it is granted; withdraw it first");
+  const Request withdrawn = value(pair.holdings.withdraw(id));
+  CHECK(pair.holdings.forget(id).has_value());
+  CHECK(pair.holdings.is_forgotten(id));
+  const auto stays_so = [&](Holdings& holdings) {
+    CHECK_FALSE(value(holdings.on_request(asked)));
+    CHECK_FALSE(value(holdings.on_request(withdrawn)));
+    check_refused(holdings.on_grant(granted), Code::kNotFound, "it was forgotten here");
+    check_refused(holdings.ask_view(id, view_id(1)), Code::kNotFound, "it was forgotten here");
+    check_refused(holdings.forget(id), Code::kNotFound, "it was forgotten here");
+    check_refused(holdings.request(3, pair.ledger.owner(), "dune.png", 1, kNow), Code::kAlreadyExists,
+                  "one of that id");
+    CHECK(holdings.find(id) == nullptr);
+  };
+  stays_so(pair.holdings);
+  check_kept(pair.holdings);
+  Holdings again = value(Holdings::load(key("bob"), pair.holdings.encode()));
+  stays_so(again);
+  // Notes that are broken, or there twice.
+  const Bytes note = again.encode_one(id);
+  check_refused(again.load_one(note), Code::kProtocolError, "twice");
+  Holdings other(key("bob"), device_id(2));
+  check_refused(other.load_one(note + "x"), Code::kProtocolError, "a forgotten id is broken");
+  check_refused(other.load_one(BytesView(note).substr(0, 3)), Code::kProtocolError, "a forgotten id is broken");
+  CHECK(other.load_one(note).has_value());
+  CHECK(value(other.on_request(asked)) == false);
+  // What one device has put away is still there on another.
+  Holdings third(key("bob"), device_id(3));
+  CHECK(value(third.on_request(asked)));
+  check_refused(third.load_one(note), Code::kProtocolError, "twice");
+}
+
 TEST_CASE("what one device of a user does reaches the others, and withdrawing is for good") {
   Pair pair;
   Holdings other(key("bob"), device_id(2));

@@ -192,7 +192,8 @@ TEST_CASE("views lowered below what is out take unused keys back, the newest fir
   const auto lowered = value(ledger.change_views(id, 3));
   CHECK(lowered.take_out == std::vector<Ledger::KeyInCloud>{{id, 4}, {id, 3}});
   CHECK(ledger.find(id)->remaining() == 0);
-  check_refused(ledger.give_view(id, id_of("bob"), view_id(2)), Code::kPermissionDenied, "all 3 views are used up");
+  // Used are 1 and 5, and 2 is to be had, though not from here.
+  check_refused(ledger.give_view(id, id_of("bob"), view_id(2)), Code::kBusy, "its last views lie in the cloud");
   check_kept(ledger);
   CHECK(value(ledger.on_taken_back(id, 4, true)).take_out.empty());
   // The viewer was faster with 3: so 2 is one too many.
@@ -201,11 +202,37 @@ TEST_CASE("views lowered below what is out take unused keys back, the newest fir
   value(ledger.on_taken_back(id, 2, true));
   CHECK(ledger.find(id)->given_out() == 3);  // 1, 3 and 5
   CHECK(ledger.find(id)->used() == 3);
+  check_refused(ledger.give_view(id, id_of("bob"), view_id(2)), Code::kPermissionDenied, "all 3 views are used up");
   CHECK(value(ledger.change_views(id, 0)).take_out.empty());
   CHECK(ledger.find(id)->remaining() == 0);
   value(ledger.change_views(id, 4));
   CHECK(ledger.find(id)->remaining() == 1);
   CHECK(value(ledger.give_view(id, id_of("bob"), view_id(2))).key.serial == 6);  // no serial comes twice
+  check_kept(ledger);
+}
+
+TEST_CASE("a key that is missing in the cloud is taken out, and counts as used unless it is found") {
+  Ledger ledger(key("ada"));
+  const GrantId id = grant_id(1);
+  value(ledger.on_request(request_of("bob", 1)));
+  value(ledger.approve(id, 4, sealed_image()));
+  value(ledger.put_in_escrow(id, 3));
+  CHECK(is_nothing(value(ledger.on_missing(id, 1))));  // it may be on its way
+  for (const std::uint32_t serial : {1u, 2u, 3u}) value(ledger.on_placed(id, serial, true));
+  value(ledger.on_receipt(receipt_of("bob", id, 3, 1)));
+  CHECK(is_nothing(value(ledger.on_missing(id, 3))));
+  CHECK(value(ledger.on_missing(id, 1)).take_out == std::vector<Ledger::KeyInCloud>{{id, 1}});
+  CHECK(value(ledger.on_missing(id, 2)).take_out == std::vector<Ledger::KeyInCloud>{{id, 2}});
+  CHECK(is_nothing(value(ledger.on_missing(id, 2))));
+  CHECK(ledger.find(id)->remaining() == 1);
+  value(ledger.on_taken_back(id, 1, false));
+  CHECK(ledger.find(id)->used() == 2);
+  value(ledger.on_taken_back(id, 2, true));
+  CHECK(ledger.find(id)->used() == 2);
+  CHECK(ledger.find(id)->remaining() == 2);
+  check_refused(ledger.on_missing(id, 4), Code::kNotFound, "no view key 4 in escrow");
+  check_refused(ledger.on_missing(id, 0), Code::kNotFound, "no view key 0 in escrow");
+  check_refused(ledger.on_missing(grant_id(2), 1), Code::kNotFound, "no view key 1");
   check_kept(ledger);
 }
 

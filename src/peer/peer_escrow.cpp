@@ -1,0 +1,124 @@
+// View keys that go into the cloud and out of it, and receipts that were in vain.
+#include <algorithm>
+
+#include "distri/peer/peer_impl.hpp"
+
+namespace distri::peer {
+
+void Peer::Impl::top_up_escrow() {
+  const std::lock_guard lock(mutex);
+  for (const GrantId& id : std::exchange(escrow_due, {})) {
+    const Entry* entry = books.ledger.find(id);
+    if (entry == nullptr || entry->state() != Entry::State::kGranted) continue;
+    const std::uint32_t there = entry->in_cloud();
+    if (there >= options.escrow_views) continue;
+    const std::uint32_t more = std::min(options.escrow_views - there, entry->remaining());
+    if (more == 0) continue;
+    const auto effects = books.ledger.put_in_escrow(id, more);
+    const auto kept = effects ? settle_locked(id, *effects) : Result<>(fail(effects.error()));
+    if (!kept)
+      trouble(fmt::format("no views of grant {} are kept in the cloud: {}", id.short_hex(), kept.error().message));
+  }
+}
+
+// Receipts were read before, so that a key of which it is not known whether it is there, and that was used, is not put
+// there again.
+void Peer::Impl::place_view_keys() {
+  std::vector<ViewKey> keys;
+  {
+    const std::lock_guard lock(mutex);
+    for (const auto& [which, each] : outbox.place) keys.push_back(each);
+  }
+  for (const ViewKey& each : keys) {
+    if (stopping || cloud_away) return;
+    {
+      const std::lock_guard lock(mutex);
+      const Entry* entry = books.ledger.find(each.grant);
+      const bool wanted = entry != nullptr && each.serial <= entry->issues.size() &&
+                          entry->issues[each.serial - 1].kind == Issue::Kind::kPlacing;
+      if (!wanted) outbox.place.erase({each.grant, each.serial});
+      if (!wanted || !books.keep_entry(each.grant, false)) continue;
+    }
+    const auto placed = noted(cloud().place(each));
+    if (!placed) {
+      if (!is_away(placed.error())) trouble(placed.error().message);
+      // It may be there, and be used already.
+      const std::lock_guard lock(mutex);
+      look_wanted = true;
+      continue;
+    }
+    const std::lock_guard lock(mutex);
+    outbox.place.erase({each.grant, each.serial});
+    const auto effects = books.ledger.on_placed(each.grant, each.serial, true);
+    if (const auto kept = effects ? settle_locked(each.grant, *effects) : Result<>(fail(effects.error())); !kept) {
+      trouble(kept.error().message);
+    }
+  }
+}
+
+void Peer::Impl::take_out_view_keys() {
+  std::set<std::pair<GrantId, std::uint32_t>> keys;
+  {
+    const std::lock_guard lock(mutex);
+    keys = outbox.take_out;
+  }
+  for (const auto& [id, serial] : keys) {
+    if (stopping || cloud_away) return;
+    {
+      const std::lock_guard lock(mutex);
+      if (!books.keep_entry(id, false)) continue;
+    }
+    const auto was_there = noted(cloud().take_back(self, id, serial));
+    if (!was_there) {
+      if (!is_away(was_there.error())) trouble(was_there.error().message);
+      continue;
+    }
+    const std::lock_guard lock(mutex);
+    outbox.take_out.erase({id, serial});
+    const auto effects = books.ledger.on_taken_back(id, serial, *was_there);
+    if (const auto kept = effects ? settle_locked(id, *effects) : Result<>(fail(effects.error())); !kept) {
+      trouble(kept.error().message);
+    }
+  }
+}
+
+// What a viewer took he has written a receipt for, unless that was lost, or he could not tell whether he had it.
+std::set<std::pair<GrantId, std::uint32_t>> Peer::Impl::keys_in_escrow() const {
+  const std::lock_guard lock(mutex);
+  std::set<std::pair<GrantId, std::uint32_t>> keys;
+  for (const auto& [id, entry] : books.ledger.entries()) {
+    if (entry.state() != Entry::State::kGranted) continue;
+    for (std::size_t place = 0; place < entry.issues.size(); ++place) {
+      const Issue& issue = entry.issues[place];
+      if (issue.kind == Issue::Kind::kEscrow && !issue.used()) keys.emplace(id, place + 1);
+    }
+  }
+  return keys;
+}
+
+// Twice in a row: one node may not have yet what another one has.
+void Peer::Impl::take_missing_keys(std::set<std::pair<GrantId, std::uint32_t>> missing) {
+  const std::lock_guard lock(mutex);
+  for (const auto& [id, serial] : missing) {
+    if (!missing_keys.contains({id, serial})) continue;
+    const auto effects = books.ledger.on_missing(id, serial);
+    const auto kept = effects ? settle_locked(id, *effects) : Result<>(fail(effects.error()));
+    if (!kept) trouble(kept.error().message);
+  }
+  missing_keys = std::move(missing);
+}
+
+void Peer::Impl::remove_receipts() {
+  std::vector<Receipt> receipts;
+  {
+    const std::lock_guard lock(mutex);
+    receipts.swap(outbox.unwritten);
+  }
+  for (const Receipt& each : receipts) {
+    if (!cloud_away && noted(cloud().remove(each))) continue;
+    const std::lock_guard lock(mutex);
+    outbox.unwritten.push_back(each);
+  }
+}
+
+}  // namespace distri::peer
