@@ -2,15 +2,12 @@
 // request is lost, and no view is given twice.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <set>
 
 #include "distri/utils/random.hpp"
+#include "own_process.hpp"
 #include "peer_scene.hpp"
 
 using namespace distri;
@@ -41,6 +38,7 @@ PeerOptions options_of(const std::string& name, const std::string& directory, co
 
 // Grants what is asked for, until it is killed.
 void own(const std::string& directory, const Address& node, const std::string& pictures) {
+  OwnProcess::be_child();
   auto peer = Peer::open(options_of("ana", directory, node));
   if (!peer) give_up(peer.error());
   if (const auto started = (*peer)->start(); !started) give_up(started.error());
@@ -57,6 +55,7 @@ void own(const std::string& directory, const Address& node, const std::string& p
 
 // Asks once, views as often as it can, and says each serial.
 void view(const std::string& directory, const Address& node) {
+  OwnProcess::be_child();
   auto peer = Peer::open(options_of("ben", directory, node));
   if (!peer) give_up(peer.error());
   if (const auto started = (*peer)->start(); !started) give_up(started.error());
@@ -73,54 +72,6 @@ void view(const std::string& directory, const Address& node) {
     }
   }
 }
-
-// This program in one of the two roles, and what it says.
-class Process {
- public:
-  explicit Process(std::vector<std::string> arguments) {
-    int ends[2] = {};
-    REQUIRE(::pipe(ends) == 0);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    posix_spawn_file_actions_addclose(&actions, ends[0]);
-    arguments.insert(arguments.begin(), "/proc/self/exe");
-    std::vector<char*> raw;
-    for (std::string& each : arguments) raw.push_back(each.data());
-    raw.push_back(nullptr);
-    REQUIRE(::posix_spawn(&pid_, raw[0], &actions, nullptr, raw.data(), environ) == 0);
-    posix_spawn_file_actions_destroy(&actions);
-    ::close(ends[1]);
-    says_ = ::fdopen(ends[0], "r");
-  }
-  ~Process() {
-    kill();
-    std::fclose(says_);
-  }
-  Process(const Process&) = delete;
-  Process& operator=(const Process&) = delete;
-
-  // The next line; empty: it has ended.
-  std::string line() {
-    char text[64] = {};
-    if (std::fgets(text, sizeof(text), says_) == nullptr) return "";
-    return std::string(text, std::strcspn(text, "\n"));
-  }
-  void kill() {
-    if (pid_ == 0) return;
-    ::kill(pid_, SIGKILL);
-    wait();
-  }
-  int wait() {
-    int status = 0;
-    ::waitpid(std::exchange(pid_, 0), &status, 0);
-    return status;
-  }
-
- private:
-  pid_t pid_ = 0;
-  FILE* says_ = nullptr;
-};
 
 struct Stage {
   TestDirectory directory;
@@ -140,9 +91,9 @@ struct Stage {
 
 TEST_CASE("An owner who is killed again and again gives each view once, and all of them") {
   const Stage stage;
-  auto owner = std::make_unique<Process>(stage.owner());
+  auto owner = std::make_unique<OwnProcess>(stage.owner());
   REQUIRE(owner->line() == "here");
-  Process viewer(stage.viewer());
+  OwnProcess viewer(stage.viewer());
   std::set<std::string> serials;
   std::size_t lines = 0;
   Random random(7);
@@ -153,7 +104,7 @@ TEST_CASE("An owner who is killed again and again gives each view once, and all 
     // Somewhere in the next view, or in what comes after it.
     std::this_thread::sleep_for(std::chrono::microseconds(random.below(8'000)));
     owner->kill();
-    owner = std::make_unique<Process>(stage.owner());
+    owner = std::make_unique<OwnProcess>(stage.owner());
     REQUIRE(owner->line() == "here");
   }
   CHECK(viewer.wait() == 0);
@@ -162,13 +113,13 @@ TEST_CASE("An owner who is killed again and again gives each view once, and all 
 
 TEST_CASE("A viewer who is killed again and again sees no view twice, and asks once") {
   const Stage stage;
-  Process owner(stage.owner());
+  OwnProcess owner(stage.owner());
   REQUIRE(owner.line() == "here");
   std::set<std::string> serials;
   Random random(8);
   int kills = 0;
   for (bool used_up = false; !used_up;) {
-    Process viewer(stage.viewer());
+    OwnProcess viewer(stage.viewer());
     for (int lines = 0; lines < 3; ++lines) {
       const std::string line = viewer.line();
       used_up = line.empty();

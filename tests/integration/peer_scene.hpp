@@ -11,17 +11,9 @@
 
 #include "distri/peer/peer.hpp"
 #include "keyed_node.hpp"
+#include "waiting.hpp"
 
 namespace distri::test {
-
-// Until `condition` holds; false: it never did. The time is for machines that are busy with other things.
-inline bool comes_true(const std::function<bool()>& condition) {
-  for (int i = 0; i < 3'000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return condition();
-}
 
 inline Bytes sample_image(std::uint64_t seed, int side = 96) {
   cv::RNG random(seed);
@@ -165,11 +157,13 @@ class Agent {
   }
 
   // ---- What it comes to, waited for
-  // The other one, at the address where he listens now.
+  // The other one, at the address that he tells now.
   bool knows(Agent& other) {
+    std::vector<Address> told = other.options().advertised;
+    if (told.empty()) told = {other->address()};
     return comes_true([&] {
       return std::ranges::any_of(peer_->contacts(), [&](const peer::Contact& each) {
-        return each.user.owner == other.id() && each.user.addresses == std::vector{other->address()};
+        return each.user.owner == other.id() && each.user.addresses == told;
       });
     });
   }

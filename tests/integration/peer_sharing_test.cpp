@@ -1,68 +1,15 @@
-// Peers that share images: real nodes, real links, real directories, in one process.
+// Peers that share images: real nodes, real links, real directories, in one process. The life of what is shared, with
+// everybody away at each step.
 #include <set>
 
-#include "distri/peer/cloud_records.hpp"
-#include "distri/peer/direct_client.hpp"
-#include "distri/peer/limits.hpp"
-#include "peer_scene.hpp"
+#include "pair_scene.hpp"
 
 using namespace distri;
 using namespace distri::peer;
 using namespace distri::test;
+using Scene = PairScene;
 using Why = NotViewed::Why;
 using State = Holding::State;
-
-namespace {
-
-// ana has dune.png, ben wants it; a cluster with keys.
-struct Scene {
-  TestDirectory directory;
-  KeyedNode node;
-  Agent ana{directory.path(), "ana", adjust()};
-  Agent ben{directory.path(), "ben", adjust()};
-  const Bytes dune = sample_image(1);
-
-  explicit Scene(std::uint32_t escrow_views = 3) : escrow(escrow_views) {
-    let_in(node, ana, "ana");
-    let_in(node, ben, "ben");
-    write_file(ana.pictures() / "dune.png", dune);
-    ana.on();
-    ana.publish();
-    ben.on();
-    REQUIRE(ben.knows(ana));
-    REQUIRE(ana.knows(ben));
-  }
-  Agent::Adjust adjust() {
-    return [this](PeerOptions& options) {
-      options.nodes = {node.address()};
-      options.client.cluster = node.cluster();
-      options.escrow_views = escrow;
-    };
-  }
-  GrantId granted(std::uint32_t asked, std::uint32_t views) {
-    const Sent sent = take(ben->request_resource("ana", "dune.png", asked));
-    REQUIRE(ana.has_to_answer(sent.id));
-    take(ana->grant_resource(sent.id, views));
-    REQUIRE(ben.hears(sent.id, State::kGranted));
-    REQUIRE(ben.has_picture(sent.id));
-    return sent.id;
-  }
-  // Views as ben until there is none; why.
-  Why view_all(std::uint32_t& views) {
-    for (;;) {
-      const auto seen = ben->access_resource("ana", "dune.png");
-      if (!seen) {
-        INFO(seen.error().error.message);
-        return seen.error().why;
-      }
-      CHECK(seen->image == dune);
-      ++views;
-    }
-  }
-  std::uint32_t escrow;
-};
-
-}  // namespace
 
 TEST_CASE(
     "An image is offered, asked for, granted with fewer views, seen so often, and no more until they are raised") {
@@ -353,288 +300,127 @@ TEST_CASE("Without any node everything goes over direct links, and the cloud hea
   CHECK(comes_true([&] { return reader.count("requests").value_or(0) == 3; }));
 }
 
-TEST_CASE("Whoever is not meant gets nothing from the services of a peer, and the error says why") {
-  Scene scene(0);
-  const GrantId id = scene.granted(3, 3);
-  const SigningKey eve = SigningKey::generate();
-  DirectClientOptions options;
-  options.bson = true;
-  const auto as_eve = take(DirectClient::create(eve, options));
-  const auto as_ben = take(DirectClient::create(scene.ben.key(), options));
-  options.bson = false;
-  const auto as_text = take(DirectClient::create(scene.ben.key(), options));
-  const PeerAt ana{scene.ana.id(), {scene.ana->address()}};
-  const PeerAt ben{scene.ben.id(), {scene.ben->address()}};
-  const auto refused = [](const auto& answer, Code code, std::string_view words) {
-    REQUIRE(!answer.has_value());
-    CAPTURE(answer.error().message);
-    CHECK(answer.error().code == code);
-    CHECK(answer.error().message.contains(words));
-  };
-  const std::string view(32, 'a');
-  refused(as_eve->call(ana, "PeerView", {{"grant", id.hex()}, {"view", view}}), Code::kPermissionDenied, "not yours");
-  refused(as_ben->call(ana, "PeerView", {{"grant", id.hex()}}), Code::kInvalidArgument, "'view' is missing");
-  refused(as_ben->call(ana, "PeerView", {{"grant", "x"}, {"view", view}}), Code::kInvalidArgument, "'grant'");
-  refused(as_ben->call(ana, "PeerView", {{"grant", 7}, {"view", view}}), Code::kInvalidArgument, "'grant' is of type");
-  refused(as_ben->call(ana, "PeerView", {{"grant", id.hex()}, {"view", std::string(32, '0')}}), Code::kInvalidArgument,
-          "all zeros");
-  refused(as_ben->call(ana, "PeerView", {{"grant", view}, {"view", view}}), Code::kNotFound, "none of that id");
-  refused(as_text->call(ana, "PeerView", {{"grant", id.hex()}, {"view", view}}), Code::kInvalidArgument, "no BSON");
-  const auto fetch = [&](DirectClient& client, const nlohmann::json& params) -> Result<Bytes> {
-    DISTRI_TRY(const auto stream, client.open_stream(ana, "PeerFetch", params));
-    return stream->read();
-  };
-  refused(fetch(*as_eve, {{"grant", id.hex()}, {"offset", 0}}), Code::kPermissionDenied, "not yours");
-  refused(fetch(*as_ben, {{"grant", id.hex()}}), Code::kInvalidArgument, "'offset' is missing");
-  refused(fetch(*as_ben, {{"grant", id.hex()}, {"offset", -1}}), Code::kInvalidArgument, "'offset'");
-  refused(fetch(*as_ben, {{"grant", id.hex()}, {"offset", 1u << 30}}), Code::kInvalidArgument, "");
-  refused(fetch(*as_ben, {{"grant", "../key"}, {"offset", 0}}), Code::kInvalidArgument, "'grant'");
-  CHECK(fetch(*as_ben, {{"grant", id.hex()}, {"offset", 0}}).has_value());
-
-  // A request in ben's name; and one that was edited.
-  Request request;
-  request.id = make_grant_id(scene.ben.id(), 9);
-  request.to = scene.ana.id();
-  request.resource = "dune.png";
-  request = sign(std::move(request), scene.ben.key());
-  refused(as_eve->call(ana, "PeerRequest", nullptr, to_document(request).bytes()), Code::kPermissionDenied,
-          "bring your own");
-  request.views = 99;
-  refused(as_ben->call(ana, "PeerRequest", nullptr, to_document(request).bytes()), Code::kUnauthenticated, "request");
-  refused(as_ben->call(ana, "PeerRequest", nullptr, "nonsense"), Code::kInvalidArgument, "no BSON document");
-  refused(as_ben->call(ana, "PeerRequest", nullptr, Bytes(kRecordBytesMax + 1, 'x')), Code::kTooLarge, "at most");
-  // A grant by eve for what ana was asked.
-  Grant grant = *scene.ben.asked(id)->grant;
-  grant.views = 1'000;
-  grant.version = 7;
-  refused(as_eve->call(ben, "PeerGrant", nullptr, to_document(grant).bytes()), Code::kUnauthenticated, "grant");
-  grant = sign(std::move(grant), eve);
-  refused(as_eve->call(ben, "PeerGrant", nullptr, to_document(grant).bytes()), Code::kPermissionDenied, "forged");
-  grant.id = make_grant_id(scene.ben.id(), 1'234);
-  grant = sign(std::move(grant), eve);
-  refused(as_eve->call(ben, "PeerGrant", nullptr, to_document(grant).bytes()), Code::kNotFound, "no request");
-  // Nothing of it has cost or changed anything.
-  CHECK(scene.ana.shares(id).remaining == 3);
-  CHECK(scene.ana->pending_approvals().empty());
-  CHECK(scene.ben.asked(id)->grant->views == 3);
-  // A view whose answer was lost is asked for again and costs one.
-  const nlohmann::json ask = {{"grant", id.hex()}, {"view", view}};
-  REQUIRE(as_ben->call(ana, "PeerView", ask).has_value());
-  REQUIRE(as_ben->call(ana, "PeerView", ask).has_value());
-  CHECK(scene.ana.shares(id).remaining == 2);
-}
-
-TEST_CASE("What appears in a published directory, changes or goes is offered, changed or gone, also over a restart") {
-  Scene scene(0);
-  auto& [directory, node, ana, ben, dune, escrow] = scene;
-  const auto offered = [&](std::string_view name) -> std::optional<Hash256> {
-    for (const Offer& each : take(ben->fetch_catalog()).offers) {
-      if (each.entry.name == name) return each.entry.digest;
-    }
-    return std::nullopt;
-  };
-  const Bytes sea = sample_image(2);
-  const Bytes lake = sample_image(3);
-  write_file(ana.pictures() / "sea.png", sea);
-  CHECK(comes_true([&] { return offered("sea.png") == blake2b_256(sea); }));
-  write_file(ana.pictures() / "notes.txt", "no image");
-  CHECK(comes_true([&] {
-    return std::ranges::any_of(ana->left_out(), [](const auto& each) { return each.first == "notes.txt"; });
-  }));
-  const Sent sent = take(ben->request_resource("ana", "sea.png", 1));
-  REQUIRE(ana.has_to_answer(sent.id));
-  write_file(ana.pictures() / "sea.png", lake);
-  CHECK(comes_true([&] { return offered("sea.png") == blake2b_256(lake); }));
-  // Granted is what is there then.
-  take(ana->grant_resource(sent.id, 2));
-  REQUIRE(ben.has_picture(sent.id));
-  CHECK(ben->access_grant(sent.id)->image == lake);
-  // A grant outlives its file.
-  std::filesystem::remove(ana.pictures() / "sea.png");
-  CHECK(comes_true([&] { return !offered("sea.png"); }));
-  CHECK(ben->access_grant(sent.id)->image == lake);
-  const Sent late = take(ben->request_resource("ana", "sea.png", 1));
-  REQUIRE(ana.has_to_answer(late.id));
-  CHECK(ana->grant_resource(late.id, 1).error().code == Code::kNotFound);
-  CHECK(take(ana->grant_resource(late.id, 0)) == Delivery::kToldDirectly);
-  // What goes while the owner is off.
-  ana.off();
-  std::filesystem::remove(ana.pictures() / "dune.png");
-  write_file(ana.pictures() / "lake.png", lake);
-  ana.on();
-  ana.publish();
-  CHECK(comes_true([&] { return !offered("dune.png") && offered("lake.png"); }));
-  CHECK(ana->publish((ana.pictures() / "nowhere").string()).error().code == Code::kNotFound);
-}
-
-TEST_CASE("One peer has a data directory, for one key, which may be in it") {
+TEST_CASE(
+    "A peer says how far it has come with what is to be told and fetched, without nodes, with them, and in between") {
   TestDirectory directory;
-  Agent ana(directory.path(), "ana");
-  ana.on();
-  auto again = Peer::open(ana.options());
-  REQUIRE(!again.has_value());
-  CHECK(again.error().code == Code::kBusy);
-  ana->stop();
-  CHECK(ana->request_resource("nobody", "x.png", 1).error().code == Code::kUnavailable);
-  CHECK(ana->inbox().empty());
-  CHECK(take(Peer::open(ana.options()))->id() == ana.id());
-  auto other = ana.options();
-  other.key = SigningKey::generate();
-  CHECK(Peer::open(std::move(other)).error().code == Code::kInvalidArgument);
-  auto options = ana.options();
-  options.key.reset();
-  options.data_directory = (directory.path() / "own").string();
-  const PublicKey made = take(Peer::open(std::move(options)))->id();
-  options = ana.options();
-  options.key.reset();
-  options.data_directory = (directory.path() / "own").string();
-  const auto peer = take(Peer::open(std::move(options)));
-  CHECK(peer->id() == made);
-  REQUIRE(peer->start().has_value());
-  CHECK(peer->start().error().code == Code::kInvalidArgument);
-  CHECK(peer->request_resource("nobody", "x.png", 1).error().code == Code::kNotFound);
-  // A key that nobody knows yet will do, and is kept for when he comes.
-  CHECK(take(peer->request_resource(ana.id().hex(), "x.png", 1)).delivery == Delivery::kKeptHere);
-  CHECK(peer->request_resource(ana.id().hex(), "../x.png", 1).error().code == Code::kInvalidArgument);
-  CHECK(peer->request_resource(ana.id().hex(), "x.png", 0).error().code == Code::kInvalidArgument);
-  CHECK(peer->request_resource(made.hex(), "x.png", 1).error().code == Code::kInvalidArgument);
-  CHECK(peer->grant_resource(GrantId(), 1).error().code == Code::kNotFound);
-  CHECK(peer->revoke(GrantId()).error().code == Code::kNotFound);
-  CHECK(peer->withdraw(GrantId()).error().code == Code::kNotFound);
-  for (const std::string name : {"", "deadbeef", "a\nb"}) {
-    options = ana.options();
-    options.name = name;
-    CHECK(Peer::open(std::move(options)).error().code == Code::kInvalidArgument);
-  }
-  options = ana.options();
-  options.escrow_views = 65;
-  CHECK(Peer::open(std::move(options)).error().message.contains("escrow_views"));
-}
-
-TEST_CASE("A user views on two devices what was granted to him, together so often; a key used on both is reported") {
-  Scene scene(2);
-  auto& [directory, node, ana, ben, dune, escrow] = scene;
-  const GrantId id = scene.granted(6, 6);
-  REQUIRE(ana.has_in_escrow(id, 2));
-  Agent phone(directory.path(), "phone", scene.adjust(), &ben);
-  phone.on();
-  REQUIRE(phone.has_picture(id));
-  std::set<std::uint32_t> serials;
-  const auto view = [&](Agent& device) {
-    const auto seen = device->access_grant(id);
-    REQUIRE_MESSAGE(seen.has_value(), seen.error().error.message);
-    CHECK(seen->image == dune);
-    CHECK(serials.insert(seen->serial).second);
-    return *seen;
+  auto nodes = std::make_unique<Nodes>(1, directory.path());
+  const auto adjust = [&](PeerOptions& options) {
+    options.nodes = nodes->addresses();
+    options.escrow_views = 1;
+    options.cloud_ms = 500;
   };
-  view(ben);
-  view(phone);
-  ana.off();
-  const Viewed first = view(ben);
-  CHECK(first.from_escrow);
-  CHECK(view(phone).from_escrow);
-  CHECK(ben->access_grant(id).error().why == Why::kAway);
-  CHECK(phone->access_grant(id).error().why == Why::kAway);
-  // As if both had taken the same one, on two sides of a partition.
-  client::ClientOptions options;
-  options.tls = take(net::Tls::with_key(ben.key()));
-  options.cluster = node.cluster();
-  client::Client client({node.address()}, options);
-  CloudRecords cloud(client, {});
-  const auto receipts = take(cloud.receipts_to(ana.id())).records;
-  REQUIRE(receipts.size() == 2);
-  Receipt again = receipts[0];
-  again.device = receipts[1].device;
-  CHECK(take(cloud.place(sign(std::move(again), ben.key()))));
-  ana.on();
-  CHECK(comes_true([&] { return ana.count(PeerEvent::Kind::kDoubleUse) == 1; }));
-  CHECK(comes_true([&] { return ana.count(PeerEvent::Kind::kEscrowUsed) == 3; }));
-  CHECK(ana.shares(id).used == 4);
-  // What one device withdraws is withdrawn on the other.
-  take(phone->withdraw(id));
-  CHECK(ben.hears(id, State::kWithdrawn));
-  CHECK(ben.troubles() == "");
-  CHECK(phone.troubles() == "");
-}
-
-TEST_CASE("A picture that was lost or changed on the viewer's disk is fetched again before a view is spent") {
-  Scene scene(0);
-  const GrantId id = scene.granted(3, 3);
-  const auto picture = scene.ben.data() / "received" / id.hex();
-  REQUIRE(std::filesystem::exists(picture));
-  std::uint64_t fetched = 0;
-  const auto progress = [&](std::uint64_t bytes, std::uint64_t of) {
-    CHECK(bytes <= of);
-    fetched = bytes;
+  Agent ana(directory.path(), "ana", adjust);
+  Agent ben(directory.path(), "ben", adjust);
+  write_file(ana.pictures() / "dune.png", sample_image(1));
+  const auto told_all = [](Agent& agent) {
+    return comes_true([&] {
+      const Standing standing = agent->standing();
+      return standing.cloud_read && !standing.cloud_away && standing.untold == 0;
+    });
   };
-  REQUIRE(scene.ben->access_grant(id, progress).has_value());
-  CHECK(fetched == 0);
-  std::filesystem::resize_file(picture, 100);
-  REQUIRE(scene.ben->access_grant(id, progress).has_value());
-  CHECK(fetched == std::filesystem::file_size(picture));
-  // Without it and without its owner nothing is spent.
-  std::filesystem::remove(picture);
-  scene.ana.off();
-  CHECK(scene.ben->access_grant(id).error().why == Why::kAway);
-  scene.ana.on();
-  REQUIRE(scene.ben.knows(scene.ana));
-  CHECK(scene.ana.shares(id).remaining == 1);
-  REQUIRE(scene.ben->access_grant(id).has_value());
-  CHECK(scene.ben->access_grant(id).error().why == Why::kUsedUp);
-  // What has ended goes from both disks, at the next start at the latest.
-  take(scene.ana->revoke(id));
-  REQUIRE(scene.ben.hears(id, State::kRevoked));
-  CHECK(comes_true([&] { return !std::filesystem::exists(picture); }));
-  scene.ana.off();
-  scene.ana.on();
-  CHECK(std::filesystem::is_empty(scene.ana.data() / "given"));
-}
-
-TEST_CASE("While a book cannot be written nothing is said that is not in it; then all goes on, and no view is lost") {
-  Scene scene(0);
-  auto& [directory, node, ana, ben, dune, escrow] = scene;
-  const GrantId id = scene.granted(3, 3);
-  const auto lock = [](const Agent& agent, const std::string& book) {
-    std::filesystem::rename(agent.data() / "books" / book, agent.data() / "books" / "away");
-    std::ofstream(agent.data() / "books" / book) << "in the way";
-  };
-  const auto unlock = [](const Agent& agent, const std::string& book) {
-    std::filesystem::remove(agent.data() / "books" / book);
-    std::filesystem::rename(agent.data() / "books" / "away", agent.data() / "books" / book);
-  };
-  REQUIRE(ben->access_grant(id).has_value());
-  lock(ana, "ledger");
-  for (int i = 0; i < 3; ++i) {
-    const auto seen = ben->access_grant(id);
-    REQUIRE(!seen.has_value());
-    CHECK(seen.error().why == Why::kAway);  // he cannot give: from escrow it would be had
-    CHECK(seen.error().error.message.contains("could not be written"));
-  }
-  CHECK(ana->revoke(id).error().code == Code::kStorageFailed);
-  const Sent sent = take(ben->request_resource("ana", "dune.png", 1));
-  CHECK(sent.delivery == Delivery::kWaitingInCloud);
-  CHECK(ben.asked(id)->state == State::kGranted);
-  unlock(ana, "ledger");
-  // What was decided is kept and told now: the keeper tries again.
-  REQUIRE(ben.hears(id, State::kRevoked));
-  ana.off();
   ana.on();
   ana.publish();
-  REQUIRE(ana.has_to_answer(sent.id));
+  ben.on();
   REQUIRE(ben.knows(ana));
-  take(ana->grant_resource(sent.id, 2));
-  REQUIRE(ben.has_picture(sent.id));
-  lock(ana, "ledger");
-  CHECK(!ben->access_grant(sent.id).has_value());
-  unlock(ana, "ledger");
-  CHECK(ben->access_grant(sent.id).has_value());
-  // The viewer's own book: nothing is asked, and nothing is shown.
-  lock(ben, "holdings");
-  CHECK(ben->access_grant(sent.id).error().error.code == Code::kStorageFailed);
-  CHECK(ben->request_resource("ana", "dune.png", 1).error().code == Code::kStorageFailed);
-  CHECK(ana.shares(sent.id).remaining == 1);
-  CHECK(ana->pending_approvals().empty());
-  unlock(ben, "holdings");
-  CHECK(ben->access_grant(sent.id).has_value());
-  CHECK(ben->access_grant(sent.id).error().why == Why::kUsedUp);
+  REQUIRE(ana.knows(ben));
+  REQUIRE(told_all(ana));
+  const auto rounds = ana->standing().rounds;
+  CHECK(comes_true([&] { return ana->standing().rounds > rounds; }));
+  const Sent first = take(ben->request_resource("ana", "dune.png", 2));
+  REQUIRE(told_all(ben));
+  CHECK(ben->delivery(first.id) == Delivery::kWaitingInCloud);
+  // Without the node.
+  nodes->stop(0);
+  REQUIRE(comes_true([&] { return ana->standing().cloud_away && ben->standing().cloud_away; }));
+  CHECK(take(ana->grant_resource(first.id, 2)) == Delivery::kToldDirectly);
+  CHECK(ana->delivery(first.id) == Delivery::kToldDirectly);
+  CHECK(comes_true([&] { return ana->standing().untold >= 2; }));  // the grant, and its escrow
+  CHECK(!ana->standing().cloud_read);
+  CHECK(comes_true([&] { return ben->standing().to_fetch == 0 && ben->available().at(0).picture_here; }));
+  ana.off();
+  const Sent second = take(ben->request_resource("ana", "dune.png", 2));
+  CHECK(second.delivery == Delivery::kKeptHere);
+  CHECK(ben->delivery(second.id) == Delivery::kKeptHere);
+  CHECK(ben->standing().untold == 1);
+  // What is kept here is told by the next life as well.
+  ben.off();
+  ben.on();
+  CHECK(ben->delivery(second.id) == Delivery::kKeptHere);
+  nodes->start_again();
+  REQUIRE(told_all(ben));
+  CHECK(ben->delivery(second.id) == Delivery::kWaitingInCloud);
+  // Its answer while he is away, and he while the picture's owner is.
+  ben.off();
+  ana.on();
+  ana.publish();
+  REQUIRE(ana.has_to_answer(second.id));
+  take(ana->grant_resource(second.id, 1));
+  REQUIRE(told_all(ana));
+  CHECK(ana->delivery(second.id) == Delivery::kWaitingInCloud);
+  ana.off();
+  ben.on();
+  REQUIRE(ben.hears(second.id, State::kGranted));
+  CHECK(comes_true([&] { return ben->standing().to_fetch == 0; }));  // the try has failed
+  CHECK(std::ranges::count(ben->available(), false, &AvailableResource::picture_here) == 1);
+  // Who has no cloud at all keeps what he cannot tell directly.
+  Agent cem(directory.path(), "cem");
+  cem.on();
+  CHECK(cem->standing().cloud_away);
+  CHECK(!cem->standing().cloud_read);
+  CHECK(cem->standing().untold <= 1);  // his own record, which nobody takes
+  const Sent third = take(cem->request_resource(ana.id().hex(), "dune.png", 1));
+  CHECK(third.delivery == Delivery::kKeptHere);
+  CHECK(cem->delivery(third.id) == Delivery::kKeptHere);
+}
+
+TEST_CASE("Nodes that have lost everything are told again by the peers, who go on with them") {
+  TestDirectory directory;
+  auto nodes = std::make_unique<Nodes>(1, directory.path());
+  const auto adjust = [&](PeerOptions& options) {
+    options.nodes = nodes->addresses();
+    options.escrow_views = 1;
+    options.cloud_ms = 500;
+  };
+  Agent ana(directory.path(), "ana", adjust);
+  Agent ben(directory.path(), "ben", adjust);
+  const Bytes dune = sample_image(1);
+  write_file(ana.pictures() / "dune.png", dune);
+  ana.on();
+  ana.publish();
+  ben.on();
+  REQUIRE(ben.knows(ana));
+  REQUIRE(ana.knows(ben));
+  const Sent first = take(ben->request_resource("ana", "dune.png", 5));
+  REQUIRE(ana.has_to_answer(first.id));
+  take(ana->grant_resource(first.id, 3));
+  REQUIRE(ben.has_picture(first.id));
+  REQUIRE(ana.has_in_escrow(first.id, 1));
+  nodes->stop(0);
+  std::filesystem::remove_all(directory.path() / "node0");
+  nodes->start_again();
+  client::Client reader(nodes->addresses());
+  for (const std::string collection : {"requests", "grants", "catalog"}) {
+    CHECK(comes_true([&] { return reader.count(collection).value_or(0) == 1; }));
+  }
+  CHECK(comes_true([&] { return reader.count("users").value_or(0) == 2; }));
+  // The owner is away: what is asked for and answered goes through these nodes.
+  ana.off();
+  const Sent second = take(ben->request_resource("ana", "dune.png", 1));
+  CHECK(comes_true([&] { return ben->delivery(second.id) == Delivery::kWaitingInCloud; }));
+  ana.on();
+  ana.publish();
+  REQUIRE(ana.has_to_answer(second.id));
+  take(ana->grant_resource(second.id, 1));
+  REQUIRE(ben.has_picture(second.id));
+  // The view whose key was lost with the nodes may have been used: it is not given again, and nobody waits for it.
+  std::uint32_t views = 0;
+  CHECK(comes_true([&] {
+    const auto seen = ben->access_grant(first.id);
+    if (!seen) return seen.error().why == Why::kUsedUp;
+    CHECK(seen->image == dune);
+    ++views;
+    return false;
+  }));
+  CHECK(views == 2);
+  CHECK(ana.shares(first.id).used == 3);
 }

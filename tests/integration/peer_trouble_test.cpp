@@ -1,0 +1,325 @@
+// What users share goes through its whole life while nodes are killed, links are cut and the cloud falls apart, at each
+// step: three nodes as processes, peers in this one, real links. In the end every node holds the same, no request was
+// lost or answered twice, and no view was given twice.
+#define DOCTEST_CONFIG_IMPLEMENT
+#include <doctest/doctest.h>
+
+#include "distri/peer/cloud_records.hpp"
+#include "distri/utils/random.hpp"
+#include "share_life.hpp"
+
+using namespace distri;
+using namespace distri::peer;
+using namespace distri::test;
+using Kind = PeerEvent::Kind;
+using Cut = Relays::Cut;
+using Why = NotViewed::Why;
+
+namespace {
+
+constexpr std::size_t kNodes = 3;
+constexpr std::array<const char*, 5> kNames = {"ana", "ben", "cem", "dag", "eva"};
+
+// Three nodes and some users, who all know each other. Ends of the relays: the nodes, then the users.
+struct Cast {
+  TestDirectory directory;
+  Relays relays;
+  NodeProcesses nodes;
+  std::vector<std::unique_ptr<Agent>> agents;
+  std::vector<std::unique_ptr<ShareLife>> lives;
+  std::map<std::size_t, std::size_t> lives_of;  // by owner
+  std::int64_t poll_ms = 20;                    // of users that are switched on from now on
+
+  // Which nodes each of the users speaks to.
+  explicit Cast(const std::vector<std::vector<std::size_t>>& attached)
+      : relays(kNodes + attached.size()), nodes(kNodes, directory.path(), relays) {
+    for (std::size_t i = 0; i < attached.size(); ++i) {
+      agents.push_back(std::make_unique<Agent>(directory.path(), kNames[i], adjust(attached[i], i)));
+    }
+    for (std::size_t i = 0; i < agents.size(); ++i) on(i);
+    for (const auto& each : agents) {
+      for (const auto& other : agents) {
+        if (each != other) REQUIRE(each->knows(*other));
+      }
+    }
+  }
+  Agent::Adjust adjust(const std::vector<std::size_t>& attached, std::size_t number) {
+    return [this, attached, number](PeerOptions& options) {
+      for (const std::size_t node : attached) options.nodes.push_back(nodes.address(node));
+      options.client.discover = false;
+      options.advertised = {relays.address(kNodes + number)};
+      options.escrow_views = 2;
+      options.poll_ms = poll_ms;
+      options.cloud_ms = 700;
+      options.direct_ms = 700;
+    };
+  }
+  Agent& agent(std::size_t number) { return *agents[number]; }
+  void on(std::size_t number) {
+    agent(number).on();
+    relays.forward(kNodes + number, agent(number)->address());
+  }
+  ShareLife& share(std::size_t owner, std::size_t viewer) {
+    ++lives_of[owner];
+    lives.push_back(std::make_unique<ShareLife>(agent(owner), agent(viewer), static_cast<int>(lives.size() + 1)));
+    return *lives.back();
+  }
+  // What the first shares with the second: asked for, granted, and its picture fetched.
+  GrantId granted(std::uint32_t views) {
+    write_file(agent(0).pictures() / "dune.png", sample_image(1));
+    agent(0).publish();
+    const Sent sent = take(agent(1)->request_resource(agent(0).id().hex(), "dune.png", views));
+    REQUIRE(agent(0).has_to_answer(sent.id));
+    take(agent(0)->grant_resource(sent.id, views));
+    REQUIRE(agent(1).has_picture(sent.id));
+    return sent.id;
+  }
+  void cut_direct(Cut how) {
+    for (std::size_t i = 0; i < agents.size(); ++i) relays.cut(Relays::kAnybody, kNodes + i, how);
+  }
+  void mend_direct() {
+    for (std::size_t i = 0; i < agents.size(); ++i) relays.mend(Relays::kAnybody, kNodes + i);
+  }
+  // All that was to be told was told, everybody has the same, and each life came to its end. `apart`: the cloud was in
+  // parts, so a key that was used on one side just before may have been taken back on the other; that is reported.
+  void check(bool apart = false) {
+    for (const auto& each : agents) {
+      CHECK(comes_true([&] {
+        const Standing standing = (*each)->standing();
+        return standing.cloud_read && !standing.cloud_away && standing.untold == 0;
+      }));
+    }
+    CHECK(nodes.differences() == "");
+    CHECK(take(nodes.read(0, "requests")).size() == 2 * lives.size());
+    CHECK(take(nodes.read(0, "grants")).size() == 2 * lives.size());
+    for (const auto& each : lives) each->check(nodes);
+    for (std::size_t i = 0; i < agents.size(); ++i) {
+      CAPTURE(i);
+      CHECK(agent(i).count(Kind::kRequested) == 2 * lives_of[i]);
+      CHECK(agent(i).count(Kind::kDoubleUse) == 0);
+      CHECK((apart || agent(i).count(Kind::kUsedAfterTakenBack) == 0));
+      CHECK(comes_true([&] {
+        return agent(i).count(Kind::kViewed) + agent(i).count(Kind::kEscrowUsed) == ShareLife::kViews * lives_of[i];
+      }));
+      CHECK(agent(i).troubles() == "");
+    }
+  }
+};
+
+enum class Moment : std::uint8_t { kBefore, kDuring, kAfter };
+
+// One step of some lives while a node is killed; where `others_do`, the rest of the nodes bring it to its end before
+// that one comes back.
+void step_with_kill(Cast& cast, std::span<ShareLife* const> lives, std::size_t step, std::size_t victim, Moment moment,
+                    bool others_do) {
+  const ShareLife::Step& one = ShareLife::steps()[step];
+  INFO(one.name, ", node ", victim, " is killed, moment ", static_cast<int>(moment));
+  for (ShareLife* life : lives) (life->*one.prepare)();
+  static Random random(11);
+  if (moment == Moment::kBefore) cast.nodes.kill(victim);
+  std::thread killer;
+  if (moment == Moment::kDuring) {
+    // Somewhere in what follows.
+    killer = std::thread([&, after_us = random.below(6'000)] {
+      std::this_thread::sleep_for(std::chrono::microseconds(after_us));
+      cast.nodes.kill(victim);
+    });
+  }
+  for (ShareLife* life : lives) (life->*one.act)();
+  if (killer.joinable()) killer.join();
+  if (moment == Moment::kAfter) cast.nodes.kill(victim);
+  const bool before = others_do && moment == Moment::kBefore;
+  if (!before) cast.nodes.start(victim);
+  for (ShareLife* life : lives) (life->*one.settle)();
+  if (before) cast.nodes.start(victim);
+}
+
+Moment moment_of(std::size_t number) {
+  return static_cast<Moment>(number % 3);
+}
+
+// One step of the only life, with a trouble of its own around the calls.
+template <class Begin, class End>
+void life_with(Cast& cast, Begin begin, End end) {
+  ShareLife& life = cast.share(0, 1);
+  for (const ShareLife::Step& step : ShareLife::steps()) {
+    INFO(step.name);
+    (life.*step.prepare)();
+    begin();
+    (life.*step.act)();
+    end();
+    (life.*step.settle)();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("Each of three nodes is killed at each step of what two peers share, before, during and after the calls") {
+  Cast cast({{0, 1, 2}, {1, 2, 0}});
+  for (std::size_t victim = 0; victim < kNodes; ++victim) {
+    ShareLife* const life = &cast.share(0, 1);
+    for (std::size_t step = 0; step < ShareLife::steps().size(); ++step) {
+      step_with_kill(cast, {{life}}, step, victim, moment_of(step + victim), true);
+    }
+  }
+  cast.check();
+}
+
+TEST_CASE("The only node that a peer speaks to is killed at each step, the owner's and the viewer's") {
+  Cast cast({{0}, {1}});
+  for (std::size_t victim = 0; victim < 2; ++victim) {
+    ShareLife* const life = &cast.share(0, 1);
+    for (std::size_t step = 0; step < ShareLife::steps().size(); ++step) {
+      step_with_kill(cast, {{life}}, step, victim, moment_of(step + victim), false);
+    }
+  }
+  cast.check();
+}
+
+TEST_CASE("Five peers share with each other while a node is killed at each step") {
+  Cast cast({{0, 1, 2}, {1}, {2, 0}, {0}, {0, 1, 2}});
+  std::vector<ShareLife*> lives;
+  for (std::size_t i = 0; i < 5; ++i) lives.push_back(&cast.share(i, (i + 1) % 5));
+  for (std::size_t step = 0; step < ShareLife::steps().size(); ++step) {
+    step_with_kill(cast, lives, step, step % kNodes, moment_of(step / 2), false);
+  }
+  cast.check();
+}
+
+TEST_CASE("The direct link between two peers is cut at each step: closed, or silent") {
+  Cast cast({{0, 1, 2}, {1, 2, 0}});
+  for (const Cut how : {Cut::kClosed, Cut::kSilent}) {
+    life_with(cast, [&] { cast.cut_direct(how); }, [&] { cast.mend_direct(); });
+  }
+  cast.check();
+}
+
+TEST_CASE("At each step the cloud falls apart between two peers, who reach each other or do not") {
+  Cast cast({{0}, {1, 2}});
+  for (const Cut how : {Cut::kClosed, Cut::kSilent}) {
+    for (const bool direct : {true, false}) {
+      CAPTURE(direct);
+      life_with(
+          cast,
+          [&] {
+            for (const std::size_t other : {1u, 2u}) cast.relays.cut(0, other, how);
+            if (!direct) cast.cut_direct(how);
+          },
+          [&] {
+            for (const std::size_t other : {1u, 2u}) cast.relays.mend(0, other);
+            cast.mend_direct();
+          });
+    }
+  }
+  cast.check(true);
+}
+
+// ---- Escrow on both sides of a partition
+
+TEST_CASE("Two devices of a viewer take the same keys on two sides of a partition, and the owner is told of each") {
+  Cast cast({{0}, {1}});
+  Agent& ana = cast.agent(0);
+  Agent& ben = cast.agent(1);
+  const GrantId id = cast.granted(2);
+  REQUIRE(ana.has_in_escrow(id, 2));
+  const auto on_node_2 = [&](PeerOptions& options) {
+    cast.adjust({2}, 1)(options);
+    options.advertised.clear();
+  };
+  Agent phone(cast.directory.path(), "phone", on_node_2, &ben);
+  phone.on();
+  REQUIRE(phone.has_picture(id));
+  REQUIRE(cast.nodes.differences() == "");
+  ana.off();
+  cast.relays.cut(1, 2, Cut::kClosed);
+  cast.relays.cut(0, 2, Cut::kClosed);
+  std::set<std::uint32_t> serials;
+  for (Agent* device : {&ben, &phone}) {
+    for (int i = 0; i < 2; ++i) {
+      const auto seen = (*device)->access_grant(id);
+      REQUIRE_MESSAGE(seen.has_value(), seen.error().error.message);
+      CHECK(seen->from_escrow);
+      serials.insert(seen->serial);
+    }
+    CHECK((*device)->access_grant(id).error().why == Why::kUsedUp);
+  }
+  CHECK(serials.size() == 2);
+  cast.relays.mend(1, 2);
+  cast.relays.mend(0, 2);
+  cast.on(0);
+  CHECK(comes_true([&] { return ana.count(Kind::kDoubleUse) == 2 && ana.count(Kind::kEscrowUsed) == 4; }));
+  CHECK(ana.shares(id).used == 2);
+  CHECK(ana.shares(id).remaining == 0);
+  CHECK(ben->access_grant(id).error().why == Why::kUsedUp);
+  CHECK(cast.nodes.differences() == "");
+  CHECK(take(cast.nodes.read(0, "viewkeys")).empty());
+  CHECK(take(cast.nodes.read(0, "receipts")).size() == 4);
+}
+
+TEST_CASE("Keys that the owner takes back on her side and that are used on the other are reported, and counted once") {
+  Cast cast({{0}, {1, 2}});
+  Agent& ana = cast.agent(0);
+  Agent& ben = cast.agent(1);
+  const GrantId id = cast.granted(2);
+  REQUIRE(ana.has_in_escrow(id, 2));
+  REQUIRE(cast.nodes.differences() == "");
+  cast.cut_direct(Cut::kClosed);
+  for (const std::size_t other : {1u, 2u}) cast.relays.cut(0, other, Cut::kClosed);
+  take(ana->update_permission(id, 0));
+  REQUIRE(ana.has_in_escrow(id, 0));
+  for (int i = 0; i < 2; ++i) REQUIRE(ben->access_grant(id).has_value());
+  for (const std::size_t other : {1u, 2u}) cast.relays.mend(0, other);
+  cast.mend_direct();
+  CHECK(comes_true([&] { return ana.count(Kind::kUsedAfterTakenBack) == 2; }));
+  // With four views in all two are left.
+  take(ana->update_permission(id, 4));
+  std::size_t views = 0;
+  CHECK(comes_true([&] {
+    const auto seen = ben->access_grant(id);
+    views += seen ? 1 : 0;
+    return !seen && seen.error().why == Why::kUsedUp && views == 2;
+  }));
+  CHECK(ana.shares(id).used == 4);
+  CHECK(ana.count(Kind::kDoubleUse) == 0);
+  CHECK(cast.nodes.differences() == "");
+}
+
+// ---- Change streams
+
+TEST_CASE("What changes in the cloud is told by change streams, without a look, also when nodes are killed") {
+  Cast cast({{0, 1, 2}, {1, 2, 0}});
+  Agent& ana = cast.agent(0);
+  Agent& ben = cast.agent(1);
+  // From now on they do not look by themselves, and do not hear of each other directly.
+  cast.cut_direct(Cut::kClosed);
+  cast.poll_ms = 3'600'000;
+  for (const std::size_t each : {0u, 1u}) {
+    cast.agent(each).off();
+    cast.on(each);
+  }
+  REQUIRE(comes_true([&] { return ana->standing().cloud_read && ben->standing().cloud_read; }));
+  write_file(ana.pictures() / "late.png", sample_image(7));
+  ana.publish();
+  REQUIRE(comes_true([&] { return ben.count(Kind::kCatalogChanged) > 0; }));
+  for (std::size_t victim = 0; victim < kNodes; ++victim) {
+    cast.nodes.kill(victim);
+    const Sent sent = take(ben->request_resource(ana.id().hex(), "late.png", 3));
+    CHECK(sent.delivery == Delivery::kWaitingInCloud);
+    REQUIRE(ana.has_to_answer(sent.id));
+    take(ana->grant_resource(sent.id, 3));
+    REQUIRE(ben.hears(sent.id, Holding::State::kGranted));
+    cast.nodes.start(victim);
+    take(ana->update_permission(sent.id, 5));
+    CHECK(comes_true([&] { return ben.asked(sent.id)->grant->views == 5; }));
+    take(ana->revoke(sent.id));
+    REQUIRE(ben.hears(sent.id, Holding::State::kRevoked));
+  }
+  CHECK(ana.troubles() == "");
+  CHECK(ben.troubles() == "");
+}
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv, argv + argc);
+  if (argc > 1 && arguments[1] == kNodeRole) be_node(arguments);
+  return doctest::Context(argc, argv).run();
+}
