@@ -82,9 +82,10 @@ cxxopts::Options describe() {
        "server: key of Encrypt and Decrypt, 64 hexadecimal digits, the same on all nodes; else $DISTRI_SERVICE_KEY; "
        "else a fixed demo "
        "key that protects nothing",
-       cxxopts::value<std::string>(), "HEX")                                          //
-      ("identifier", "peer: your name", cxxopts::value<std::string>(), "NAME")        //
-      ("do", "peer: what to do, see below", cxxopts::value<std::string>(), "ACTION")  //
+       cxxopts::value<std::string>(), "HEX")                                    //
+      ("identifier", "peer: your name", cxxopts::value<std::string>(), "NAME")  //
+      ("do", "peer: what to do, see below; without: a program for a terminal", cxxopts::value<std::string>(),
+       "ACTION")  //
       ("dir", "peer: publish, listen, grant: the folder of images that you offer", cxxopts::value<std::string>(),
        "DIR")                                                                                                         //
       ("from", "peer: whose image, by name, key, or 8 or more digits of one", cxxopts::value<std::string>(), "PEER")  //
@@ -95,6 +96,10 @@ cxxopts::Options describe() {
       ("grant", "peer: the same of a grant, which has its request's id", cxxopts::value<std::string>(), "ID")  //
       ("format", "peer: text for people, or json: one object per line (text)", cxxopts::value<std::string>(),
        "text|json")  //
+      ("pictures",
+       "peer, without --do: how pictures are drawn in the terminal: sixel, blocks, none, or auto: sixel where the "
+       "terminal says that it can (auto)",
+       cxxopts::value<std::string>(), "FORM")  //
       ("timeout-ms", "peer: how long to wait until others have what they are told, and for a picture (30000)",
        cxxopts::value<std::string>(), "MS")                                                                    //
       ("log-level", "debug | info | warning | error | off (warning)", cxxopts::value<std::string>(), "LEVEL")  //
@@ -115,7 +120,8 @@ Examples:
   2500 clients:        distri-example --mode test-client-db --n 2500 --n-servers 3
   250 with images:     distri-example --mode test-client-encrypt --n 250 --n-servers 2 --json figures.json
   see it all:          distri-example --mode demo --images photos/ --out demo-out
-  share pictures:      distri-example --mode peer --identifier ana --ips 127.0.0.1:4100,127.0.0.1:3000 --dir photos --do listen
+  share pictures:      distri-example --mode peer --identifier ana --ips 127.0.0.1:4100,127.0.0.1:3000 --dir photos
+  the same in scripts: distri-example --mode peer --identifier ana --ips 127.0.0.1:4100,127.0.0.1:3000 --dir photos --do listen
   ask for one:         distri-example --mode peer --identifier ben --ips 127.0.0.1:4101,127.0.0.1:3000 --do request
                          --from ana --image dune.png --views 3
 
@@ -209,6 +215,7 @@ Result<> take_peer(const cxxopts::ParseResult& parsed, Options& options) {
   DISTRI_TRY_VOID(take("identifier", peer.identifier));
   DISTRI_TRY_VOID(take("do", peer.action));
   DISTRI_TRY_VOID(take("dir", peer.directory));
+  DISTRI_TRY_VOID(take("pictures", peer.pictures));
   for (const char* name : {"from", "image", "views", "request", "grant", "out"}) {
     if (parsed.count(name) > 0) peer.flags[name] = parsed[name].as<std::string>();
   }

@@ -27,9 +27,10 @@ enum class Mode { kHelp, kVersion, kServer, kClient, kTestServers, kTestClientDb
 struct PeerFlags {
   std::string identifier;
   std::string directory;                     // --dir; empty: none
-  std::string action;                        // --do
+  std::string action;                        // --do; empty: a program for a terminal
   std::map<std::string, std::string> flags;  // of the action
   bool as_json = false;                      // --format
+  std::string pictures = "auto";             // --pictures
   std::int64_t timeout_ms = 30'000;          // --timeout-ms
 };
 

@@ -4,11 +4,12 @@
 
 #include <algorithm>
 
-#include "distri/peer/names.hpp"
 #include "distri/peer/peer.hpp"
 #include "line_reader.hpp"
 #include "modes.hpp"
 #include "peer_calls.hpp"
+#include "peer_setup.hpp"
+#include "peer_terminal.hpp"
 #include "peer_text.hpp"
 #include "stop_signals.hpp"
 
@@ -43,38 +44,14 @@ Result<> check_directory(const PeerAction& action, const std::string& directory)
   return {};
 }
 
-PeerOptions options_of(const Options& options, const PeerAction& action) {
-  auto made = PeerOptions::of(options.peer.identifier, options.addresses.front(),
-                              {options.addresses.begin() + 1, options.addresses.end()});
-  if (!options.data_dir.empty()) made.data_directory = options.data_dir;
-  while (made.data_directory.size() > 1 && made.data_directory.ends_with('/')) made.data_directory.pop_back();
-  made.log = distri::Log::to_stderr("peer", options.log_level);
+Result<PeerOptions> options_of(const Options& options, const PeerAction& action) {
+  DISTRI_TRY(auto made, peer_options(options));
   if (stays(action)) return made;
   made.poll_ms = kPollOfOneAction_ms;
   made.direct_ms = std::min(made.direct_ms, options.peer.timeout_ms);
   made.cloud_ms = std::min(made.cloud_ms, options.peer.timeout_ms);
   made.fetch_ms = options.peer.timeout_ms;
   return made;
-}
-
-Result<std::unique_ptr<Peer>> open(PeerOptions options) {
-  const std::string directory = options.data_directory;
-  auto peer = Peer::open(std::move(options));
-  if (peer) return peer;
-  if (peer.error().code != Code::kBusy) {
-    return distri::fail(peer.error().code, "--data-dir: {}", peer.error().message);
-  }
-  return distri::fail(Code::kBusy,
-                      "--data-dir {} is in use by another program; give the action to that one (--do listen reads "
-                      "actions from its standard input), or stop it first",
-                      directory);
-}
-
-std::string name_of(const Peer& peer, const distri::PublicKey& user) {
-  for (const auto& each : peer.contacts()) {
-    if (each.user.owner == user && !each.names.empty()) return each.names.back();
-  }
-  return user.short_hex();
 }
 
 // Actions from standard input until it ends, or a signal comes.
@@ -98,36 +75,21 @@ void take_lines(PeerCalls& calls, PeerOutput& output, const StopSignals& signals
 }  // namespace
 
 Result<int> run_peer(const Options& options) {
-  if (options.peer.action.empty()) {
-    return distri::fail(Code::kInvalidArgument, "--do is missing: say what to do, one of {}", action_names());
-  }
+  if (options.peer.action.empty()) return run_peer_terminal(options);
   DISTRI_TRY(const PeerAction action, make_action(options.peer.action, options.peer.flags));
   DISTRI_TRY_VOID(check_directory(action, options.peer.directory));
-  if (const auto good = distri::peer::check_user_name(options.peer.identifier); !good) {
-    return distri::fail(good.error().code, "--identifier: {}", good.error().message);
-  }
+  DISTRI_TRY(PeerOptions made, options_of(options, action));
   // An action that is interrupted simply ends: what it has said is on the disk.
   std::optional<StopSignals> signals;
   if (stays(action)) signals.emplace();
   PeerOutput output(options.peer.as_json);
-  PeerOptions peer_options = options_of(options, action);
-  PeerCalls::Settings settings{!stays(action), options.peer.timeout_ms, peer_options.data_directory, peer_options.name};
+  PeerCalls::Settings settings{!stays(action), options.peer.timeout_ms, made.data_directory, made.name};
   std::unique_ptr<Peer> peer;
   if (stays(action)) {
-    peer_options.on_event = [&](const PeerEvent& event) {
-      output.event(event_json(event, name_of(*peer, event.user)));
-    };
+    made.on_event = [&](const PeerEvent& event) { output.event(event_json(event, name_of(*peer, event.user))); };
   }
-  DISTRI_TRY(peer, open(std::move(peer_options)));
-  if (const auto started = peer->start(); !started) {
-    return distri::fail(started.error().code, "--ips: {}", started.error().message);
-  }
-  if (!options.peer.directory.empty()) {
-    if (const auto published = peer->publish(options.peer.directory); !published) {
-      peer->stop();  // no event comes after this
-      return distri::fail(published.error().code, "--dir: {}", published.error().message);
-    }
-  }
+  DISTRI_TRY(peer, open_peer(std::move(made)));
+  DISTRI_TRY_VOID(start_peer(*peer, options));
   PeerCalls calls(*peer, settings);
   if (!signals) {
     calls.wait_for_first_look();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "distri/services/png_stored.hpp"
+#include "distri/services/thumbnail.hpp"
 
 namespace distri::services {
 namespace {
@@ -87,6 +88,22 @@ Result<Picture> decode_exact_png(BytesView png, const ImageHeader& header) {
   if (mat.type() == CV_8UC3) return to_picture(mat, cv::COLOR_BGR2RGB);
   if (mat.type() == CV_8UC4) return to_picture(mat, cv::COLOR_BGRA2RGB);
   return fail(Code::kNotFound, "the PNG has no 8-bit colour channels");
+}
+
+Result<Picture> scale_picture(const Picture& picture, std::uint32_t width, std::uint32_t height) {
+  init_opencv();
+  Picture scaled{width, height, {}};
+  scaled.rgb.resize(std::size_t{3} * width * height);
+  try {
+    const cv::Mat source(static_cast<int>(picture.height), static_cast<int>(picture.width), CV_8UC3,
+                         const_cast<char*>(picture.rgb.data()));
+    cv::Mat target = mat_over(scaled);
+    const bool smaller = width <= picture.width && height <= picture.height;
+    cv::resize(source, target, target.size(), 0, 0, smaller ? cv::INTER_AREA : cv::INTER_NEAREST);
+  } catch (const std::exception& e) {
+    return fail(Code::kInternal, "OpenCV failed to scale a picture: {}", e.what());
+  }
+  return scaled;
 }
 
 Result<Bytes> encode_png(const Picture& picture) {

@@ -38,3 +38,13 @@ if(TARGET distri-bench)
     set_tests_properties(integration.killed_teller PROPERTIES TIMEOUT 600 PROCESSORS 2)
   endif()
 endif()
+
+if(TARGET distri_bench_parts AND TARGET distri_peer_screen)
+  pkg_check_modules(vterm REQUIRED IMPORTED_TARGET vterm)
+  distri_program(peer_terminal_test
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/terminal/peer_terminal_test.cpp ${CMAKE_CURRENT_LIST_DIR}/terminal/scripted_terminal.cpp
+    LINK doctest::doctest distri_bench_parts PkgConfig::vterm)
+  add_dependencies(peer_terminal_test distri-example)
+  add_test(NAME programs.peer_terminal COMMAND peer_terminal_test)
+  set_tests_properties(programs.peer_terminal PROPERTIES TIMEOUT 600 PROCESSORS 2)
+endif()
