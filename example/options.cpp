@@ -84,6 +84,10 @@ cxxopts::Options describe() {
        "key that protects nothing",
        cxxopts::value<std::string>(), "HEX")                                    //
       ("identifier", "peer: your name", cxxopts::value<std::string>(), "NAME")  //
+      ("key", "peer: the file with your key, as 'distri keygen' makes it (key in --data-dir, made at the first use)",
+       cxxopts::value<std::string>(), "FILE")  //
+      ("cluster", "peer: nodes have keys; only those of this cluster are spoken to, and your key is shown to them",
+       cxxopts::value<std::string>(), "ID")  //
       ("do", "peer: what to do, see below; without: a program for a terminal", cxxopts::value<std::string>(),
        "ACTION")  //
       ("dir", "peer: publish, listen, grant: the folder of images that you offer", cxxopts::value<std::string>(),
@@ -215,6 +219,8 @@ Result<> take_peer(const cxxopts::ParseResult& parsed, Options& options) {
   DISTRI_TRY_VOID(take("identifier", peer.identifier));
   DISTRI_TRY_VOID(take("do", peer.action));
   DISTRI_TRY_VOID(take("dir", peer.directory));
+  DISTRI_TRY_VOID(take("key", peer.key));
+  DISTRI_TRY_VOID(take("cluster", peer.cluster));
   DISTRI_TRY_VOID(take("pictures", peer.pictures));
   for (const char* name : {"from", "image", "views", "request", "grant", "out"}) {
     if (parsed.count(name) > 0) peer.flags[name] = parsed[name].as<std::string>();

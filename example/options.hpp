@@ -30,6 +30,8 @@ struct PeerFlags {
   std::string action;                        // --do; empty: a program for a terminal
   std::map<std::string, std::string> flags;  // of the action
   bool as_json = false;                      // --format
+  std::string key;                           // --key, a file; empty: the one in the data directory
+  std::string cluster;                       // --cluster; empty: nodes without keys
   std::string pictures = "auto";             // --pictures
   std::int64_t timeout_ms = 30'000;          // --timeout-ms
 };

@@ -1,6 +1,7 @@
 #include "peer_setup.hpp"
 
 #include "distri/peer/names.hpp"
+#include "distri/utils/key_file.hpp"
 
 namespace example {
 
@@ -8,6 +9,12 @@ using distri::Code;
 using distri::Result;
 using distri::peer::Peer;
 using distri::peer::PeerOptions;
+
+namespace {
+
+constexpr std::size_t kClusterIdBytes = 32;
+
+}  // namespace
 
 Result<PeerOptions> peer_options(const Options& options) {
   if (const auto good = distri::peer::check_user_name(options.peer.identifier); !good) {
@@ -17,6 +24,18 @@ Result<PeerOptions> peer_options(const Options& options) {
                               {options.addresses.begin() + 1, options.addresses.end()});
   if (!options.data_dir.empty()) made.data_directory = options.data_dir;
   while (made.data_directory.size() > 1 && made.data_directory.ends_with('/')) made.data_directory.pop_back();
+  if (!options.peer.key.empty()) {
+    auto key = distri::read_key_file(options.peer.key);
+    if (!key) return distri::fail(key.error().code, "--key: {}", key.error().message);
+    made.key = *std::move(key);
+  }
+  if (const auto id = distri::from_hex(options.peer.cluster); !id || (!id->empty() && id->size() != kClusterIdBytes)) {
+    return distri::fail(Code::kInvalidArgument,
+                        "--cluster: the id of a cluster has {} hexadecimal digits; 'distri members' and 'distri "
+                        "cluster init' show it",
+                        2 * kClusterIdBytes);
+  }
+  made.client.cluster = options.peer.cluster;
   made.log = distri::Log::to_stderr("peer", options.log_level);
   return made;
 }

@@ -10,7 +10,7 @@
 
 namespace example {
 
-// Name, addresses, data directory, log.
+// Name, addresses, data directory, key, cluster, log.
 distri::Result<distri::peer::PeerOptions> peer_options(const Options& options);
 distri::Result<std::unique_ptr<distri::peer::Peer>> open_peer(distri::peer::PeerOptions options);
 // Starts it, and publishes --dir where there is one; when that fails, no event comes any more.
