@@ -165,8 +165,11 @@ void PeerScreen::list_key(const Key& key) {
       return inbox_key(key, row);
     case kPending:
       return pending_key(key, row);
-    default:
+    case kShared:
       return shared_key(key, row);
+    default:
+      if (key.kind == Key::Kind::kEnter || key.is(L'p')) return own_picture(row);
+      return no_such_key(key);
   }
 }
 
@@ -309,8 +312,10 @@ std::string PeerScreen::keys_of_list() const {
       return "v view, o in the desktop's viewer, a ask anew, w withdraw";
     case kPending:
       return "a accept, c change, x refuse, p picture";
-    default:
+    case kShared:
       return "u update views, x revoke, p picture";
+    default:
+      return "p picture";
   }
 }
 

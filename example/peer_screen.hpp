@@ -6,10 +6,10 @@
 //   while (auto command = screen.take_command()) ...    // somebody does it, and tells outcome()
 //   show(screen.draw());
 //
-// Four lists: what others offer, what this user has asked for, what he is asked for, what he has granted. The selected
-// row stays the same one when its list changes around it. A question is asked below the lists until it is answered or
-// given up (peer_prompt.hpp), while the lists go on changing. When what was asked for fails and nothing else is asked
-// or shown, the question comes again, with the answer and what was wrong. Sans-IO; threads: none.
+// Five lists: what others offer, what this user has asked for, what he is asked for, what he has granted, what he
+// offers. The selected row stays the same one when its list changes around it. A question is asked below the lists
+// until it is answered or given up (peer_prompt.hpp), while the lists go on changing. When what was asked for fails and
+// nothing else is asked or shown, the question comes again, with the answer and what was wrong. Sans-IO; threads: none.
 #pragma once
 
 #include <array>
@@ -36,6 +36,7 @@ struct PeerLists {
   std::vector<distri::peer::AvailableResource> available;
   std::vector<distri::peer::PendingApproval> pending;
   std::vector<distri::peer::SharedResource> shared;
+  std::vector<distri::peer::CatalogEntry> offered;  // by this user
   distri::peer::Standing standing;
 };
 
@@ -74,7 +75,7 @@ class PeerScreen {
   const PictureBox& picture_box() const { return box_; }
 
  private:
-  enum List : std::size_t { kOffers, kInbox, kPending, kShared, kLists };
+  enum List : std::size_t { kOffers, kInbox, kPending, kShared, kYours, kLists };
   struct Row {
     std::string key;  // which one it is, for as long as it exists
     std::vector<std::string> cells;
@@ -102,6 +103,7 @@ class PeerScreen {
   void fill_inbox();
   void fill_pending();
   void fill_shared();
+  void fill_yours();
 
   // peer_screen.cpp
   bool move_key(const Key& key);
@@ -135,6 +137,8 @@ class PeerScreen {
   List list_ = kOffers;
   std::array<Table, kLists> tables_;
   PeerLists now_;
+  // The newest request of this user for each image, by its owner's key and its name.
+  std::map<std::pair<std::string, std::string>, std::string> asked_for_;
   std::optional<distri::peer::Catalog> catalog_;
   int page_ = 10;  // rows of a list that are shown
   std::deque<std::string> news_;

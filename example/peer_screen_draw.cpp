@@ -17,7 +17,7 @@ constexpr int kNarrowest = 4;        // of a column that was made smaller
 constexpr int kRowsForHeadings = 6;  // of the whole screen, at least
 
 constexpr std::string_view kHelp[] = {
-    "Tab, 1 to 4       the next list; one of them",
+    "Tab, 1 to 5       the next list; one of them",
     "Up, Down          the row; also PageUp, PageDown, Home, End",
     "r                 look at the cloud now",
     "Offers            Enter or a: ask for views",
@@ -26,6 +26,7 @@ constexpr std::string_view kHelp[] = {
     "Approvals         a: accept as asked   Enter or c: with another number of views",
     "                  x: refuse   p: look at your picture (free)",
     "Shared            Enter or u: another number of views   x: revoke   p: your picture",
+    "Yours             Enter or p: look at it (free)",
     "a picture         o: in the desktop's viewer   s: save   Escape: back",
     "a question        Enter: answer   Escape, or an empty answer: change nothing",
     "q, Ctrl-C         quit",
@@ -90,11 +91,17 @@ void PeerScreen::draw_title(Grid& grid) const {
 }
 
 void PeerScreen::draw_tabs(Grid& grid, int row) const {
-  static constexpr std::string_view kNames[] = {"Offers", "Inbox", "Approvals", "Shared"};
+  static constexpr std::string_view kNames[] = {"Offers", "Inbox", "Approvals", "Shared", "Yours"};
+  std::vector<std::string> tabs;
+  for (std::size_t i = 0; i < kLists; ++i) {
+    tabs.push_back(fmt::format(" {} {} ({}) ", i + 1, kNames[i], tables_[i].rows.size()));
+  }
+  const int width = std::accumulate(tabs.begin(), tabs.end(), 1,
+                                    [](int sum, const std::string& each) { return sum + columns(each) + 1; });
   int column = 1;
   for (std::size_t i = 0; i < kLists; ++i) {
-    const std::string text = fmt::format(" {} {} ({}) ", i + 1, kNames[i], tables_[i].rows.size());
-    column += grid.put(row, column, text, i == list_ ? Style::kReverse : Style::kPlain) + 1;
+    if (width > grid.columns() && i != list_) continue;
+    column += grid.put(row, column, tabs[i], i == list_ ? Style::kReverse : Style::kPlain) + 1;
   }
   if (catalog_ && !catalog_->current && list_ == kOffers) {
     grid.put(row, column, "as last seen", Style::kDim);
@@ -105,7 +112,8 @@ void PeerScreen::draw_table(Grid& grid, int row, int rows) {
   Table& table = tables_[list_];
   if (table.rows.empty()) {
     static constexpr std::string_view kEmpty[] = {"Nobody offers images.", "You have asked for nothing.",
-                                                  "No request waits for your answer.", "You have granted no image."};
+                                                  "No request waits for your answer.", "You have granted no image.",
+                                                  "You offer no image; --dir names a folder of them."};
     const bool looked = list_ != kOffers || catalog_;
     grid.put(row, 1, looked ? kEmpty[list_] : "Looking for what others offer.", Style::kDim);
     return;

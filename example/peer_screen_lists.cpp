@@ -22,10 +22,15 @@ void PeerScreen::set_rows(List list, std::vector<Row> rows) {
 
 void PeerScreen::lists(PeerLists lists) {
   now_ = std::move(lists);
-  fill_offers();
+  decltype(asked_for_) asked;
+  for (const auto& each : now_.inbox) {
+    asked[{each.request.to.hex(), each.request.resource}] = distri::peer::state_name(each.state);
+  }
+  if (std::exchange(asked_for_, std::move(asked)) != asked_for_) fill_offers();
   fill_inbox();
   fill_pending();
   fill_shared();
+  fill_yours();
 }
 
 void PeerScreen::catalog(distri::peer::Catalog catalog) {
@@ -35,23 +40,21 @@ void PeerScreen::catalog(distri::peer::Catalog catalog) {
 
 void PeerScreen::fill_offers() {
   tables_[kOffers].headings = {"image", "of", "kind", "pixels", "bytes", "your request"};
-  std::map<std::pair<std::string, std::string>, std::string> asked;  // the newest of each
-  for (const auto& each : now_.inbox) {
-    asked[{each.request.to.hex(), each.request.resource}] = distri::peer::state_name(each.state);
-  }
+  if (!catalog_) return;
   std::vector<Row> rows;
-  for (const auto& each : catalog_ ? catalog_->offers : std::vector<distri::peer::Offer>{}) {
+  for (const auto& each : catalog_->offers) {
     Row row;
     row.about.peer = each.entry.owner.hex();
     row.about.peer_name = each.owner_name;
     row.about.image = each.entry.name;
     row.key = row.about.peer + "/" + each.entry.name;
+    const auto asked = asked_for_.find({row.about.peer, each.entry.name});
     row.cells = {each.entry.name,
                  each.owner_name,
                  each.entry.kind,
                  fmt::format("{}x{}", each.entry.width, each.entry.height),
                  std::to_string(each.entry.bytes),
-                 asked[{row.about.peer, each.entry.name}]};
+                 asked == asked_for_.end() ? "" : asked->second};
     rows.push_back(std::move(row));
   }
   set_rows(kOffers, std::move(rows));
@@ -129,6 +132,26 @@ void PeerScreen::fill_shared() {
   std::ranges::sort(rows, {},
                     [](const Row& each) { return std::tie(each.about.peer_name, each.about.image, each.key); });
   set_rows(kShared, std::move(rows));
+}
+
+void PeerScreen::fill_yours() {
+  tables_[kYours].headings = {"image", "kind", "pixels", "bytes", "requests", "granted to"};
+  std::map<std::string, std::size_t> pending, granted;
+  for (const auto& each : now_.pending) ++pending[each.request.resource];
+  for (const auto& each : now_.shared) ++granted[each.grant.resource];
+  std::vector<Row> rows;
+  for (const auto& each : now_.offered) {
+    Row row;
+    row.about.image = row.key = each.name;
+    row.cells = {each.name,
+                 each.kind,
+                 fmt::format("{}x{}", each.width, each.height),
+                 std::to_string(each.bytes),
+                 std::to_string(pending[each.name]),
+                 std::to_string(granted[each.name])};
+    rows.push_back(std::move(row));
+  }
+  set_rows(kYours, std::move(rows));
 }
 
 }  // namespace example

@@ -121,11 +121,15 @@ class PeerTerminal {
  private:
   void take_arrived() {
     PeerWork::Arrived arrived = work_.take();
+    const bool anything = arrived.progress || arrived.catalog || !arrived.news.empty() || !arrived.outcomes.empty();
     for (auto& each : arrived.news) screen_.news(std::move(each));
     if (arrived.progress) screen_.progress(*std::move(arrived.progress));
     for (const auto& each : arrived.outcomes) screen_.outcome(each);
     if (arrived.catalog) screen_.catalog(*std::move(arrived.catalog));
-    screen_.lists(work_.lists());
+    if (anything || us_since(last_lists_) / 1000 >= kLookAtLists_ms) {
+      screen_.lists(work_.lists());
+      last_lists_ = now();
+    }
     if (us_since(last_catalog_) / 1000 < kLookAtCatalog_ms) return;
     last_catalog_ = now();
     work_.catalog_due();
@@ -190,6 +194,7 @@ class PeerTerminal {
   PeerWork& work_;
   const PictureChoice pictures_;
   Drawn drawn_;
+  Moment last_lists_{};
   Moment last_catalog_ = now();
   bool quit_ = false;
 };

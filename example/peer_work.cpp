@@ -72,7 +72,8 @@ PeerWork::Arrived PeerWork::take() {
 }
 
 PeerLists PeerWork::lists() const {
-  return {peer_.inbox(), peer_.available(), peer_.pending_approvals(), peer_.shared(), peer_.standing()};
+  return {peer_.inbox(),  peer_.available(), peer_.pending_approvals(),
+          peer_.shared(), peer_.offers(),    peer_.standing()};
 }
 
 // ---- Commands

@@ -26,6 +26,7 @@ using Kind = ::example::Key::Kind;
 
 constexpr int kEscapeWait_ms = 50;  // after an Escape, for the rest of a key's sequence
 constexpr std::size_t kKeysMax = 1024;
+constexpr int kSizeMax = 1000;  // rows and columns that are used
 constexpr std::size_t kReportMax = 64;
 constexpr short kErrorPair = 1;
 constexpr std::string_view kWhatAreYou = "\033[c";  // "primary device attributes"
@@ -192,7 +193,8 @@ void Terminal::leave_at_once() {
 void Terminal::fit() {
   winsize size{};
   if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0) {
-    size_ = {size.ws_row, size.ws_col, size.ws_xpixel / size.ws_col, size.ws_ypixel / size.ws_row};
+    size_ = {std::min<int>(size.ws_row, kSizeMax), std::min<int>(size.ws_col, kSizeMax), size.ws_xpixel / size.ws_col,
+             size.ws_ypixel / size.ws_row};
   } else {
     size_ = {LINES, COLS, 0, 0};
   }

@@ -258,6 +258,7 @@ class Peer {
   std::vector<InboxEntry> inbox() const;
   std::vector<AvailableResource> available() const;
   std::vector<SharedResource> shared() const;
+  std::vector<CatalogEntry> offers() const;  // of this user, by name
   std::vector<Contact> contacts() const;
   // From now on the name stands for this key (Contacts::trust()).
   Result<> trust(std::string_view name, const PublicKey& key);

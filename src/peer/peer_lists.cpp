@@ -51,6 +51,15 @@ std::vector<SharedResource> Peer::shared() const {
   return list;
 }
 
+std::vector<CatalogEntry> Peer::offers() const {
+  const std::lock_guard lock(impl_->mutex);
+  std::vector<CatalogEntry> list;
+  for (const auto& [name, entry] : impl_->offers) {
+    if (!entry.gone) list.push_back(entry);
+  }
+  return list;
+}
+
 std::vector<Contact> Peer::contacts() const {
   const std::lock_guard lock(impl_->mutex);
   std::vector<Contact> list;

@@ -224,9 +224,11 @@ TEST_CASE("two users share pictures in terminals, with every answer wrong at fir
          "'many' is no number of views: a whole number from 1 to 10000 is accepted", "5\r");
   ben.wait_for("asked ana for 5 views of dune.bmp: told directly");
   ana.wait_for({"* ben is there", " asks for dune.bmp", "3 Approvals (1)"});
+  ana.type("5");
+  ana.wait_for({"5 Yours (3)", "granted to", "> dune.bmp"});
+  show("What Ana offers", ana);
   ana.type("3");
   ana.wait_for({"> dune.bmp", "ben"});
-  show("A request that waits", ana);
   ana.type("p");
   ana.wait_for({"your own; looking at it costs nothing", "Escape back"});
   ana.wait_until("a picture of sixels", [&] { return ana.written().find("\033P") != std::string::npos; });
@@ -394,6 +396,57 @@ TEST_CASE("a terminal that takes nothing more, and an abort, leave the terminal 
   CHECK(!aborted.on_own_screen());
   CHECK(aborted.cursor_visible());
   CHECK(aborted.is_cooked());
+}
+
+TEST_CASE("a terminal of few colours or none, another encoding, and keys that are not known") {
+  const Stage stage;
+  const std::vector<std::string> ana{"--dir", stage.path("pictures")};
+  const auto look_at_dune = [](ScriptedTerminal& terminal) {
+    terminal.wait_for({"nodes reached", "5 Yours (3)"});
+    terminal.type("5");
+    terminal.wait_for("> dune.bmp");
+    terminal.type("p");
+    terminal.wait_for("your own; looking at it costs nothing");
+  };
+  {
+    ScriptedTerminal few(with(stage.command("ana", ana), {"TERM=xterm-256color", "LANG=C.UTF-8"}));
+    look_at_dune(few);
+    // 215 of red, or 204, as terminals differ.
+    few.wait_until("half-blocks in the nearest of 256 colours", [&] {
+      const VTermScreenCell cell = few.cell(kLastPictureRow, 30);
+      return cell.chars[0] == 0x2580 && near(cell.fg, 210, 0, 0);
+    });
+    // It says only now what it is: the picture is drawn anew.
+    CHECK(few.written().find("\033P") == std::string::npos);
+    few.type("\033[?62;4c");
+    few.wait_until("sixels", [&] { return few.written().find("\033P") != std::string::npos; });
+    few.type("\033");
+    few.wait_for("> dune.bmp");
+    few.type("q");
+    ends_well(few);
+  }
+  {
+    ScriptedTerminal plain(with(stage.command("ana", ana), {"TERM=vt100", "LC_ALL=C"}));
+    look_at_dune(plain);
+    plain.wait_for("(this terminal draws no pictures; s saves it)");
+    plain.type("\033");
+    plain.wait_for({"dune.bmp", "????????????.bmp"});  // each byte of four characters
+    // A key that ncurses does not know, and what other terminals report, are no Escape.
+    plain.type("p");
+    plain.wait_for("Escape back");
+    plain.type("\033[1;5A\033[99~\033[?1;2c\033[I");
+    plain.type("z");
+    plain.wait_for("this key does nothing here; keys: o desktop's viewer");
+    plain.signal(SIGTERM);
+    ends_well(plain);
+  }
+  auto command = stage.command("ana", ana);
+  command.insert(command.end(), {"--pictures", "none"});
+  ScriptedTerminal none(with(command));
+  look_at_dune(none);
+  none.wait_for("(--pictures none: it is not drawn here)");
+  none.signal(SIGTERM);
+  ends_well(none);
 }
 
 int main(int argc, char** argv) {

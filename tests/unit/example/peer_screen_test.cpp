@@ -100,6 +100,7 @@ TEST_CASE("each list leads to its commands, with what they are about") {
   rig.lists.available = {{grant('1', "dune.png", 3), "ana", 1, true}};
   rig.lists.pending = {{request('2', "mine.png", 7), "cem"}};
   rig.lists.shared = {{grant('3', "mine.png", 4), "cem", 1, 2, 1}};
+  rig.lists.offered = {offer("own.png").entry};
   rig.update();
 
   rig.press(Key::Kind::kDown);
@@ -146,6 +147,11 @@ TEST_CASE("each list leads to its commands, with what they are about") {
   CHECK(command.views == 9);
   rig.type("xy");
   CHECK(rig.command().kind == Kind::kRevoke);
+
+  rig.type("5p");
+  command = rig.command();
+  CHECK(command.kind == Kind::kOwn);
+  CHECK(command.image == "own.png");
 
   rig.type("r");
   CHECK(rig.command().kind == Kind::kRefresh);
@@ -367,6 +373,18 @@ TEST_CASE("screens of every size are drawn, with the question at the bottom") {
       rig.type("\033");
     }
   }
+}
+
+TEST_CASE("a narrow screen names the list that is shown") {
+  Rig rig;
+  rig.update();
+  rig.screen.resize(10, 20);
+  for (const char* each : {"1 Offers (0)", "2 Inbox (0)", "3 Approvals (0)", "4 Shared (0)", "5 Yours (0)"}) {
+    CHECK(rig.shows(each));
+    rig.press(Key::Kind::kTab);
+  }
+  rig.press(Key::Kind::kBackTab);
+  CHECK(rig.shows("5 Yours (0)"));
 }
 
 TEST_CASE("news are kept, the newest of them") {
