@@ -22,14 +22,14 @@ inline constexpr std::uint64_t kVersionMax = (1ull << 53) - 1;
 inline constexpr std::int64_t kTimeMsMax = (1ll << 53) - 1;
 
 // ---- An owner's ledger
-inline constexpr std::size_t kRequestsMax = 10'000;      // in the book, whatever became of them
-inline constexpr std::size_t kWaitingMax = 1'000;        // not answered yet
-inline constexpr std::size_t kWaitingOfOneUserMax = 64;  // the same, of one user
-inline constexpr std::size_t kForgottenMax = 100'000;    // ids of requests that were put away; also of holdings
-inline constexpr std::uint32_t kSerialsMax = 20'000;     // view keys of one grant in its life, taken back ones as well
-inline constexpr std::size_t kEscrowMax = 64;            // view keys of one grant that lie in the cloud
-inline constexpr std::size_t kReceiptsOfSerialMax = 8;   // devices that say to have used one view key
-inline constexpr std::size_t kEntryBytesMax = 2u << 20;  // one request in the book, encoded
+inline constexpr std::size_t kRequestsMax = 10'000;       // in the book, whatever became of them
+inline constexpr std::size_t kWaitingMax = 1'000;         // not answered yet
+inline constexpr std::size_t kWaitingOfOneUserMax = 256;  // the same, of one user
+inline constexpr std::size_t kForgottenMax = 100'000;     // ids of requests that were put away; also of holdings
+inline constexpr std::uint32_t kSerialsMax = 20'000;      // view keys of one grant in its life, taken back ones as well
+inline constexpr std::size_t kEscrowMax = 64;             // view keys of one grant that lie in the cloud
+inline constexpr std::size_t kReceiptsOfSerialMax = 8;    // devices that say to have used one view key
+inline constexpr std::size_t kEntryBytesMax = 2u << 20;   // one request in the book, encoded
 
 // ---- A viewer's holdings
 inline constexpr std::size_t kHoldingsMax = 10'000;        // requests of one's own

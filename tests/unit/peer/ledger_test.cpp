@@ -333,10 +333,11 @@ TEST_CASE("what was decided but perhaps not said is found after a restart") {
 TEST_CASE("one user's waiting requests, and all of them, are bounded") {
   Ledger ledger(key("ada"));
   for (std::uint64_t i = 1; i <= kWaitingOfOneUserMax; ++i) value(ledger.on_request(request_of("bob", i)));
-  check_refused(ledger.on_request(request_of("bob", 100)), Code::kBusy, "64 of this user wait already");
-  value(ledger.on_request(request_of("eve", 101)));
+  const auto one_more = request_of("bob", kWaitingOfOneUserMax + 1);
+  check_refused(ledger.on_request(one_more), Code::kBusy, "256 of this user wait already");
+  value(ledger.on_request(request_of("eve", kWaitingOfOneUserMax + 2)));
   value(ledger.refuse(grant_id(1)));
-  value(ledger.on_request(request_of("bob", 100)));
+  value(ledger.on_request(one_more));
   for (std::uint64_t i = 0; ledger.entries().size() < kWaitingMax + 1; ++i) {
     value(ledger.on_request(request_of(fmt::format("user {}", i / 60), 1000 + i)));
   }
