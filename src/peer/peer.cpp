@@ -176,7 +176,7 @@ Result<> Peer::Impl::start() {
   const std::lock_guard lock(mutex);
   make_user_record_locked();
   keeper = std::thread([this] { keep(); });
-  fetcher = std::thread([this] { fetch_pictures(); });
+  for (std::thread& each : fetchers) each = std::thread([this] { fetch_pictures(); });
   if (watch) watch->start();
   return {};
 }
@@ -193,7 +193,9 @@ void Peer::Impl::stop() {
   }
   if (watch) watch->stop();
   if (keeper.joinable()) keeper.join();
-  if (fetcher.joinable()) fetcher.join();
+  for (std::thread& each : fetchers) {
+    if (each.joinable()) each.join();
+  }
   if (server) server->stop();
   {
     std::unique_lock lock(mutex);

@@ -17,6 +17,7 @@
 // keep_holding(): so nothing is said that is not on the disk. Names end with _locked where the mutex is held.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <map>
@@ -212,6 +213,8 @@ struct Peer::Impl {
   // What came from a grant's owner, or the cloud. Errors: of Holdings::on_grant().
   Result<> take_grant(const Grant& grant);
   void fetch_pictures();
+  std::optional<GrantId> next_picture_locked() const;
+  Result<Bytes> picture_of(const GrantId& id, const FileFacts& file, const Progress& progress);
 
   // ---- peer_publish.cpp
   Result<> publish(const std::string& directory);
@@ -246,6 +249,7 @@ struct Peer::Impl {
   std::set<GrantId> escrow_due;                              // grants whose escrow may have to be filled
   std::set<std::pair<GrantId, std::uint32_t>> missing_keys;  // at the last comparison with the cloud
   std::map<GrantId, Pause> pictures_due;                     // to be fetched
+  std::set<GrantId> being_fetched;                           // of these, by a fetcher
   std::map<PublicKey, Pause> away;                           // who could not be reached
   bool awake = false;                                        // the keeper is to go on at once
   bool look_wanted = true;                                   // and to look at the cloud, whatever the streams tell
@@ -262,7 +266,10 @@ struct Peer::Impl {
   std::int64_t reconciled_ms = 0;  // 0: not yet
   std::mutex publish_mutex;        // of publish(), stop()
   std::atomic<bool> watching = false;
-  std::thread keeper, fetcher, watcher;
+  std::thread keeper, watcher;
+  // While the disk syncs what one has fetched, the others go on.
+  static constexpr std::size_t kFetchers = 4;
+  std::array<std::thread, kFetchers> fetchers;
 };
 
 }  // namespace distri::peer

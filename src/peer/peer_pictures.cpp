@@ -10,7 +10,7 @@ namespace {
 
 // A picture whose owner cannot be found is not waited for longer than this many tries in a row.
 constexpr int kTriesInVain = 2;
-// Of the fetcher, for one picture: then it is the others' turn, as one owner may be slow. What has come is kept.
+// Of a fetcher, for one picture: then it is the others' turn, as one owner may be slow. What has come is kept.
 constexpr std::int64_t kFetchTurnMs = 60'000;
 
 }  // namespace
@@ -46,7 +46,7 @@ Result<> Peer::Impl::take_grant(const Grant& grant) {
 
 // ---- Pictures
 
-// At once when it is here; its digest is held against the grant's in any case.
+// At once when it is here; its digest is held against the grant's in any case (download()).
 Result<> Peer::Impl::fetch_picture(const GrantId& id, std::int64_t timeout_ms, const Progress& progress) {
   DISTRI_TRY(const auto turn, fetching.wait(id, timeout_ms));
   PublicKey owner;
@@ -89,9 +89,9 @@ Result<> Peer::Impl::fetch_picture(const GrantId& id, std::int64_t timeout_ms, c
   if (away_now) return fail(*std::move(away_now));
   if (!fetched && stopping) return fail(stopped());
   DISTRI_TRY_VOID(fetched);
-  DISTRI_TRY(const Hash256 digest, received.digest_of(id.hex()));
   const std::lock_guard lock(mutex);
-  DISTRI_TRY_VOID(books.holdings.check_file(id, file.sealed_bytes, digest));
+  // There may be another grant now.
+  DISTRI_TRY_VOID(books.holdings.check_file(id, file.sealed_bytes, file.sealed_digest));
   if (pictures_due.erase(id) == 0) return {};
   PeerEvent event;
   event.kind = PeerEvent::Kind::kPictureHere;
@@ -102,23 +102,36 @@ Result<> Peer::Impl::fetch_picture(const GrantId& id, std::int64_t timeout_ms, c
   return {};
 }
 
-// The fetcher's thread: whatever is granted and not here, one after the other.
+// Of those whose pause is over, the one that has waited longest.
+std::optional<GrantId> Peer::Impl::next_picture_locked() const {
+  const std::int64_t now_ms = clock.monotonic_ms();
+  std::optional<std::pair<std::int64_t, GrantId>> next;
+  for (const auto& [id, pause] : pictures_due) {
+    if (pause.until_ms > now_ms || being_fetched.contains(id)) continue;
+    if (!next || pause.until_ms < next->first) next.emplace(pause.until_ms, id);
+  }
+  if (!next) return std::nullopt;
+  return next->second;
+}
+
+// A fetcher's thread: whatever is granted and not here, and no other fetcher's.
 void Peer::Impl::fetch_pictures() {
   std::unique_lock lock(mutex);
   while (!stopping) {
-    const std::int64_t now_ms = clock.monotonic_ms();
-    const auto next = std::ranges::min_element(pictures_due, {}, [](const auto& each) { return each.second.until_ms; });
-    if (next == pictures_due.end() || next->second.until_ms > now_ms) {
+    const auto next = next_picture_locked();
+    if (!next) {
       changed.wait_for(lock, std::chrono::milliseconds(options.poll_ms));
       continue;
     }
-    const GrantId id = next->first;
+    const GrantId id = *next;
+    being_fetched.insert(id);
     lock.unlock();
     const auto fetched = fetch_picture(id, std::min(options.fetch_ms, kFetchTurnMs), nullptr);
     if (!fetched && !is_away(fetched.error()) && fetched.error().code != Code::kCancelled) {
       trouble(fmt::format("the picture of grant {} is not fetched: {}", id.short_hex(), fetched.error().message));
     }
     lock.lock();
+    being_fetched.erase(id);
     if (const auto due = pictures_due.find(id); !fetched && due != pictures_due.end()) {
       due->second.grow(clock.monotonic_ms(), options.poll_ms, options.retry_ms_max);
     }

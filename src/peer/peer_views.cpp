@@ -198,6 +198,14 @@ std::expected<Peer::Impl::OneView, NotViewed> Peer::Impl::look_for_view_key(cons
 
 // ---- Access
 
+// As it was granted; fetched where it is not here, or is not that.
+Result<Bytes> Peer::Impl::picture_of(const GrantId& id, const FileFacts& file, const Progress& progress) {
+  auto picture = read_sealed(id, file, received);
+  if (picture || (picture.error().code != Code::kNotFound && picture.error().code != Code::kDataLoss)) return picture;
+  DISTRI_TRY_VOID(fetch_picture(id, options.fetch_ms, progress));
+  return read_sealed(id, file, received);
+}
+
 std::expected<Viewed, NotViewed> Peer::Impl::access(const GrantId& id, const Progress& progress) {
   const auto turn = viewing.wait(id, options.fetch_ms);
   if (!turn) return not_viewed(Why::kFailed, turn.error());
@@ -212,13 +220,14 @@ std::expected<Viewed, NotViewed> Peer::Impl::access(const GrantId& id, const Pro
     if (auto no = state_says(*holding)) return std::unexpected(*std::move(no));
     file = holding->grant->file;
   }
-  if (const auto here = fetch_picture(id, options.fetch_ms, progress); !here) {
-    return not_viewed(why_of(here.error()), here.error().code, "the picture of grant {} is not here: {}",
-                      id.short_hex(), here.error().message);
+  const auto picture = picture_of(id, file, progress);
+  if (!picture) {
+    return not_viewed(why_of(picture.error()), picture.error().code, "the picture of grant {} is not here: {}",
+                      id.short_hex(), picture.error().message);
   }
   auto view = view_key(id);
   if (!view) return std::unexpected(view.error());
-  auto image = open_image(id, file, view->image_key, received);
+  auto image = open_image(id, *picture, file, view->image_key);
   if (!image) return not_viewed(Why::kFailed, image.error());
   return Viewed{*std::move(image), id, view->serial, view->from_escrow};
 }

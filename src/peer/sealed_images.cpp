@@ -19,8 +19,10 @@ std::unexpected<Error> not_the_granted_one(const std::string& what, std::string_
   return fail(Code::kDataLoss, "{} is not the picture that was granted: {}; remove it and fetch it again", what, how);
 }
 
-// The picture as it was granted.
-Result<Bytes> read_sealed(const std::string& id, const FileFacts& facts, const BlobDirectory& sealed) {
+}  // namespace
+
+Result<Bytes> read_sealed(const GrantId& grant, const FileFacts& facts, const BlobDirectory& sealed) {
+  const std::string id = grant.hex();
   const std::string what = sealed.full_name(id);
   const std::uint64_t bytes_max = services::ImageLimits{}.png_bytes_max;
   if (facts.sealed_bytes > bytes_max) {
@@ -36,8 +38,6 @@ Result<Bytes> read_sealed(const std::string& id, const FileFacts& facts, const B
   return png;
 }
 
-}  // namespace
-
 Result<Ledger::SealedImage> seal_image(BytesView file, const GrantId& grant, services::ImageParams::Style style,
                                        const BlobDirectory& sealed) {
   SecretBytes key = SecretBytes::random(kImageKeyBytes);
@@ -49,18 +49,19 @@ Result<Ledger::SealedImage> seal_image(BytesView file, const GrantId& grant, ser
   return Ledger::SealedImage{facts, std::move(key)};
 }
 
-Result<Bytes> open_image(const GrantId& grant, const FileFacts& facts, const SecretBytes& image_key,
-                         const BlobDirectory& sealed) {
+Result<Bytes> open_image(const GrantId& grant, BytesView picture, const FileFacts& facts,
+                         const SecretBytes& image_key) {
   if (image_key.size() != kImageKeyBytes) {
     return fail(Code::kInvalidArgument, "the key of a picture has {} bytes, which {} are not", kImageKeyBytes,
                 image_key.size());
   }
-  DISTRI_TRY(const Bytes png, read_sealed(grant.hex(), facts, sealed));
-  DISTRI_TRY(Bytes file, services::decrypt_image(png, params_with(image_key)));
+  DISTRI_TRY(Bytes file, services::decrypt_image(picture, params_with(image_key)));
   if (blake2b_256(file) == facts.digest) return file;
-  return fail(Code::kDataLoss,
-              "{} is the picture that was granted, but the image in it is another than its owner says; ask him again",
-              sealed.full_name(grant.hex()));
+  return fail(
+      Code::kDataLoss,
+      "the picture of grant {} is the one that was granted, but the image in it is another than its owner says; ask "
+      "him again",
+      grant.hex());
 }
 
 }  // namespace distri::peer

@@ -5,8 +5,9 @@
 // times: that a key is handed out once for each view is the ledger's affair. Nothing that is decrypted touches the
 // disk.
 //
-// Threads: any, different grants at once; both functions decode or encrypt for as long as the image is large (some ten
-// milliseconds a megabyte) and belong on a worker. Memory: several times the image, bounded by services::ImageLimits.
+// Threads: any, different grants at once; sealing and opening decode or encrypt for as long as the image is large (some
+// ten milliseconds a megabyte) and belong on a worker. Memory: several times the image, bounded by
+// services::ImageLimits.
 #pragma once
 
 #include "distri/peer/blob_directory.hpp"
@@ -22,10 +23,14 @@ namespace distri::peer {
 Result<Ledger::SealedImage> seal_image(BytesView file, const GrantId& grant, services::ImageParams::Style style,
                                        const BlobDirectory& sealed);
 
-// The image file for one view, the very bytes that were granted. Errors: kNotFound (the picture is not in `sealed`);
-// kDataLoss (it is there and not the granted one, or what it hides is not: fetch it again); kUnauthenticated (the key
-// is another picture's); kInvalidArgument (a key of a wrong length); kTooLarge (over services::ImageLimits).
-Result<Bytes> open_image(const GrantId& grant, const FileFacts& facts, const SecretBytes& image_key,
-                         const BlobDirectory& sealed);
+// The picture as it was granted: to be had before a view key is, which a damaged one would waste. Errors: kNotFound (it
+// is not in `sealed`); kDataLoss (it is there and not the granted one: fetch it again); kTooLarge (over
+// services::ImageLimits).
+Result<Bytes> read_sealed(const GrantId& grant, const FileFacts& facts, const BlobDirectory& sealed);
+
+// The image file for one view, the very bytes that were granted. `picture`: of read_sealed(). Errors: kDataLoss (what
+// it hides is not what was granted); kUnauthenticated (the key is another picture's); kInvalidArgument (a key of a
+// wrong length); kTooLarge.
+Result<Bytes> open_image(const GrantId& grant, BytesView picture, const FileFacts& facts, const SecretBytes& image_key);
 
 }  // namespace distri::peer

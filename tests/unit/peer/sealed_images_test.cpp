@@ -26,7 +26,11 @@ struct Sealed {
     return *std::move(image);
   }
   Result<Bytes> open(const GrantId& grant, const Ledger::SealedImage& image) {
-    return open_image(grant, image.file, image.key, directory);
+    return open(grant, image.file, image.key);
+  }
+  Result<Bytes> open(const GrantId& grant, const FileFacts& facts, const SecretBytes& key) {
+    DISTRI_TRY(const Bytes picture, read_sealed(grant, facts, directory));
+    return open_image(grant, picture, facts, key);
   }
   std::filesystem::path path_of(const GrantId& grant) const { return folder.path() / grant.hex(); }
 };
@@ -68,7 +72,7 @@ TEST_CASE("Every grant has a key of its own, and sealing again makes the earlier
   const auto again = sealed.seal(file, grant_number(1));
   CHECK_FALSE(first.key == again.key);
   check_refused(sealed.open(grant_number(1), first), Code::kDataLoss, "fetch it again");
-  check_refused(open_image(grant_number(1), again.file, first.key, sealed.directory), Code::kUnauthenticated, "key");
+  check_refused(sealed.open(grant_number(1), again.file, first.key), Code::kUnauthenticated, "key");
   CHECK((sealed.open(grant_number(1), again) == file));
   CHECK((sealed.open(grant_number(2), second) == file));
 }
@@ -77,9 +81,7 @@ TEST_CASE("A wrong key, and one that is none, open nothing") {
   Sealed sealed;
   for (const Style style : {Style::kNoise, Style::kCover}) {
     const auto image = sealed.seal(services::sample_image(".png", 60, 40), grant_number(1), style);
-    const auto open_with = [&](const SecretBytes& key) {
-      return open_image(grant_number(1), image.file, key, sealed.directory);
-    };
+    const auto open_with = [&](const SecretBytes& key) { return sealed.open(grant_number(1), image.file, key); };
     check_refused(open_with(SecretBytes::random(kImageKeyBytes)), Code::kUnauthenticated, "key");
     check_refused(open_with(SecretBytes::zeros(kImageKeyBytes)), Code::kUnauthenticated, "key");
     for (const std::size_t size : {std::size_t{0}, kImageKeyBytes - 1, kImageKeyBytes + 1}) {
@@ -98,7 +100,7 @@ TEST_CASE("Swapped pictures of two grants are found, whichever key comes with th
   std::filesystem::rename(sealed.folder.path() / "aside", sealed.path_of(grant_number(2)));
   check_refused(sealed.open(grant_number(1), one), Code::kDataLoss, grant_number(1).hex());
   check_refused(sealed.open(grant_number(2), two), Code::kDataLoss, "is not the picture that was granted");
-  check_refused(open_image(grant_number(1), one.file, two.key, sealed.directory), Code::kDataLoss, "granted");
+  check_refused(sealed.open(grant_number(1), one.file, two.key), Code::kDataLoss, "granted");
 }
 
 TEST_CASE("An owner that says another digest than that of the image he sealed is found out") {
@@ -106,7 +108,7 @@ TEST_CASE("An owner that says another digest than that of the image he sealed is
   const auto image = sealed.seal(services::sample_image(".png", 60, 40), grant_number(1));
   FileFacts other = image.file;
   other.digest = blake2b_256("another image");
-  check_refused(open_image(grant_number(1), other, image.key, sealed.directory), Code::kDataLoss, "ask him again");
+  check_refused(sealed.open(grant_number(1), other, image.key), Code::kDataLoss, "ask him again");
 }
 
 TEST_CASE("A picture that is damaged, cut short, longer or gone is an error that says what to do") {
