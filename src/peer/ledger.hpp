@@ -108,6 +108,9 @@ class Ledger {
   // A key that was put into the cloud is not there any more, and no receipt says who has it: it is taken out, and
   // counts as used unless it is found all the same. Nothing for a key of which something else is known.
   Result<Effects> on_missing(const GrantId& id, std::uint32_t serial);
+  // A key lies in the cloud. One that was given up, and has come back with a node that was away, is taken out again:
+  // its view is free then, unless it was used. Nothing for a key that is expected there.
+  Result<Effects> on_found(const GrantId& id, std::uint32_t serial);
   Result<Effects> on_receipt(const Receipt& receipt);
 
   // Everything that was to be said to others and may not have been: after a restart.

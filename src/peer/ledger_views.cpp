@@ -159,6 +159,20 @@ Result<Ledger::Effects> Ledger::on_missing(const GrantId& id, std::uint32_t seri
   return effects;
 }
 
+Result<Ledger::Effects> Ledger::on_found(const GrantId& id, std::uint32_t serial) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end() || serial < 1 || serial > found->second.issues.size()) return unknown_serial(id, serial);
+  Issue& issue = found->second.issues[serial - 1];
+  Effects effects;
+  if (issue.kind == Issue::Kind::kOnline || issue.in_cloud()) return effects;
+  effects.take_out.push_back({id, serial});
+  if (issue.devices.empty()) {
+    issue.kind = Issue::Kind::kTakingBack;
+    effects.changed = true;
+  }
+  return effects;
+}
+
 Result<Ledger::Effects> Ledger::on_receipt(const Receipt& receipt) {
   DISTRI_TRY_VOID(verify(receipt));
   const std::string what = fmt::format("receipt of view key {} of grant {}", receipt.serial, receipt.grant.short_hex());

@@ -70,16 +70,17 @@ Result<> Peer::Impl::read_cloud() {
     if (std::ranges::find(users.records, self, &User::owner) == users.records.end()) outbox.user = true;
   }
   const bool due = clock.monotonic_ms() >= due_ms;
-  auto missing = keys_in_escrow();
+  const auto in_escrow = keys_in_escrow();
+  std::set<KeyPlace> keys_there;
   if (due) {
     DISTRI_TRY_VOID(reconcile());
     DISTRI_TRY(const auto keys, records.view_keys_of(self));
-    for (const ViewKey& each : keys.records) missing.erase({each.grant, each.serial});
+    for (const ViewKey& each : keys.records) keys_there.emplace(each.grant, each.serial);
   }
   // After the keys: who has taken one has written his receipt before.
   DISTRI_TRY(const auto receipts, records.receipts_to(self));
   take_receipts(receipts);
-  if (due) take_missing_keys(std::move(missing));
+  if (due) compare_escrow(in_escrow, keys_there);
   if (stopping) return fail(stopped());
   DISTRI_TRY(const auto requests, records.requests_to(self));
   take_requests(requests);

@@ -1,5 +1,6 @@
 // View keys that go into the cloud and out of it, and receipts that were in vain.
 #include <algorithm>
+#include <iterator>
 
 #include "distri/peer/peer_impl.hpp"
 
@@ -82,12 +83,10 @@ void Peer::Impl::take_out_view_keys() {
   }
 }
 
-// What a viewer took he has written a receipt for, unless that was lost, or he could not tell whether he had it.
-std::set<std::pair<GrantId, std::uint32_t>> Peer::Impl::keys_in_escrow() const {
+std::set<KeyPlace> Peer::Impl::keys_in_escrow() const {
   const std::lock_guard lock(mutex);
-  std::set<std::pair<GrantId, std::uint32_t>> keys;
+  std::set<KeyPlace> keys;
   for (const auto& [id, entry] : books.ledger.entries()) {
-    if (entry.state() != Entry::State::kGranted) continue;
     for (std::size_t place = 0; place < entry.issues.size(); ++place) {
       const Issue& issue = entry.issues[place];
       if (issue.kind == Issue::Kind::kEscrow && !issue.used()) keys.emplace(id, place + 1);
@@ -96,16 +95,28 @@ std::set<std::pair<GrantId, std::uint32_t>> Peer::Impl::keys_in_escrow() const {
   return keys;
 }
 
-// Twice in a row: one node may not have yet what another one has.
-void Peer::Impl::take_missing_keys(std::set<std::pair<GrantId, std::uint32_t>> missing) {
+// A key is missing without a receipt when that was lost with its node, or its viewer could not tell whether he had it.
+// One is found that was given up when the node that has it was away then. In both cases twice in a row, as one node may
+// not have yet what another one has.
+void Peer::Impl::compare_escrow(const std::set<KeyPlace>& in_escrow, const std::set<KeyPlace>& there) {
   const std::lock_guard lock(mutex);
-  for (const auto& [id, serial] : missing) {
-    if (!missing_keys.contains({id, serial})) continue;
-    const auto effects = books.ledger.on_missing(id, serial);
+  const auto settle = [this](const GrantId& id, const Result<Ledger::Effects>& effects) {
     const auto kept = effects ? settle_locked(id, *effects) : Result<>(fail(effects.error()));
     if (!kept) trouble(kept.error().message);
+  };
+  std::set<KeyPlace> missing, found;
+  std::ranges::set_difference(in_escrow, there, std::inserter(missing, missing.end()));
+  std::ranges::set_difference(there, in_escrow, std::inserter(found, found.end()));
+  for (const auto& [id, serial] : missing) {
+    if (missing_keys.contains({id, serial})) settle(id, books.ledger.on_missing(id, serial));
+  }
+  for (const auto& [id, serial] : found) {
+    if (found_keys.contains({id, serial}) && books.ledger.find(id) != nullptr) {
+      settle(id, books.ledger.on_found(id, serial));
+    }
   }
   missing_keys = std::move(missing);
+  found_keys = std::move(found);
 }
 
 void Peer::Impl::remove_receipts() {

@@ -56,6 +56,9 @@ struct Outbox {
   std::vector<Receipt> unwritten;  // receipts to be removed: somebody else had the key
 };
 
+// A view key, by its grant and serial.
+using KeyPlace = std::pair<GrantId, std::uint32_t>;
+
 // One at a time for each grant.
 class GrantTurns {
  public:
@@ -153,9 +156,10 @@ struct Peer::Impl {
   void place_view_keys();
   void take_out_view_keys();
   void remove_receipts();
-  // Keys that lie in escrow by the book, and those of them that were missing there also at the comparison before.
-  std::set<std::pair<GrantId, std::uint32_t>> keys_in_escrow() const;
-  void take_missing_keys(std::set<std::pair<GrantId, std::uint32_t>> missing);
+  // What differs between the escrow of the book and that of the cloud. `in_escrow`: by the book, before `there` was
+  // read.
+  std::set<KeyPlace> keys_in_escrow() const;
+  void compare_escrow(const std::set<KeyPlace>& in_escrow, const std::set<KeyPlace>& there);
 
   // ---- peer_cloud.cpp, peer_reconcile.cpp
   CloudRecords cloud();
@@ -246,14 +250,14 @@ struct Peer::Impl {
   std::map<std::pair<PublicKey, std::string>, CatalogEntry> catalog;  // what others have, as last seen
   std::vector<std::pair<std::string, Error>> left_out;
   std::shared_ptr<PublishedDirectory> published;
-  std::set<GrantId> escrow_due;                              // grants whose escrow may have to be filled
-  std::set<std::pair<GrantId, std::uint32_t>> missing_keys;  // at the last comparison with the cloud
-  std::map<GrantId, Pause> pictures_due;                     // to be fetched
-  std::set<GrantId> being_fetched;                           // of these, by a fetcher
-  std::map<PublicKey, Pause> away;                           // who could not be reached
-  bool awake = false;                                        // the keeper is to go on at once
-  bool look_wanted = true;                                   // and to look at the cloud, whatever the streams tell
-  std::condition_variable changed;                           // awake, pictures_due, calls, stopping
+  std::set<GrantId> escrow_due;                 // grants whose escrow may have to be filled
+  std::set<KeyPlace> missing_keys, found_keys;  // at the last comparison with the cloud
+  std::map<GrantId, Pause> pictures_due;        // to be fetched
+  std::set<GrantId> being_fetched;              // of these, by a fetcher
+  std::map<PublicKey, Pause> away;              // who could not be reached
+  bool awake = false;                           // the keeper is to go on at once
+  bool look_wanted = true;                      // and to look at the cloud, whatever the streams tell
+  std::condition_variable changed;              // awake, pictures_due, calls, stopping
   std::size_t calls = 0;
   bool started = false;
   std::atomic<bool> stopping = false;

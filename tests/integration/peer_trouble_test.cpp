@@ -80,6 +80,16 @@ struct Cast {
   void mend_direct() {
     for (std::size_t i = 0; i < agents.size(); ++i) relays.mend(Relays::kAnybody, kNodes + i);
   }
+  // Whether what is written at a node gets to all others.
+  bool reaches_all_from(std::size_t node) const {
+    client::ClientOptions options;
+    options.discover = false;
+    client::Client client({nodes.address(node)}, options);
+    client::WriteOptions all;
+    all.w = client::WriteConcern::all();
+    all.timeout_ms = 500;
+    return client.add_document("probes", {{"from", node}}, all).has_value();
+  }
   // All that was to be told was told, everybody has the same, and each life came to its end. `apart`: the cloud was in
   // parts, so a key that was used on one side just before may have been taken back on the other; that is reported.
   void check(bool apart = false) {
@@ -140,7 +150,7 @@ Moment moment_of(std::size_t number) {
 
 // One step of the only life, with a trouble of its own around the calls.
 template <class Begin, class End>
-void life_with(Cast& cast, Begin begin, End end) {
+const ShareLife& life_with(Cast& cast, Begin begin, End end) {
   ShareLife& life = cast.share(0, 1);
   for (const ShareLife::Step& step : ShareLife::steps()) {
     INFO(step.name);
@@ -150,6 +160,7 @@ void life_with(Cast& cast, Begin begin, End end) {
     end();
     (life.*step.settle)();
   }
+  return life;
 }
 
 }  // namespace
@@ -189,7 +200,8 @@ TEST_CASE("Five peers share with each other while a node is killed at each step"
 TEST_CASE("The direct link between two peers is cut at each step: closed, or silent") {
   Cast cast({{0, 1, 2}, {1, 2, 0}});
   for (const Cut how : {Cut::kClosed, Cut::kSilent}) {
-    life_with(cast, [&] { cast.cut_direct(how); }, [&] { cast.mend_direct(); });
+    const ShareLife& life = life_with(cast, [&] { cast.cut_direct(how); }, [&] { cast.mend_direct(); });
+    CHECK(life.asked() == Delivery::kWaitingInCloud);
   }
   cast.check();
 }
@@ -199,16 +211,20 @@ TEST_CASE("At each step the cloud falls apart between two peers, who reach each 
   for (const Cut how : {Cut::kClosed, Cut::kSilent}) {
     for (const bool direct : {true, false}) {
       CAPTURE(direct);
-      life_with(
+      CHECK(comes_true([&] { return cast.reaches_all_from(0); }));
+      bool first = true;
+      const ShareLife& life = life_with(
           cast,
           [&] {
             for (const std::size_t other : {1u, 2u}) cast.relays.cut(0, other, how);
             if (!direct) cast.cut_direct(how);
+            if (std::exchange(first, false)) CHECK(!cast.reaches_all_from(0));
           },
           [&] {
             for (const std::size_t other : {1u, 2u}) cast.relays.mend(0, other);
             cast.mend_direct();
           });
+      CHECK(life.asked() == (direct ? Delivery::kToldDirectly : Delivery::kWaitingInCloud));
     }
   }
   cast.check(true);

@@ -49,7 +49,9 @@ void ShareLife::see_offer() {
 }
 
 void ShareLife::ask() {
-  id_ = take(viewer_->request_resource(owner_.id().hex(), resource_, kAsked)).id;
+  const Sent sent = take(viewer_->request_resource(owner_.id().hex(), resource_, kAsked));
+  id_ = sent.id;
+  asked_ = sent.delivery;
 }
 
 void ShareLife::see_request() {

@@ -31,6 +31,8 @@ class ShareLife {
 
   // After all steps and with all well: what both have, what each node holds of it, and what they heard are the same.
   void check(const NodeProcesses& nodes);
+  // How the first request was told.
+  peer::Delivery asked() const { return asked_; }
 
  private:
   void nothing() {}
@@ -61,6 +63,7 @@ class ShareLife {
   const Bytes image_;
   peer::GrantId id_;
   peer::GrantId second_;
+  peer::Delivery asked_ = peer::Delivery::kKeptHere;
   std::uint32_t granted_ = 0;
   std::set<std::uint32_t> serials_;
 };

@@ -9,6 +9,8 @@ TEST_CASE("between owners and viewers that crash and lose messages, no request a
   std::size_t requests = 0;
   std::size_t crashes = 0;
   std::size_t reported = 0;
+  std::size_t kills = 0;
+  std::size_t taken_back = 0;
   for (std::uint64_t seed = 1; seed <= 12; ++seed) {
     CAPTURE(seed);
     World world(seed);
@@ -22,8 +24,11 @@ TEST_CASE("between owners and viewers that crash and lose messages, no request a
     requests += world.requests();
     crashes += world.crashes();
     reported += world.reported();
+    kills += world.kills();
+    taken_back += world.taken_back();
   }
-  MESSAGE(requests << " requests, " << views << " views shown, " << crashes << " crashes, " << reported
+  MESSAGE(requests << " requests, " << views << " views shown, " << crashes << " crashes, " << kills
+                   << " nodes killed, " << taken_back << " keys taken back, " << reported
                    << " uses reported that were too many");
-  CHECK((requests > 100 && views > 300 && crashes > 100 && reported > 0));
+  CHECK((requests > 100 && views > 300 && crashes > 100 && reported > 0 && kills > 100 && taken_back > 100));
 }

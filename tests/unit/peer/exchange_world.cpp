@@ -6,19 +6,26 @@ using Kind = Ledger::Event::Kind;
 
 World::World(std::uint64_t seed) : random_(seed) {
   for (const char* name : {"ada", "adam"}) {
-    owners_.push_back({name, Ledger(key(name)), {}, owners_.size() % 2, true});
+    owners_.push_back({name, Ledger(key(name)), {}, owners_.size() % nodes_.size(), true});
     owners_.back().disk = owners_.back().book.encode();
   }
-  for (std::uint64_t i = 0; i < 4; ++i) {
-    const char* name = i < 2 ? "bob" : "beth";
-    devices_.push_back({name, Holdings(key(name), device_id(i + 1)), {}, i % 2, true});
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    const char* name = i < 2 ? "bob" : i < 4 ? "beth" : "bill";
+    devices_.push_back({name, Holdings(key(name), device_id(i + 1)), {}, i % nodes_.size(), true});
     devices_.back().disk = devices_.back().book.encode();
   }
 }
 
 void World::step() {
-  if (random_.chance(0.03)) cut_ = !cut_;
-  if (!cut_) heal();
+  if (random_.chance(0.03)) {
+    for (std::uint64_t& side : side_) side = random_.below(2);
+  }
+  if (random_.chance(0.03)) {
+    bool& up = node_up_[random_.below(nodes_.size())];
+    kills_ += up ? 1 : 0;
+    up = !up;
+  }
+  heal();
   if (!links_.empty() && random_.chance(0.5)) deliver();
   if (random_.chance(0.5)) {
     Owner& owner = owners_[random_.below(owners_.size())];
@@ -27,13 +34,15 @@ void World::step() {
   } else {
     Device& device = devices_[random_.below(devices_.size())];
     if (random_.chance(0.04)) device.up = !device.up;
-    if (random_.chance(0.02)) device.node = random_.below(2);
+    if (random_.chance(0.02)) device.node = random_.below(nodes_.size());
     if (device.up) act(device);
   }
 }
 
 void World::settle() {
-  cut_ = faults_ = false;
+  faults_ = false;
+  node_up_.fill(true);
+  side_.fill(0);
   links_.clear();
   for (Owner& owner : owners_) owner.up = true;
   for (Device& device : devices_) device.up = true;
@@ -92,7 +101,14 @@ void World::check() const {
       REQUIRE(state_name(holding->state()) == state_name(entry->state()));
       REQUIRE(holding->grant == entry->grant);
     }
-    if (entry->grant) REQUIRE(nodes_[1].grants.at(id) == *entry->grant);
+    for (const CloudNode& node : nodes_) {
+      REQUIRE(node.requests.at(id).withdrawn == withdrawn);
+      if (entry->grant) REQUIRE(node.grants.at(id) == *entry->grant);
+      const bool ended = entry->state() != Entry::State::kGranted;
+      for (const auto& [name, slot] : node.view_keys) {
+        REQUIRE_FALSE((ended && slot.present && slot.key.grant == id));
+      }
+    }
   }
 }
 
@@ -111,8 +127,11 @@ Owner& World::owner_of(const PublicKey& id) {
 }
 
 void World::heal() {
-  nodes_[0].merge(nodes_[1]);
-  nodes_[1].merge(nodes_[0]);
+  for (std::size_t one = 0; one < nodes_.size(); ++one) {
+    for (std::size_t other = 0; other < nodes_.size(); ++other) {
+      if (node_up_[one] && node_up_[other] && side_[one] == side_[other]) nodes_[one].merge(nodes_[other]);
+    }
+  }
 }
 
 void World::send(std::function<void()> message) {
@@ -148,7 +167,6 @@ bool World::keep(Owner& owner, const Result<Ledger::Effects>& effects) {
 }
 
 void World::say(Owner& owner, const Ledger::Effects& effects) {
-  CloudNode& node = nodes_[owner.node];
   for (const auto& event : effects.events) {
     if (event.kind == Kind::kDoubleUse || event.kind == Kind::kUsedAfterTakenBack) ++reported_;
   }
@@ -156,28 +174,54 @@ void World::say(Owner& owner, const Ledger::Effects& effects) {
     const auto [known, fresh] = answers_.emplace(std::pair(grant.id, grant.version), grant);
     REQUIRE(known->second == grant);  // one version is one answer, for good
     most_views_[grant.id] = std::max(most_views_[grant.id], grant.views);
-    node.put(grant);
+    if (CloudNode* node = node_of(owner)) node->put(grant);
     for (Device& device : devices_) {
       if (device.book.viewer() == grant.to) send([this, &device, grant] { take_grant(device, grant); });
     }
   }
   for (const ViewKey& placed : effects.place) {
-    node.insert(placed);
+    CloudNode* node = node_of(owner);
+    if (node == nullptr) return;
+    node->insert(placed);
     keep(owner, owner.book.on_placed(placed.grant, placed.serial, true));
   }
   for (const auto& taken : effects.take_out) {
-    const bool was_there = node.compare_and_delete(fmt::format("{}:{}", taken.grant.hex(), taken.serial));
+    CloudNode* node = node_of(owner);
+    if (node == nullptr) return;
+    ViewKey taken_key;
+    taken_key.owner = owner.book.owner();
+    taken_key.grant = taken.grant;
+    taken_key.serial = taken.serial;
+    const bool was_there = node->compare_and_delete(document_id(taken_key));
+    taken_back_ += was_there ? 1 : 0;
     keep(owner, owner.book.on_taken_back(taken.grant, taken.serial, was_there));
   }
 }
 
 void World::poll(Owner& owner) {
-  const CloudNode& node = nodes_[owner.node];
-  for (const auto& [id, request] : std::map(node.requests)) {
+  const CloudNode* node = node_of(owner);
+  if (node == nullptr) return;
+  std::set<std::string> keys;
+  for (const auto& [name, slot] : node->view_keys) {
+    if (slot.present) keys.insert(name);
+  }
+  for (const auto& [id, request] : std::map(node->requests)) {
     if (request.to == owner.book.owner()) keep(owner, owner.book.on_request(request));
   }
-  for (const auto& [id, receipt] : std::map(node.receipts)) {
+  for (const auto& [id, receipt] : std::map(node->receipts)) {
     if (receipt.to == owner.book.owner()) keep(owner, owner.book.on_receipt(receipt));
+  }
+  if (faults_ && !random_.chance(0.05)) return;
+  // Keys that this node lacks, and those that it should not have.
+  for (const auto& [id, state] : states(owner)) {
+    for (std::uint32_t serial = 1; serial <= owner.book.find(id)->issues.size(); ++serial) {
+      ViewKey placed;
+      placed.owner = owner.book.owner();
+      placed.grant = id;
+      placed.serial = serial;
+      const bool there = keys.contains(document_id(placed));
+      keep(owner, there ? owner.book.on_found(id, serial) : owner.book.on_missing(id, serial));
+    }
   }
 }
 
@@ -223,12 +267,13 @@ void World::take_grant(Device& device, const Grant& grant) {
 }
 
 void World::poll(Device& device) {
-  const CloudNode& node = nodes_[device.node];
+  const CloudNode* node = node_of(device);
+  if (node == nullptr) return;
   bool changed = false;
-  for (const auto& [id, request] : node.requests) {
+  for (const auto& [id, request] : node->requests) {
     if (request.owner == device.book.viewer()) changed |= device.book.on_request(request).value_or(false);
   }
-  for (const auto& [id, grant] : node.grants) {
+  for (const auto& [id, grant] : node->grants) {
     if (grant.to == device.book.viewer()) changed |= device.book.on_grant(grant).value_or(false);
   }
   if (changed) persist(device);
@@ -241,7 +286,7 @@ void World::publish(Device& device) {
 
 void World::send_request(Device& device, const Request& request) {
   made_[request.id] = {owner_of(request.to).name, device.name};
-  nodes_[device.node].put(request);
+  if (CloudNode* node = node_of(device)) node->put(request);
   send([this, request] {
     Owner& owner = owner_of(request.to);
     if (owner.up) keep(owner, owner.book.on_request(request));
@@ -302,19 +347,21 @@ void World::ask(Device& device, const GrantId& id) {
 }
 
 void World::take(Device& device, const GrantId& id) {
-  CloudNode& node = nodes_[device.node];
+  CloudNode* node = node_of(device);
+  if (node == nullptr) return;
   const Holding* holding = device.book.find(id);
   std::optional<ViewKey> next = holding->taking;
-  for (const auto& [name, slot] : node.view_keys) {
+  for (const auto& [name, slot] : node->view_keys) {
     if (!next && slot.present && slot.key.grant == id && !device.book.is_used(id, slot.key.serial)) next = slot.key;
   }
   if (!next) return;
   const auto receipt = device.book.take(*next, kNow);
   if (!receipt || !persist(device)) return;
-  node.put(*receipt);
+  node->put(*receipt);
   if (faults_ && random_.chance(0.1)) return;
-  const bool was_there = node.compare_and_delete(document_id(*next));
+  const bool was_there = node->compare_and_delete(document_id(*next));
   const auto image = device.book.taken(id, next->serial, was_there);
   if (image && persist(device)) show(device, id, next->serial, *image);
 }
+
 }  // namespace distri::peer::test

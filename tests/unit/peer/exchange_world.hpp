@@ -1,11 +1,12 @@
-// exchange_world.hpp: owners, and viewers with two devices each, around a cloud of two nodes, from one seed. Messages
-// are lost, doubled and late, nodes do not reach each other for a while, everybody goes away now and then, or crashes
-// before or after a change is on his disk.
+// exchange_world.hpp: five users around a cloud of three nodes, from one seed: owners, and viewers, some with two
+// devices. Messages are lost, doubled and late; nodes are killed and come back with what they had, and do not reach
+// each other for a while; everybody goes away now and then, or crashes before or after a change is on his disk.
 #pragma once
 
 #include <array>
 #include <deque>
 #include <functional>
+#include <set>
 
 #include "cloud_double.hpp"
 #include "distri/utils/random.hpp"
@@ -43,6 +44,8 @@ class World {
   std::size_t views() const { return shown_.size(); }
   std::size_t requests() const { return made_.size(); }
   std::size_t crashes() const { return crashes_; }
+  std::size_t kills() const { return kills_; }
+  std::size_t taken_back() const { return taken_back_; }
   std::size_t reported() const { return reported_; }
 
  private:
@@ -54,7 +57,15 @@ class World {
   static std::map<GrantId, Entry::State> states(const Owner& owner);
   const Owner& owner_of(const Made& made) const;
   Owner& owner_of(const PublicKey& id);
+  // Nodes that reach each other have the same.
   void heal();
+  // The node that a party speaks to: another one when its own is killed; none when all are.
+  template <class Party>
+  CloudNode* node_of(Party& party) {
+    for (std::size_t i = 0; i < nodes_.size() && !node_up_[party.node]; ++i)
+      party.node = (party.node + 1) % nodes_.size();
+    return node_up_[party.node] ? &nodes_[party.node] : nullptr;
+  }
   // A message between two that are there when it arrives, if it does.
   void send(std::function<void()> message);
   void deliver();
@@ -98,9 +109,10 @@ class World {
   void take(Device& device, const GrantId& id);
 
   Random random_;
-  bool cut_ = false;
   bool faults_ = true;
-  std::array<CloudNode, 2> nodes_;
+  std::array<CloudNode, 3> nodes_;
+  std::array<bool, 3> node_up_ = {true, true, true};
+  std::array<std::uint64_t, 3> side_ = {};  // nodes on different ones do not reach each other
   std::vector<Owner> owners_;
   std::vector<Device> devices_;
   std::deque<std::function<void()>> links_;
@@ -110,7 +122,9 @@ class World {
   std::map<GrantId, std::uint32_t> most_views_;
   std::map<std::tuple<GrantId, std::uint32_t, DeviceId>, int> shown_;
   std::size_t crashes_ = 0;
-  std::size_t reported_ = 0;  // uses that were too many, to owners
+  std::size_t kills_ = 0;       // of nodes
+  std::size_t taken_back_ = 0;  // keys that were still in escrow
+  std::size_t reported_ = 0;    // uses that were too many, to owners
 };
 
 }  // namespace distri::peer::test

@@ -236,6 +236,41 @@ TEST_CASE("a key that is missing in the cloud is taken out, and counts as used u
   check_kept(ledger);
 }
 
+TEST_CASE(
+    "a key that was given up and is found in the cloud again is taken out, and its view is free if it was not used") {
+  Ledger ledger(key("ada"));
+  const GrantId id = grant_id(1);
+  value(ledger.on_request(request_of("bob", 1)));
+  value(ledger.approve(id, 4, sealed_image()));
+  value(ledger.give_view(id, id_of("bob"), view_id(1)));
+  value(ledger.put_in_escrow(id, 3));  // serials 2 to 4
+  CHECK(is_nothing(value(ledger.on_found(id, 2))));
+  for (const std::uint32_t serial : {2u, 3u, 4u}) value(ledger.on_placed(id, serial, true));
+  CHECK(is_nothing(value(ledger.on_found(id, 1))));
+  CHECK(is_nothing(value(ledger.on_found(id, 2))));
+  value(ledger.take_back(id, 2));
+  CHECK(is_nothing(value(ledger.on_found(id, 4))));
+  value(ledger.on_taken_back(id, 4, false));
+  value(ledger.on_taken_back(id, 3, true));
+  CHECK(ledger.find(id)->used() == 2);
+  CHECK(value(ledger.on_found(id, 4)).take_out == std::vector<Ledger::KeyInCloud>{{id, 4}});
+  CHECK(value(ledger.on_found(id, 3)).take_out == std::vector<Ledger::KeyInCloud>{{id, 3}});
+  CHECK(ledger.find(id)->remaining() == 0);
+  value(ledger.on_taken_back(id, 4, true));
+  value(ledger.on_taken_back(id, 3, true));
+  CHECK(ledger.find(id)->used() == 1);
+  CHECK(ledger.find(id)->remaining() == 2);
+  // One that was used is only removed.
+  value(ledger.on_receipt(receipt_of("bob", id, 2, 1)));
+  const auto used = value(ledger.on_found(id, 2));
+  CHECK((!used.changed && used.take_out == std::vector<Ledger::KeyInCloud>{{id, 2}}));
+  CHECK(is_nothing(value(ledger.on_taken_back(id, 2, true))));
+  CHECK(ledger.find(id)->used() == 2);
+  check_refused(ledger.on_found(id, 5), Code::kNotFound, "no view key 5 in escrow");
+  check_refused(ledger.on_found(grant_id(2), 1), Code::kNotFound, "no view key 1");
+  check_kept(ledger);
+}
+
 TEST_CASE("escrow has its bounds, and what was not placed is free again") {
   Ledger ledger(key("ada"));
   const GrantId id = grant_id(1);
