@@ -4,9 +4,8 @@
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
-#include "distri/peer/cloud_records.hpp"
 #include "distri/utils/random.hpp"
-#include "share_life.hpp"
+#include "share_cast.hpp"
 
 using namespace distri;
 using namespace distri::peer;
@@ -16,105 +15,6 @@ using Cut = Relays::Cut;
 using Why = NotViewed::Why;
 
 namespace {
-
-constexpr std::size_t kNodes = 3;
-constexpr std::array<const char*, 5> kNames = {"ana", "ben", "cem", "dag", "eva"};
-
-// Three nodes and some users, who all know each other. Ends of the relays: the nodes, then the users.
-struct Cast {
-  TestDirectory directory;
-  Relays relays;
-  NodeProcesses nodes;
-  std::vector<std::unique_ptr<Agent>> agents;
-  std::vector<std::unique_ptr<ShareLife>> lives;
-  std::map<std::size_t, std::size_t> lives_of;  // by owner
-  std::int64_t poll_ms = 20;                    // of users that are switched on from now on
-
-  // Which nodes each of the users speaks to.
-  explicit Cast(const std::vector<std::vector<std::size_t>>& attached)
-      : relays(kNodes + attached.size()), nodes(kNodes, directory.path(), relays) {
-    for (std::size_t i = 0; i < attached.size(); ++i) {
-      agents.push_back(std::make_unique<Agent>(directory.path(), kNames[i], adjust(attached[i], i)));
-    }
-    for (std::size_t i = 0; i < agents.size(); ++i) on(i);
-    for (const auto& each : agents) {
-      for (const auto& other : agents) {
-        if (each != other) REQUIRE(each->knows(*other));
-      }
-    }
-  }
-  Agent::Adjust adjust(const std::vector<std::size_t>& attached, std::size_t number) {
-    return [this, attached, number](PeerOptions& options) {
-      for (const std::size_t node : attached) options.nodes.push_back(nodes.address(node));
-      options.client.discover = false;
-      options.advertised = {relays.address(kNodes + number)};
-      options.escrow_views = 2;
-      options.poll_ms = poll_ms;
-      options.cloud_ms = 700;
-      options.direct_ms = 700;
-    };
-  }
-  Agent& agent(std::size_t number) { return *agents[number]; }
-  void on(std::size_t number) {
-    agent(number).on();
-    relays.forward(kNodes + number, agent(number)->address());
-  }
-  ShareLife& share(std::size_t owner, std::size_t viewer) {
-    ++lives_of[owner];
-    lives.push_back(std::make_unique<ShareLife>(agent(owner), agent(viewer), static_cast<int>(lives.size() + 1)));
-    return *lives.back();
-  }
-  // What the first shares with the second: asked for, granted, and its picture fetched.
-  GrantId granted(std::uint32_t views) {
-    write_file(agent(0).pictures() / "dune.png", sample_image(1));
-    agent(0).publish();
-    const Sent sent = take(agent(1)->request_resource(agent(0).id().hex(), "dune.png", views));
-    REQUIRE(agent(0).has_to_answer(sent.id));
-    take(agent(0)->grant_resource(sent.id, views));
-    REQUIRE(agent(1).has_picture(sent.id));
-    return sent.id;
-  }
-  void cut_direct(Cut how) {
-    for (std::size_t i = 0; i < agents.size(); ++i) relays.cut(Relays::kAnybody, kNodes + i, how);
-  }
-  void mend_direct() {
-    for (std::size_t i = 0; i < agents.size(); ++i) relays.mend(Relays::kAnybody, kNodes + i);
-  }
-  // Whether what is written at a node gets to all others.
-  bool reaches_all_from(std::size_t node) const {
-    client::ClientOptions options;
-    options.discover = false;
-    client::Client client({nodes.address(node)}, options);
-    client::WriteOptions all;
-    all.w = client::WriteConcern::all();
-    all.timeout_ms = 500;
-    return client.add_document("probes", {{"from", node}}, all).has_value();
-  }
-  // All that was to be told was told, everybody has the same, and each life came to its end. `apart`: the cloud was in
-  // parts, so a key that was used on one side just before may have been taken back on the other; that is reported.
-  void check(bool apart = false) {
-    for (const auto& each : agents) {
-      CHECK(comes_true([&] {
-        const Standing standing = (*each)->standing();
-        return standing.cloud_read && !standing.cloud_away && standing.untold == 0;
-      }));
-    }
-    CHECK(nodes.differences() == "");
-    CHECK(take(nodes.read(0, "requests")).size() == 2 * lives.size());
-    CHECK(take(nodes.read(0, "grants")).size() == 2 * lives.size());
-    for (const auto& each : lives) each->check(nodes);
-    for (std::size_t i = 0; i < agents.size(); ++i) {
-      CAPTURE(i);
-      CHECK(agent(i).count(Kind::kRequested) == 2 * lives_of[i]);
-      CHECK(agent(i).count(Kind::kDoubleUse) == 0);
-      CHECK((apart || agent(i).count(Kind::kUsedAfterTakenBack) == 0));
-      CHECK(comes_true([&] {
-        return agent(i).count(Kind::kViewed) + agent(i).count(Kind::kEscrowUsed) == ShareLife::kViews * lives_of[i];
-      }));
-      CHECK(agent(i).troubles() == "");
-    }
-  }
-};
 
 enum class Moment : std::uint8_t { kBefore, kDuring, kAfter };
 
@@ -148,19 +48,17 @@ Moment moment_of(std::size_t number) {
   return static_cast<Moment>(number % 3);
 }
 
-// One step of the only life, with a trouble of its own around the calls.
+// Each step of some lives, with a trouble around the calls of each.
 template <class Begin, class End>
-const ShareLife& life_with(Cast& cast, Begin begin, End end) {
-  ShareLife& life = cast.share(0, 1);
+void live_with(std::span<ShareLife* const> lives, Begin begin, End end) {
   for (const ShareLife::Step& step : ShareLife::steps()) {
     INFO(step.name);
-    (life.*step.prepare)();
+    for (ShareLife* life : lives) (life->*step.prepare)();
     begin();
-    (life.*step.act)();
+    for (ShareLife* life : lives) (life->*step.act)();
     end();
-    (life.*step.settle)();
+    for (ShareLife* life : lives) (life->*step.settle)();
   }
-  return life;
 }
 
 }  // namespace
@@ -200,7 +98,8 @@ TEST_CASE("Five peers share with each other while a node is killed at each step"
 TEST_CASE("The direct link between two peers is cut at each step: closed, or silent") {
   Cast cast({{0, 1, 2}, {1, 2, 0}});
   for (const Cut how : {Cut::kClosed, Cut::kSilent}) {
-    const ShareLife& life = life_with(cast, [&] { cast.cut_direct(how); }, [&] { cast.mend_direct(); });
+    ShareLife& life = cast.share(0, 1);
+    live_with({{&life}}, [&] { cast.cut_direct(how); }, [&] { cast.mend_direct(); });
     CHECK(life.asked() == Delivery::kWaitingInCloud);
   }
   cast.check();
@@ -213,20 +112,40 @@ TEST_CASE("At each step the cloud falls apart between two peers, who reach each 
       CAPTURE(direct);
       CHECK(comes_true([&] { return cast.reaches_all_from(0); }));
       bool first = true;
-      const ShareLife& life = life_with(
-          cast,
+      ShareLife& life = cast.share(0, 1);
+      live_with(
+          {{&life}},
           [&] {
-            for (const std::size_t other : {1u, 2u}) cast.relays.cut(0, other, how);
+            cast.cut_cloud(how);
             if (!direct) cast.cut_direct(how);
             if (std::exchange(first, false)) CHECK(!cast.reaches_all_from(0));
           },
           [&] {
-            for (const std::size_t other : {1u, 2u}) cast.relays.mend(0, other);
+            cast.mend_cloud();
             cast.mend_direct();
           });
       CHECK(life.asked() == (direct ? Delivery::kToldDirectly : Delivery::kWaitingInCloud));
     }
   }
+  cast.check(true);
+}
+
+TEST_CASE(
+    "Five peers share with each other while the cloud falls apart at each step, and direct links at every other") {
+  Cast cast({{0}, {1}, {2, 1}, {0, 1}, {2}});
+  std::vector<ShareLife*> lives;
+  for (std::size_t i = 0; i < 5; ++i) lives.push_back(&cast.share(i, (i + 1) % 5));
+  std::size_t step = 0;
+  live_with(
+      lives,
+      [&] {
+        cast.cut_cloud(Cut::kClosed);
+        if (step++ % 2 == 1) cast.cut_direct(Cut::kClosed);
+      },
+      [&] {
+        cast.mend_cloud();
+        cast.mend_direct();
+      });
   cast.check(true);
 }
 
@@ -280,11 +199,11 @@ TEST_CASE("Keys that the owner takes back on her side and that are used on the o
   REQUIRE(ana.has_in_escrow(id, 2));
   REQUIRE(cast.nodes.differences() == "");
   cast.cut_direct(Cut::kClosed);
-  for (const std::size_t other : {1u, 2u}) cast.relays.cut(0, other, Cut::kClosed);
+  cast.cut_cloud(Cut::kClosed);
   take(ana->update_permission(id, 0));
   REQUIRE(ana.has_in_escrow(id, 0));
   for (int i = 0; i < 2; ++i) REQUIRE(ben->access_grant(id).has_value());
-  for (const std::size_t other : {1u, 2u}) cast.relays.mend(0, other);
+  cast.mend_cloud();
   cast.mend_direct();
   CHECK(comes_true([&] { return ana.count(Kind::kUsedAfterTakenBack) == 2; }));
   // With four views in all two are left.
@@ -305,7 +224,7 @@ TEST_CASE(
   Cast cast({{0}, {1, 2}});
   Agent& ana = cast.agent(0);
   Agent& ben = cast.agent(1);
-  for (const std::size_t other : {1u, 2u}) cast.relays.cut(0, other, Cut::kClosed);
+  cast.cut_cloud(Cut::kClosed);
   const GrantId id = cast.granted(3);
   REQUIRE(ana.has_in_escrow(id, 2));
   REQUIRE(ben->access_grant(id).has_value());
@@ -313,7 +232,7 @@ TEST_CASE(
   REQUIRE(!nothing.has_value());
   CHECK(nothing.error().why == Why::kTryAgain);
   CHECK(nothing.error().error.message.contains("its last views lie in the cloud"));
-  for (const std::size_t other : {1u, 2u}) cast.relays.mend(0, other);
+  cast.mend_cloud();
   std::size_t views = 1;
   CHECK(comes_true([&] {
     const auto seen = ben->access_grant(id);
