@@ -299,8 +299,8 @@ void PeerScreen::ask_to_quit() {
     return;
   }
   ask(PeerPrompt::yes_or_no(
-      fmt::format("{} was not told to the cloud yet; it is kept, and told at the next start. Quit? y or n",
-                  untold == 1 ? "One thing" : fmt::format("{} things", untold)),
+      fmt::format("Not all was told to the cloud yet ({} to go); it is kept, and told at the next start. Quit? y or n",
+                  untold),
       std::move(command)));
 }
 
