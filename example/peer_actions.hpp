@@ -28,6 +28,7 @@ struct PeerAction {
     kUpdate,
     kRevoke,
     kWithdraw,
+    kForget,
     kView,
     kWhoami,
     kPublish,

@@ -130,6 +130,8 @@ Result<json> PeerCalls::do_action(const PeerAction& action) {
     case Kind::kRevoke:
     case Kind::kWithdraw:
       return answer(action);
+    case Kind::kForget:
+      return forget(action);
     case Kind::kPublish:
     case Kind::kListen:
       break;
@@ -177,6 +179,12 @@ Result<json> PeerCalls::answer(const PeerAction& action) {
   };
   DISTRI_TRY(const Delivery delivery, change());
   return told(id, delivery);
+}
+
+Result<json> PeerCalls::forget(const PeerAction& action) {
+  DISTRI_TRY(const GrantId id, id_of(action));
+  DISTRI_TRY_VOID(peer_.forget(id));
+  return json{{"id", id.hex()}};
 }
 
 Result<json> PeerCalls::view(const PeerAction& action) {
@@ -276,7 +284,8 @@ Result<GrantId> PeerCalls::id_of(const PeerAction& action) const {
   }
   if (text.size() == 2 * GrantId::kSize) return GrantId::from_view(*distri::from_hex(text));
   std::set<GrantId> known;
-  if (action.kind == Kind::kWithdraw) {
+  const bool own = action.kind == Kind::kWithdraw || action.kind == Kind::kForget;
+  if (own) {
     for (const auto& each : peer_.inbox()) known.insert(each.request.id);
   } else {
     for (const auto& each : peer_.pending_approvals()) known.insert(each.request.id);
@@ -286,7 +295,7 @@ Result<GrantId> PeerCalls::id_of(const PeerAction& action) const {
   if (known.size() == 1) return *known.begin();
   if (known.empty()) {
     return distri::fail(Code::kNotFound, "{}: --{} {} begins no id here; '{}' shows them", action.name, action.id_flag,
-                        text, action.kind == Kind::kWithdraw ? "inbox" : "pending' and 'shared");
+                        text, own ? "inbox" : "pending' and 'shared");
   }
   return distri::fail(Code::kInvalidArgument, "{}: --{} {} begins {} ids; give more of its digits", action.name,
                       action.id_flag, text, known.size());

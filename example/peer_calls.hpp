@@ -37,6 +37,7 @@ class PeerCalls {
   distri::Result<Json> catalog(const PeerAction& action);
   distri::Result<Json> request(const PeerAction& action);
   distri::Result<Json> answer(const PeerAction& action);
+  distri::Result<Json> forget(const PeerAction& action);
   distri::Result<Json> view(const PeerAction& action);
   Json pending() const;
   Json inbox() const;

@@ -28,6 +28,7 @@ struct PeerCommand {
     kUpdate,    // id, views
     kRevoke,    // id
     kWithdraw,  // id
+    kForget,    // id
     kView,      // id, image, peer_name; costs a view
     kOwn,       // image: one of the user's own, as it lies in his directory
     kDesktop,   // the picture

@@ -205,6 +205,17 @@ void PeerScreen::inbox_key(const Key& key, const Row& row) {
         fmt::format("Take the request for {} of {} back, for good, also what was granted? y or n", image, peer),
         std::move(command)));
   }
+  if (key.is(L'f') && (row.granted || row.state == "waiting")) {
+    message_ = {fmt::format("the request is {}: f puts those away that were refused, revoked or withdrawn", row.state),
+                true};
+    return;
+  }
+  if (key.is(L'f')) {
+    command.kind = Kind::kForget;
+    return ask(PeerPrompt::yes_or_no(
+        fmt::format("Put the request for {} of {} away, which is {}? y or n", image, peer, row.state),
+        std::move(command)));
+  }
   const bool in_desktop = key.is(L'o');
   if (key.kind != Key::Kind::kEnter && !key.is(L'v') && !in_desktop) return no_such_key(key);
   if (!row.granted) {
@@ -309,7 +320,7 @@ std::string PeerScreen::keys_of_list() const {
     case kOffers:
       return "a ask for views";
     case kInbox:
-      return "v view, o in the desktop's viewer, a ask anew, w withdraw";
+      return "v view, o in the desktop's viewer, a ask anew, w withdraw, f put away";
     case kPending:
       return "a accept, c change, x refuse, p picture";
     case kShared:

@@ -22,7 +22,7 @@ constexpr std::string_view kHelp[] = {
     "r                 look at the cloud now",
     "Offers            Enter or a: ask for views",
     "Inbox             Enter or v: view (costs one)   o: view in the desktop's viewer",
-    "                  a: ask anew   w: withdraw the request",
+    "                  a: ask anew   w: withdraw the request   f: put an ended one away",
     "Approvals         a: accept as asked   Enter or c: with another number of views",
     "                  x: refuse   p: look at your picture (free)",
     "Shared            Enter or u: another number of views   x: revoke   p: your picture",
@@ -166,7 +166,7 @@ int PeerScreen::draw_foot(Grid& grid) const {
   } else if (picture_) {
     add(self_.desktop ? "o desktop's viewer  s save  Escape back" : "s save  Escape back", Style::kDim, 1);
   } else {
-    add(keys_of_list() + ", Tab lists, r refresh, ? help, q quit", Style::kDim, 1);
+    add(keys_of_list() + ", ? help, q quit, Tab lists, r refresh", Style::kDim, 1);
   }
   // Of a screen that is too small, the end.
   const auto rows = std::min(lines.size(), static_cast<std::size_t>(grid.rows()));

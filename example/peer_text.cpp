@@ -172,6 +172,7 @@ std::string result_text(const json& result) {
     return fmt::format("name  {}\nkey   {}\nat    {}\ndata  {}\n", text(result, "name"), text(result, "key"),
                        text(result, "address"), text(result, "data_dir"));
   }
+  if (action == "forget") return fmt::format("forget: request {} was put away\n", text(result, "id"));
   const bool answers = action == "grant" || action == "refuse";
   const bool asks = action == "request" || action == "withdraw";
   return fmt::format("{}{} {}: {}\n",

@@ -149,6 +149,10 @@ Result<std::string> PeerWork::tell(const PeerCommand& command) {
       DISTRI_TRY(const Delivery delivery, peer_.revoke(command.id));
       return told(fmt::format("{} views {} no more", command.peer_name, command.image), delivery);
     }
+    case Kind::kForget: {
+      DISTRI_TRY_VOID(peer_.forget(command.id));
+      return fmt::format("put the request for {} away", command.image);
+    }
     default: {
       DISTRI_TRY(const Delivery delivery, peer_.withdraw(command.id));
       return told(fmt::format("took the request for {} back", command.image), delivery);

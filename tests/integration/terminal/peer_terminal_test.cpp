@@ -249,6 +249,14 @@ TEST_CASE("two users share pictures in terminals, with every answer wrong at fir
   ben.wait_for({"dune.bmp", "of ana; view ", "1 of 2 were used on this device"});
   ben.wait_until("the picture in half-blocks", [&] { return shows_dune(ben); });
   show("A view, in half-block characters", ben);
+  ben.resize(40, 100);
+  ben.wait_until("a larger picture", [&] { return ben.cell(35, 50).chars[0] == 0x2580; });
+  ben.resize(12, 30);
+  ben.wait_until("a smaller picture", [&] {
+    return ben.cell(5, 15).chars[0] == 0x2580 && ben.shows("dune.bmp") && ben.shows("s save");
+  });
+  ben.resize(24, 100);
+  ben.wait_until("the picture as it was", [&] { return shows_dune(ben); });
   // It is saved; a file that is there is not written over. What fails is asked again, with what was typed.
   stage.write("taken", "mine");
   const std::string question = "Save the picture as which new file?";
@@ -345,6 +353,14 @@ TEST_CASE("two users share pictures in terminals, with every answer wrong at fir
   ben.wait_for({"took the request for 湖の写真.bmp back", "withdrawn"});
   ana.wait_for("3 Approvals (0)");
   show("What Ben has asked for", ben);
+  ben.wait_gone("to be told");
+  ben.press(VTERM_KEY_END);
+  ben.wait_for("> dune.bmp      ana  revoked");
+  ben.type("f");
+  answer(ben, "Put the request for dune.bmp of ana away, which is revoked? y or n", "1", "'1' is no answer", "y");
+  ben.wait_for({"put the request for dune.bmp away", "2 Inbox (2)"});
+  ben.press(VTERM_KEY_HOME);
+  ben.wait_for("> 湖の写真.bmp");
 
   // However they end, the terminal is as it was, and no picture is left behind.
   CHECK(fs::exists(stage.path("data-ben/viewing")));

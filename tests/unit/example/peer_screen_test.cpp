@@ -124,6 +124,16 @@ TEST_CASE("each list leads to its commands, with what they are about") {
   CHECK(command.kind == Kind::kWithdraw);
   CHECK(command.id == id_of('1'));
 
+  rig.type("f");
+  CHECK(rig.shows("the request is granted: f puts those away"));
+  rig.lists.inbox[0].state = Holding::State::kRevoked;
+  rig.lists.available.clear();
+  rig.update();
+  rig.type("fy");
+  command = rig.command();
+  CHECK(command.kind == Kind::kForget);
+  CHECK(command.id == id_of('1'));
+
   rig.type("3a");
   command = rig.command();
   CHECK(command.kind == Kind::kGrant);
