@@ -299,6 +299,7 @@ TEST_CASE("two users share pictures in terminals, with every answer wrong at fir
          "'1x' is no number of views: a whole number from 0 to 10000 is accepted", "3\r");
   ana.wait_for("ben gets 3 views of dune.bmp in all");
   show("What Ana has granted", ana);
+  ben.wait_for("granted  5      3        1 ");
   ben.type("v");
   ben.wait_for("1 of 3 are left");
   ben.type("y");
