@@ -108,20 +108,22 @@ class PeerScreen {
   // peer_screen.cpp
   bool move_key(const Key& key);
   void list_key(const Key& key);
+  void picture_key(const Key& key);
+  void prompt_key(const Key& key);
+  void no_such_key(const Key& key);
+  void ask(PeerPrompt prompt);
+  void ask_to_quit();
+  // False, with a message: it is under way already, or too many are.
+  bool send(PeerCommand command);
+  std::string keys_of_list() const;
+
+  // peer_screen_keys.cpp
   void offer_key(const Key& key, const Row& row);
   void inbox_key(const Key& key, const Row& row);
   void pending_key(const Key& key, const Row& row);
   void shared_key(const Key& key, const Row& row);
   void own_picture(const Row& row);
-  void picture_key(const Key& key);
-  void prompt_key(const Key& key);
-  void no_such_key(const Key& key);
-  void ask(PeerPrompt prompt);
   void ask_views_of(const Row& row);
-  void ask_to_quit();
-  // False, with a message: it is under way already, or too many are.
-  bool send(PeerCommand command);
-  std::string keys_of_list() const;
 
   // peer_screen_draw.cpp
   void draw_title(Grid& grid) const;
