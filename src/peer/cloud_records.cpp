@@ -27,9 +27,11 @@ bson::Document outdated(std::string_view id, std::uint64_t version) {
 }  // namespace
 
 Result<bson::Document> CloudRecords::ask(std::string_view service, std::string_view collection,
-                                         const bson::Document& params, BytesView body, bool idempotent) const {
+                                         const bson::Document& params, BytesView body, bool idempotent,
+                                         const std::optional<RequestId>& id) const {
   client::CallOptions options = options_;
   options.idempotent = idempotent;
+  options.request_id = id;
   const std::string name = fmt::format("{}<{}>", service, collection);
   DISTRI_TRY(const client::Reply reply, client_.call_encoded(body, name, Bytes(params.view().bytes()), options));
   auto document = bson::Document::parse(reply.body);
@@ -112,18 +114,19 @@ Result<bool> CloudRecords::place(const Receipt& receipt) {
   return insert(kReceiptsCollection, to_document(receipt));
 }
 
-Result<bool> CloudRecords::find_and_remove(std::string_view collection, bson::View filter) {
+Result<bool> CloudRecords::find_and_remove(std::string_view collection, bson::View filter,
+                                           const std::optional<RequestId>& id) {
   bson::Builder params;
   params.append_object("filter", filter).append_bool("remove", true);
-  DISTRI_TRY(const bson::Document reply, ask("FindAndModify", collection, std::move(params).finish(), {}, false));
+  DISTRI_TRY(const bson::Document reply, ask("FindAndModify", collection, std::move(params).finish(), {}, false, id));
   const auto found = reply.view().find("document");
   return found && found->type() == bson::Type::kObject;
 }
 
-Result<bool> CloudRecords::take(const ViewKey& key) {
+Result<bool> CloudRecords::take(const ViewKey& key, const std::optional<RequestId>& id) {
   bson::Builder filter;
   filter.append_string("_id", document_id(key)).append_binary("sig", key.signature.view());
-  return find_and_remove(kViewKeysCollection, std::move(filter).finish());
+  return find_and_remove(kViewKeysCollection, std::move(filter).finish(), id);
 }
 
 Result<bool> CloudRecords::take_back(const PublicKey& owner, const GrantId& grant, std::uint32_t serial) {

@@ -43,7 +43,9 @@ class CloudRecords {
   Result<bool> place(const ViewKey& key);
   Result<bool> place(const Receipt& receipt);
   // Compare-and-delete: whether exactly this view key was there. The node that is asked gives it to one caller only.
-  Result<bool> take(const ViewKey& key);
+  // `id`: of all tries of one caller, so that a node which has executed one answers the next ones alike; none: a fresh
+  // one.
+  Result<bool> take(const ViewKey& key, const std::optional<RequestId>& id = std::nullopt);
   // The same for its owner, who need not know which box lies there.
   Result<bool> take_back(const PublicKey& owner, const GrantId& grant, std::uint32_t serial);
   Result<> remove(const Receipt& receipt);
@@ -62,10 +64,11 @@ class CloudRecords {
 
  private:
   Result<bson::Document> ask(std::string_view service, std::string_view collection, const bson::Document& params,
-                             BytesView body, bool idempotent) const;
+                             BytesView body, bool idempotent, const std::optional<RequestId>& id = std::nullopt) const;
   Result<bool> replace(std::string_view collection, const bson::Document& record, bson::View outdated);
   Result<bool> insert(std::string_view collection, const bson::Document& record);
-  Result<bool> find_and_remove(std::string_view collection, bson::View filter);
+  Result<bool> find_and_remove(std::string_view collection, bson::View filter,
+                               const std::optional<RequestId>& id = std::nullopt);
   template <class R>
   Result<Found<R>> read(std::string_view collection, bson::View filter, Result<R> (*decode)(bson::View)) const;
 

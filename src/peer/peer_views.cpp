@@ -31,6 +31,14 @@ Why why_of(const Error& error) {
              : Why::kAway;
 }
 
+// The same for each try to take a key, also after a restart: a node that has executed one whose answer was lost says
+// again that the key was there. From a signature, so that nobody else can say it before.
+RequestId id_of_taking(const Receipt& receipt, const SigningKey& key) {
+  const auto secret = key.sign("distri peer takes a view key", document_id(receipt));
+  const Hash256 hash = blake2b_256(secret.view());
+  return RequestId::from_view({reinterpret_cast<const char*>(hash.data()), RequestId::kSize});
+}
+
 // Why a request gives no view now; nothing: it may.
 std::optional<NotViewed> state_says(const Holding& holding) {
   const std::string id = holding.request.id.short_hex();
@@ -101,7 +109,7 @@ Result<std::optional<Peer::Impl::OneView>> Peer::Impl::take_key(const ViewKey& g
     DISTRI_TRY_VOID(settle_holding_locked(given_key.grant, true));
   }
   DISTRI_TRY_VOID(noted(cloud().place(receipt)));
-  DISTRI_TRY(const bool was_there, noted(cloud().take(given_key)));
+  DISTRI_TRY(const bool was_there, noted(cloud().take(given_key, id_of_taking(receipt, key))));
   const std::lock_guard lock(mutex);
   DISTRI_TRY(SecretBytes image_key, books.holdings.taken(given_key.grant, given_key.serial, was_there));
   DISTRI_TRY_VOID(settle_holding_locked(given_key.grant, true));

@@ -40,7 +40,7 @@ struct Cast {
       options.advertised = {relays.address(kNodes + number)};
       options.escrow_views = 2;
       options.poll_ms = poll_ms;
-      options.cloud_ms = 700;
+      options.cloud_ms = 2'000;
       options.direct_ms = 700;
     };
   }
