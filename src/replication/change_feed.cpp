@@ -75,9 +75,11 @@ Result<ChangeFeed::Reader> ChangeFeed::open(Query query, const std::optional<Ver
                   "cluster, or a copy of this node runs elsewhere",
                   after->get(impl.self), impl.own_counter());
     }
-    // What is lost for good nobody waits for.
-    for (const auto& [actor, counter] : after->entries())
-      reader.seen_.advance(actor, std::min(counter, impl.vector.get(actor)));
+    for (const auto& [actor, counter] : after->entries()) {
+      if (impl.vector.get(actor) < counter)
+        return history_lost("changes that were shown are lost, their node has lost its memory or its disk");
+      reader.seen_.advance(actor, counter);
+    }
   }
   reader.seen_.use_folds(impl.folds);
   reader.seen_.drop_folded();

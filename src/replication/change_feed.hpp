@@ -94,8 +94,8 @@ class ChangeFeed {
 
   explicit ChangeFeed(const Replica& replica) : replica_(replica) {}
 
-  // This node has everything that the token names (or knows that what it lacks is lost for good), so open() makes
-  // sense. nullopt: from now on.
+  // This node has everything that the token names (or knows that what it lacks is lost for good, which open() says), so
+  // open() makes sense. nullopt: from now on.
   bool ready(const std::optional<VersionVector>& after) const;
   // Precondition: ready(after). kInvalidArgument: kHistoryLost, or a token that names writes which this very node never
   // made.

@@ -95,25 +95,26 @@ bool WatchClient::attach(std::size_t i) {
   turned_away_ = 0;
   if (!reader) {
     if (!reader.error().message.starts_with(replication::kHistoryLost)) fail(reader.error().message);
+    if (after) check_lost(replica, *after);
     restart("history is lost");
     return false;
   }
   reader_.emplace(*std::move(reader));
   at_ = i;
   life_ = world_.machine(i).life;
-  if (after && !reader_->seen().covers(*after)) {
-    for (const auto& [actor, counter] : after->entries()) {
-      const Dot dot{actor, counter};
-      if (!reader_->seen().covers(dot) && !world_.may_be_lost(dot))
-        fail(fmt::format("a node says that {} is lost, which the token names, although no disk has lost anything",
-                         to_string(dot)));
-    }
-    restart("what it has seen is lost");
-    return false;
-  }
   opened_ = reader_->seen().unfolded();
   if (!token_) begin(i);
   return true;
+}
+
+// What a node says is lost of what a watcher has seen is so.
+void WatchClient::check_lost(const Replica& replica, const VersionVector& seen) {
+  for (const auto& [actor, counter] : seen.entries()) {
+    const Dot dot{actor, counter};
+    if (!replica.vector().covers(dot) && !world_.may_be_lost(dot))
+      fail(fmt::format("a node says that {} is lost, which the token names, although no disk has lost anything",
+                       to_string(dot)));
+  }
 }
 
 void WatchClient::begin(std::size_t i) {

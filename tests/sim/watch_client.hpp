@@ -39,6 +39,7 @@ class WatchClient {
 
   bool here(std::size_t i) const { return at_ && *at_ == i && world_.machine(i).life == life_; }
   bool attach(std::size_t i);
+  void check_lost(const replication::Replica& replica, const VersionVector& seen);
   void begin(std::size_t i);
   void read(std::size_t i, std::size_t pages);
   void take(std::size_t i, bson::View event);

@@ -214,6 +214,28 @@ TEST_CASE("what was ended by a write that the reader has seen is not shown, what
   }
 }
 
+TEST_CASE("a token of changes that are lost for good ends with that, and does not go on as if they were there") {
+  Mesh mesh(1);
+  Watch watch;
+  REQUIRE(watch.begin(mesh[0]));
+  REQUIRE(mesh[0].insert("c", doc(1), mesh.now));
+  mesh[0].end_turn(mesh.now);
+  CHECK(watch.read() == R"(create c; insert c {"_id":1} {"_id":1})");
+  const auto token = decode_resume_token(watch.token());
+  REQUIRE(token.has_value());
+  // The node has no disk, and starts again.
+  ReplicaConfig config = mesh.config;
+  config.node = Mesh::id(0);
+  config.incarnation = 2;
+  mesh.replicas[0] = std::make_unique<Replica>(config);
+  mesh.pass(150'000);
+  REQUIRE(ChangeFeed(mesh[0]).ready(*token));
+  const auto error = Watch().begin(mesh[0], watch.token()).error();
+  CHECK(error.code == Code::kInvalidArgument);
+  CHECK(error.message.starts_with(kHistoryLost));
+  CHECK(error.message.find("changes that were shown are lost") != std::string::npos);
+}
+
 TEST_CASE("a node that took over states remembers after a restart which changes it cannot tell") {
   // Node 1 replaces the document without knowing of node 0's later replacement, then takes over node 0's states.
   Mesh mesh(2, [] {
