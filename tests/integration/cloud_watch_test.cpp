@@ -159,7 +159,8 @@ TEST_CASE("After a node was away for long, or has come back without anything, wh
   REQUIRE(told.heard({first}));
   stage.stop();
   stage.start();
-  // Its streams may still be those of the life before; a record of this one shows that they are not.
+  // What was told is lost with the node: the streams do not go on from there.
+  REQUIRE(comes_true([&] { return watch.telling() && told.begins == 2 * kStreams; }));
   const Request second = stage.write_request(stage.ana.public_key());
   REQUIRE(told.heard({first, second}));
   // Longer than a stream waits for a node to tell again: it begins anew.
