@@ -50,24 +50,30 @@ bool Peer::Impl::look_at_cloud() {
   return false;
 }
 
+// As collections of owned documents. They may be there otherwise, made by another program: what is read is checked all
+// the same.
+Result<> Peer::Impl::prepare_cloud() {
+  const auto made = cloud().prepare();
+  prepared = made || !is_away(made.error());
+  if (!prepared) return made;
+  if (!made) trouble(fmt::format("the collections of peers are not as they should be: {}", made.error().message));
+  return {};
+}
+
 Result<> Peer::Impl::read_cloud() {
   CloudRecords records = cloud();
-  if (!prepared) {
-    // Of another program, perhaps: what is read is checked, whatever the collections are like.
-    const auto made = records.prepare();
-    if (!made && is_away(made.error())) return made;
-    if (!made) trouble(fmt::format("the collections of peers are not as they should be: {}", made.error().message));
-    prepared = true;
-  }
+  if (!prepared) DISTRI_TRY_VOID(prepare_cloud());
   if (stopping) return fail(stopped());
   DISTRI_TRY(const auto users, records.users());
   take_users(users);
+  // Nodes may have lost it, and with it all that makes the collections what they are.
+  const bool unknown = std::ranges::find(users.records, self, &User::owner) == users.records.end();
+  if (unknown) DISTRI_TRY_VOID(prepare_cloud());
   std::int64_t due_ms = 0;
   {
     const std::lock_guard lock(mutex);
     due_ms = reconciled_ms == 0 ? 0 : reconciled_ms + options.reconcile_ms;
-    // Nodes may have lost it.
-    if (std::ranges::find(users.records, self, &User::owner) == users.records.end()) outbox.user = true;
+    if (unknown) outbox.user = true;
   }
   const bool due = clock.monotonic_ms() >= due_ms;
   const auto in_escrow = keys_in_escrow();

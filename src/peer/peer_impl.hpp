@@ -177,6 +177,7 @@ struct Peer::Impl {
   CloudWatch::Listener cloud_listener();
   // One record that a change stream tells of.
   void take_change(std::string_view collection, bson::View record);
+  Result<> prepare_cloud();
   Result<> read_cloud();
   Result<> reconcile();
   void reconcile_offers_locked(const std::vector<CatalogEntry>& there);

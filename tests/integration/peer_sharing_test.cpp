@@ -403,6 +403,12 @@ TEST_CASE("Nodes that have lost everything are told again by the peers, who go o
     CHECK(comes_true([&] { return reader.count(collection).value_or(0) == 1; }));
   }
   CHECK(comes_true([&] { return reader.count("users").value_or(0) == 2; }));
+  // Nobody but its owner writes a record of these collections, as before.
+  std::size_t owned = 0;
+  for (const auto& each : take(reader.list_collections())) {
+    owned += each.contains("options") && each["options"].contains("ownerField") ? 1 : 0;
+  }
+  CHECK(owned == 6);
   // The owner is away: what is asked for and answered goes through these nodes.
   ana.off();
   const Sent second = take(ben->request_resource("ana", "dune.png", 1));
