@@ -22,8 +22,10 @@ std::unexpected<Error> history_lost(std::string_view why) {
               kHistoryLost, why);
 }
 
-bool is_end(const Effect& effect) {
+// Of a delete or a drop: also what came after a newer one here, and did nothing.
+bool may_be_end(const Effect& effect) {
   switch (effect.kind) {
+    case Effect::Kind::kNone:
     case Effect::Kind::kDeleted:
     case Effect::Kind::kDeletedNothing:
     case Effect::Kind::kDropped:
@@ -154,14 +156,14 @@ Result<> ChangeFeed::gather_ends(Reader& reader, std::size_t work_bytes, Page& p
     if (seen < entry.first_counter || entry.effects.empty()) continue;
     DISTRI_TRY(const auto effects, decode_effects(entry.effects, entry.last_counter - entry.first_counter + 1));
     const auto seen_end = effects.begin() + static_cast<std::ptrdiff_t>(seen - entry.first_counter + 1);
-    if (std::none_of(effects.begin(), seen_end, is_end)) continue;
+    if (std::none_of(effects.begin(), seen_end, may_be_end)) continue;
     page.work += entry.batch->size();
     DISTRI_TRY(const auto from, decoded(ends.position));
     for (std::size_t i = 0; entry.first_counter + i <= seen; ++i) {
       const Op& op = from->batch.ops[i];
-      if (!is_end(effects[i]) || !wanted(reader.query_, op)) continue;
-      Stamp& newest =
-          op.kind == OpKind::kDropCollection ? ends.drops[op.collection] : ends.deletes[op.collection][op.key];
+      const bool drop = op.kind == OpKind::kDropCollection;
+      if ((!drop && op.kind != OpKind::kDelete) || !wanted(reader.query_, op)) continue;
+      Stamp& newest = drop ? ends.drops[op.collection] : ends.deletes[op.collection][op.key];
       newest = std::max(newest, op.stamp);
     }
   }

@@ -172,8 +172,8 @@ TEST_CASE("a delete that found nothing where it is read still ends what the read
 }
 
 // Node 0 writes, node 1 ends it without knowing, the reader sees that; node 2 ends it once more, later, and knows of
-// neither.
-void check_seen_end(const std::function<void(Replica&, std::int64_t)>& write,
+// neither. `late`: node 0 hears of the second end first.
+void check_seen_end(bool late, const std::function<void(Replica&, std::int64_t)>& write,
                     const std::function<void(Replica&, std::int64_t)>& end, std::string_view seen) {
   Mesh mesh(3);
   mesh.connect_all();
@@ -189,9 +189,9 @@ void check_seen_end(const std::function<void(Replica&, std::int64_t)>& write,
   for (int i = 0; i < 3; ++i) mesh[i].end_turn(mesh.now + 3'000);
   CHECK(watch.read() == seen);
   mesh.now += 3'000;
-  mesh.connect(0, 1);
+  mesh.connect(0, late ? 2 : 1);
   mesh.pass(2'000);
-  mesh.connect(0, 2);
+  mesh.connect(0, late ? 1 : 2);
   mesh.connect(1, 2);
   mesh.pass(3'000);
   mesh.check_equal();
@@ -202,15 +202,17 @@ void check_seen_end(const std::function<void(Replica&, std::int64_t)>& write,
 }
 
 TEST_CASE("what was ended by a write that the reader has seen is not shown, whatever has ended it once more since") {
-  SUBCASE("a delete") {
-    const auto replace = [](Replica& at, std::int64_t now) { REQUIRE(at.replace("c", doc(1, {{"x", 1}}), now)); };
-    const auto remove = [](Replica& at, std::int64_t now) { REQUIRE(at.remove("c", key_of(doc(1)), now)); };
-    check_seen_end(replace, remove, R"(delete c {"_id":1})");
-  }
-  SUBCASE("a drop") {
-    const auto replace = [](Replica& at, std::int64_t now) { REQUIRE(at.replace("c", doc(1, {{"x", 1}}), now)); };
-    const auto drop = [](Replica& at, std::int64_t now) { REQUIRE(at.drop_collection("c", now)); };
-    check_seen_end(replace, drop, "drop c complete");
+  const auto replace = [](Replica& at, std::int64_t now) { REQUIRE(at.replace("c", doc(1, {{"x", 1}}), now)); };
+  for (const bool late : {false, true}) {
+    CAPTURE(late);
+    SUBCASE("a delete") {
+      const auto remove = [](Replica& at, std::int64_t now) { REQUIRE(at.remove("c", key_of(doc(1)), now)); };
+      check_seen_end(late, replace, remove, R"(delete c {"_id":1})");
+    }
+    SUBCASE("a drop") {
+      const auto drop = [](Replica& at, std::int64_t now) { REQUIRE(at.drop_collection("c", now)); };
+      check_seen_end(late, replace, drop, "drop c complete");
+    }
   }
 }
 
