@@ -11,6 +11,35 @@ using Scene = PairScene;
 using Why = NotViewed::Why;
 using State = Holding::State;
 
+namespace {
+
+// ana has dune.png, ben wants it; nodes without keys, with a disk, that come and go.
+struct OpenScene {
+  TestDirectory directory;
+  Nodes nodes;
+  Agent ana{directory.path(), "ana", adjust()};
+  Agent ben{directory.path(), "ben", adjust()};
+  const Bytes dune = sample_image(1);
+
+  explicit OpenScene(std::size_t count) : nodes(count, directory.path()) {
+    write_file(ana.pictures() / "dune.png", dune);
+    ana.on();
+    ana.publish();
+    ben.on();
+    REQUIRE(ben.knows(ana));
+    REQUIRE(ana.knows(ben));
+  }
+  Agent::Adjust adjust() {
+    return [this](PeerOptions& options) {
+      options.nodes = nodes.addresses();
+      options.escrow_views = 1;
+      options.cloud_ms = 500;
+    };
+  }
+};
+
+}  // namespace
+
 TEST_CASE(
     "An image is offered, asked for, granted with fewer views, seen so often, and no more until they are raised") {
   Scene scene(0);
@@ -240,25 +269,11 @@ TEST_CASE("Many requests and answers at once: each is answered once") {
 }
 
 TEST_CASE("Without any node everything goes over direct links, and the cloud hears of it when nodes are there again") {
-  TestDirectory directory;
-  auto nodes = std::make_unique<Nodes>(2, directory.path());
-  const auto adjust = [&](PeerOptions& options) {
-    options.nodes = nodes->addresses();
-    options.escrow_views = 1;
-    options.cloud_ms = 500;
-  };
-  Agent ana(directory.path(), "ana", adjust);
-  Agent ben(directory.path(), "ben", adjust);
-  const Bytes dune = sample_image(1);
-  write_file(ana.pictures() / "dune.png", dune);
-  ana.on();
-  ana.publish();
-  ben.on();
-  REQUIRE(ben.knows(ana));
-  REQUIRE(ana.knows(ben));
+  OpenScene scene(2);
+  auto& [directory, nodes, ana, ben, dune] = scene;
   REQUIRE(comes_true([&] { return take(ben->fetch_catalog()).offers.size() == 1; }));
   // One node goes: nothing is noticed.
-  nodes->stop(0);
+  nodes.stop(0);
   const Sent first = take(ben->request_resource("ana", "dune.png", 5));
   REQUIRE(ana.has_to_answer(first.id));
   take(ana->grant_resource(first.id, 5));
@@ -266,7 +281,7 @@ TEST_CASE("Without any node everything goes over direct links, and the cloud hea
   REQUIRE(ana.has_in_escrow(first.id, 1));
   REQUIRE(ben->access_grant(first.id).has_value());
   // Both go.
-  nodes->stop(1);
+  nodes.stop(1);
   REQUIRE(comes_true(
       [&] { return ana.count(PeerEvent::Kind::kCloudAway) > 0 && ben.count(PeerEvent::Kind::kCloudAway) > 0; }));
   const Sent second = take(ben->request_resource("ana", "dune.png", 3));
@@ -289,40 +304,27 @@ TEST_CASE("Without any node everything goes over direct links, and the cloud hea
   ben.off();
   ben.on();
   // Nodes and owner come back.
-  nodes->start_again();
+  nodes.start_again();
   ana.on();
   ana.publish();
   REQUIRE(ana.has_to_answer(third.id));
   take(ana->grant_resource(third.id, 1));
   REQUIRE(ben.hears(third.id, State::kGranted));
-  client::Client reader(nodes->addresses());
+  client::Client reader(nodes.addresses());
   CHECK(comes_true([&] { return reader.count("grants").value_or(0) == 3; }));
   CHECK(comes_true([&] { return reader.count("requests").value_or(0) == 3; }));
 }
 
 TEST_CASE(
     "A peer says how far it has come with what is to be told and fetched, without nodes, with them, and in between") {
-  TestDirectory directory;
-  auto nodes = std::make_unique<Nodes>(1, directory.path());
-  const auto adjust = [&](PeerOptions& options) {
-    options.nodes = nodes->addresses();
-    options.escrow_views = 1;
-    options.cloud_ms = 500;
-  };
-  Agent ana(directory.path(), "ana", adjust);
-  Agent ben(directory.path(), "ben", adjust);
-  write_file(ana.pictures() / "dune.png", sample_image(1));
+  OpenScene scene(1);
+  auto& [directory, nodes, ana, ben, dune] = scene;
   const auto told_all = [](Agent& agent) {
     return comes_true([&] {
       const Standing standing = agent->standing();
       return standing.cloud_read && !standing.cloud_away && standing.untold == 0;
     });
   };
-  ana.on();
-  ana.publish();
-  ben.on();
-  REQUIRE(ben.knows(ana));
-  REQUIRE(ana.knows(ben));
   REQUIRE(told_all(ana));
   const auto rounds = ana->standing().rounds;
   CHECK(comes_true([&] { return ana->standing().rounds > rounds; }));
@@ -330,7 +332,7 @@ TEST_CASE(
   REQUIRE(told_all(ben));
   CHECK(ben->delivery(first.id) == Delivery::kWaitingInCloud);
   // Without the node.
-  nodes->stop(0);
+  nodes.stop(0);
   REQUIRE(comes_true([&] { return ana->standing().cloud_away && ben->standing().cloud_away; }));
   CHECK(take(ana->grant_resource(first.id, 2)) == Delivery::kToldDirectly);
   CHECK(ana->delivery(first.id) == Delivery::kToldDirectly);
@@ -346,7 +348,7 @@ TEST_CASE(
   ben.off();
   ben.on();
   CHECK(ben->delivery(second.id) == Delivery::kKeptHere);
-  nodes->start_again();
+  nodes.start_again();
   REQUIRE(told_all(ben));
   CHECK(ben->delivery(second.id) == Delivery::kWaitingInCloud);
   // Its answer while he is away, and he while the picture's owner is.
@@ -374,31 +376,17 @@ TEST_CASE(
 }
 
 TEST_CASE("Nodes that have lost everything are told again by the peers, who go on with them") {
-  TestDirectory directory;
-  auto nodes = std::make_unique<Nodes>(1, directory.path());
-  const auto adjust = [&](PeerOptions& options) {
-    options.nodes = nodes->addresses();
-    options.escrow_views = 1;
-    options.cloud_ms = 500;
-  };
-  Agent ana(directory.path(), "ana", adjust);
-  Agent ben(directory.path(), "ben", adjust);
-  const Bytes dune = sample_image(1);
-  write_file(ana.pictures() / "dune.png", dune);
-  ana.on();
-  ana.publish();
-  ben.on();
-  REQUIRE(ben.knows(ana));
-  REQUIRE(ana.knows(ben));
+  OpenScene scene(1);
+  auto& [directory, nodes, ana, ben, dune] = scene;
   const Sent first = take(ben->request_resource("ana", "dune.png", 5));
   REQUIRE(ana.has_to_answer(first.id));
   take(ana->grant_resource(first.id, 3));
   REQUIRE(ben.has_picture(first.id));
   REQUIRE(ana.has_in_escrow(first.id, 1));
-  nodes->stop(0);
+  nodes.stop(0);
   std::filesystem::remove_all(directory.path() / "node0");
-  nodes->start_again();
-  client::Client reader(nodes->addresses());
+  nodes.start_again();
+  client::Client reader(nodes.addresses());
   for (const std::string collection : {"requests", "grants", "catalog"}) {
     CHECK(comes_true([&] { return reader.count(collection).value_or(0) == 1; }));
   }
