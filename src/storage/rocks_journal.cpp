@@ -246,7 +246,8 @@ Result<> RocksJournal::Impl::open() {
     return written.ok() ? Result<>() : fail(to_error(written, "write to", directory));
   };
   if (log) return log->replay(number, again);
-  DISTRI_TRY(log, WriteAheadLog::open(directory, number, again));
+  const auto habit = options.sync_each ? WriteAheadLog::Habit::kSyncEach : WriteAheadLog::Habit::kSyncMany;
+  DISTRI_TRY(log, WriteAheadLog::open(directory, number, again, habit));
   return {};
 }
 

@@ -10,13 +10,15 @@
 // hold all that is in it.
 //
 // Recovery after a crash takes records from the log up to the first one that is torn or damaged, which is invariant (1)
-// of journal.hpp. Tables carry checksums, which load() verifies.
+// of journal.hpp; with `sync_each` damage is kDataLoss, but of the newest record. Tables carry checksums, which load()
+// verifies.
 //
 // No room: write() fails with kStorageFull, and sync() when it is the log that has none. After any error RocksDB takes
 // nothing more; its own way back (Resume) can wait for ever in 7.8. So the database is closed, and each later write()
 // tries to open it again, which needs some room itself (up to two memtables), and takes what was lost with its memory
 // from the log. A batch whose write() failed is gone. The same way leads back from any other error that passes. open()
-// works on a full disk, too: a file `reserve` keeps the little room that RocksDB needs for it, as long as there was some.
+// works on a full disk, too: a file `reserve` keeps the little room that RocksDB needs for it, as long as there was
+// some.
 //
 // Threads: see journal.hpp. Errors of open(): kStorageFailed: another process uses the directory, or the disk says no;
 // kDataLoss: files are missing or damaged (the text names the file); kStorageFull.
@@ -34,6 +36,7 @@ struct RocksOptions {
   std::size_t memtable_bytes = 16u << 20;  // at most two of them are in memory
   std::size_t cache_bytes = 8u << 20;      // of blocks read from tables
   std::size_t log_bytes_max = 64u << 20;   // of the log; beyond, memtables are written out
+  bool sync_each = false;                  // each write() is followed by sync(), so that damage is told from a crash
 };
 
 class RocksJournal final : public Journal {

@@ -50,6 +50,38 @@ void append_frame(Bytes& out, std::uint64_t salt, std::uint64_t number, BytesVie
   out.replace(begin, encoded.size(), encoded);
 }
 
+struct Frame {
+  std::uint64_t salt = 0;
+  std::uint64_t number = 0;
+};
+
+// The frame at the front of `bytes`, whatever file it was written to; nothing when there is no whole one.
+std::optional<Frame> any_frame(BytesView bytes) {
+  wire::Reader in(bytes);
+  const std::uint64_t checksum = in.u64();
+  Frame frame;
+  frame.salt = in.u64();
+  frame.number = in.u64();
+  const BytesView record = in.bytes32();
+  if (!in.ok() || frame.salt == 0) return std::nullopt;
+  const std::size_t covered = kFrameHeadBytes + record.size() - sizeof checksum;
+  if (checksum_64(bytes.substr(sizeof checksum, covered)) != checksum) return std::nullopt;
+  return frame;
+}
+
+// The highest number of a whole frame of this salt, at whatever place of `bytes`; 0: there is none.
+std::uint64_t highest_frame(BytesView bytes, std::uint64_t salt) {
+  Bytes pattern;
+  wire::Writer(pattern).u64(salt);
+  std::uint64_t highest = 0;
+  for (std::size_t at = bytes.find(pattern); at != BytesView::npos; at = bytes.find(pattern, at + 1)) {
+    if (at < sizeof(std::uint64_t)) continue;
+    const auto frame = any_frame(bytes.substr(at - sizeof(std::uint64_t)));
+    if (frame && frame->salt == salt) highest = std::max(highest, frame->number);
+  }
+  return highest;
+}
+
 // The record at the front of `bytes`, or nothing when there is none of this salt and number.
 std::optional<BytesView> take_frame(BytesView& bytes, std::uint64_t salt, std::uint64_t number) {
   wire::Reader in(bytes);
@@ -96,7 +128,7 @@ std::uint64_t new_salt() {
 }  // namespace
 
 Result<std::unique_ptr<WriteAheadLog>> WriteAheadLog::open(const std::string& directory, std::uint64_t after,
-                                                           const Visit& visit) {
+                                                           const Visit& visit, Habit habit) {
   std::unique_ptr<WriteAheadLog> log(new WriteAheadLog(directory));
   DISTRI_TRY_VOID(log->find_files());
   log->newest_ = after;
@@ -104,7 +136,41 @@ Result<std::unique_ptr<WriteAheadLog>> WriteAheadLog::open(const std::string& di
     log->newest_ = number;
     return visit(number, record);
   }));
+  if (habit == Habit::kSyncEach) DISTRI_TRY_VOID(log->check_undamaged());
+  DISTRI_TRY_VOID(log->sync_newest_file());
   return log;
+}
+
+// A process that was killed may have left records in the system's memory. Those in earlier files are on the disk.
+Result<> WriteAheadLog::sync_newest_file() const {
+  if (files_.empty()) return {};
+  const std::string& path = files_.back().path;
+  const int opened = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  const bool synced = opened >= 0 && ::fdatasync(opened) == 0;
+  const int error = errno;
+  if (opened >= 0) ::close(opened);
+  if (!synced) return fail(disk_error("sync", path, error));
+  return {};
+}
+
+// Records after the newest that can be read: behind a torn one in the newest file, or in a file whose header is
+// damaged. One that is being used again has older records.
+Result<> WriteAheadLog::check_undamaged() const {
+  const auto check = [this](const std::string& path, std::uint64_t last) -> Result<> {
+    if (last <= newest_) return {};
+    return fail(Code::kDataLoss, "{} is damaged: the record {} cannot be read, and {} is there", path, newest_ + 1,
+                last);
+  };
+  if (!files_.empty()) {
+    DISTRI_TRY(const Bytes bytes, read_file(files_.back().path, SIZE_MAX));
+    DISTRI_TRY_VOID(check(files_.back().path, highest_frame(bytes, files_.back().salt)));
+  }
+  for (const File& file : spares_) {
+    DISTRI_TRY(const Bytes bytes, read_file(file.path, SIZE_MAX));
+    const auto first = any_frame(BytesView(bytes).substr(std::min(bytes.size(), kHeaderBytes)));
+    if (first) DISTRI_TRY_VOID(check(file.path, highest_frame(bytes, first->salt)));
+  }
+  return {};
 }
 
 WriteAheadLog::~WriteAheadLog() {

@@ -8,7 +8,11 @@
 // that the file system's journal serves.
 //
 // A record is told from what lay there before by a number drawn when its file is begun ("salt"), which is in its
-// checksum. Reading ends at the first record that is torn, so it gives a prefix of what was written.
+// checksum. Reading ends at the first record that is torn, so it gives a prefix of what was written. What of it only
+// the system's memory holds, as after a kill, is on the disk before open() returns.
+//
+// Who syncs each record before he appends the next (Habit::kSyncEach) leaves no whole record behind a torn one,
+// whatever moment a crash comes at: so that is damage, and kDataLoss. Otherwise it cannot be told from a crash.
 //
 // A large record goes to the disk in steps, each of which is waited for, so that others who sync on the same disk wait
 // for one step at most.
@@ -18,7 +22,7 @@
 // the next file once more. (3) a failed append() changes nothing. After any error the next call begins another file.
 // Threads: one caller at a time.
 // Errors: kStorageFull: no room; kStorageFailed: what else the disk says; kDataLoss: records between others are
-// missing.
+// missing or damaged.
 #pragma once
 
 #include <cstdint>
@@ -40,11 +44,12 @@ class WriteAheadLog {
   static constexpr std::size_t kFileBytes = 8u << 20;
 
   using Visit = std::function<Result<>(std::uint64_t number, BytesView record)>;
+  enum class Habit : std::uint8_t { kSyncMany, kSyncEach };
 
   // Takes the log in this directory; there need be none. Nobody else may use it meanwhile. Records up to `after` are
   // known to the caller; the others are visited, in order.
   static Result<std::unique_ptr<WriteAheadLog>> open(const std::string& directory, std::uint64_t after,
-                                                     const Visit& visit);
+                                                     const Visit& visit, Habit habit = Habit::kSyncMany);
   ~WriteAheadLog();
   WriteAheadLog(const WriteAheadLog&) = delete;
   WriteAheadLog& operator=(const WriteAheadLog&) = delete;
@@ -78,6 +83,9 @@ class WriteAheadLog {
 
   Result<> find_files();
   Result<> walk(const File& file, std::uint64_t limit, const Visit& visit) const;
+  Result<> sync_newest_file() const;
+  // For Habit::kSyncEach.
+  Result<> check_undamaged() const;
   Result<> make_room(std::size_t frame_bytes);
   Result<> begin_file();
   Result<std::size_t> write_at(std::size_t at, BytesView bytes, std::size_t needed);

@@ -15,6 +15,7 @@ using namespace distri::storage;
 using namespace distri::test;
 
 namespace fs = std::filesystem;
+using Habit = WriteAheadLog::Habit;
 
 namespace {
 
@@ -28,14 +29,15 @@ struct Opened {
   std::vector<Bytes> records;  // those after `after`
 };
 
-Result<Opened> open(const std::string& directory, std::uint64_t after = 0) {
+Result<Opened> open(const std::string& directory, std::uint64_t after = 0, Habit habit = Habit::kSyncMany) {
   Opened opened;
   std::uint64_t expected = after + 1;
-  DISTRI_TRY(opened.log, WriteAheadLog::open(directory, after, [&](std::uint64_t number, BytesView bytes) -> Result<> {
-               CHECK(number == expected++);
-               opened.records.emplace_back(bytes);
-               return {};
-             }));
+  const auto visit = [&](std::uint64_t number, BytesView bytes) -> Result<> {
+    CHECK(number == expected++);
+    opened.records.emplace_back(bytes);
+    return {};
+  };
+  DISTRI_TRY(opened.log, WriteAheadLog::open(directory, after, visit, habit));
   return opened;
 }
 
@@ -179,6 +181,70 @@ TEST_CASE("Damage anywhere gives a shorter prefix or kDataLoss, and what lies be
   }
   CHECK(shorter > 10);
   CHECK(lost > 10);
+}
+
+TEST_CASE("Where each record was synced, damage to any but the newest is kDataLoss") {
+  // Two lives, two files. Of the first the records before the last flipped byte are there, or it is an error.
+  const Scratch scratch;
+  const auto original = scratch.path("original");
+  fs::create_directory(original);
+  for (int life = 0; life < 2; ++life) {
+    auto opened = open(original, 0, Habit::kSyncEach);
+    REQUIRE(opened);
+    for (int i = 0; i < 20; ++i) {
+      append(*opened->log, 1);
+      REQUIRE(opened->log->sync());
+    }
+  }
+  const auto copy = scratch.path("copy");
+  fs::copy(original, copy);
+  const auto newest_bytes = 28 + record(40).size();
+  for (const char* name : {"0.wal", "1.wal"}) {
+    const auto victim = fs::path(copy) / name;
+    const std::string good = read_file(victim);
+    const std::size_t used = good.find_last_not_of('\0') + 1;
+    for (std::size_t at = 0; at < used; ++at) {
+      CAPTURE(name);
+      CAPTURE(at);
+      std::string bad = good;
+      bad[at] = static_cast<char>(bad[at] ^ 0x10);
+      write_file(victim, bad);
+      // The zeros behind the header are nobody's.
+      const bool padding = at >= 40 && at < 64;
+      const bool newest = name[0] == '1' && at >= used - newest_bytes;
+      auto opened = open(copy, 0, Habit::kSyncEach);
+      if (!padding && !newest) REQUIRE_FALSE(opened);
+      if (!opened) REQUIRE_MESSAGE(opened.error().code == Code::kDataLoss, opened.error().message);
+      if (newest) REQUIRE(opened->records.size() == 39);
+      if (opened) opened->log.reset();
+    }
+    write_file(victim, good);
+  }
+  // A file that is begun again has older records, which nobody misses.
+  auto opened = open(copy, 0, Habit::kSyncEach);
+  REQUIRE(opened);
+  opened->log->release(40);
+  opened->log.reset();
+  CHECK(open(copy, 40, Habit::kSyncEach)->records.empty());
+  std::string begun = read_file(fs::path(copy) / "0.wal");
+  begun[10] = static_cast<char>(begun[10] ^ 1);
+  write_file(fs::path(copy) / "0.wal", begun);
+  CHECK(open(copy, 40, Habit::kSyncEach).has_value());
+}
+
+TEST_CASE("What a killed process left in the system's memory is on the disk when the log is open") {
+  const Scratch scratch;
+  auto opened = open(scratch.path());
+  append(*opened->log, 3);
+  opened->log.reset();  // without a sync
+  const auto before = data_syncs();
+  opened = open(scratch.path());
+  REQUIRE(opened->records.size() == 3);
+  CHECK(data_syncs() == before + 1);
+  const FaultyDisk broken(DiskFault::kSyncBroken);
+  const auto refused = open(scratch.path());
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::kStorageFailed);
 }
 
 TEST_CASE("A file that is missing between others is kDataLoss that names the records") {
