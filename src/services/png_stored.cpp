@@ -1,7 +1,8 @@
 #include "distri/services/png_stored.hpp"
 
+#include <libdeflate.h>
+
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "distri/utils/check.hpp"
@@ -15,55 +16,9 @@ constexpr std::size_t kIhdrBytes = 13;
 constexpr BytesView kIhdrTail{"\x08\x02\x00\x00\x00", 5};  // 8 bits, RGB, deflate, adaptive filters, not interlaced
 constexpr BytesView kZlibHeader{"\x78\x01", 2};
 
-// CRC-32 as PNG wants it, eight bytes a step: table k gives the effect of a byte k positions before the end of the
-// step.
-constexpr auto kCrcTables = [] {
-  std::array<std::array<std::uint32_t, 256>, 8> tables{};
-  for (std::uint32_t i = 0; i < 256; ++i) {
-    std::uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? 0xedb88320u : 0u);
-    tables[0][i] = crc;
-  }
-  for (std::size_t k = 1; k < 8; ++k) {
-    for (std::size_t i = 0; i < 256; ++i) tables[k][i] = tables[k - 1][i] >> 8 ^ tables[0][tables[k - 1][i] & 0xff];
-  }
-  return tables;
-}();
-
 std::uint32_t crc32(BytesView bytes) {
-  const auto& t = kCrcTables;
-  std::uint32_t crc = 0xffffffffu;
-  const auto* p = reinterpret_cast<const unsigned char*>(bytes.data());
-  const auto* end = p + bytes.size();
-  for (; end - p >= 8; p += 8) {
-    const std::uint32_t low =
-        crc ^ (p[0] | std::uint32_t{p[1]} << 8 | std::uint32_t{p[2]} << 16 | std::uint32_t{p[3]} << 24);
-    crc = t[7][low & 0xff] ^ t[6][low >> 8 & 0xff] ^ t[5][low >> 16 & 0xff] ^ t[4][low >> 24] ^ t[3][p[4]] ^
-          t[2][p[5]] ^ t[1][p[6]] ^ t[0][p[7]];
-  }
-  for (; p != end; ++p) crc = crc >> 8 ^ t[0][(crc ^ *p) & 0xff];
-  return ~crc;
+  return libdeflate_crc32(0, bytes.data(), bytes.size());
 }
-
-class Adler32 {
- public:
-  void add(BytesView bytes) {
-    // 5552 is the longest run for which the sums cannot overflow 32 bits (RFC 1950's sample code).
-    for (std::size_t at = 0; at < bytes.size(); at += 5552) {
-      for (const char c : bytes.substr(at, 5552)) {
-        a_ += static_cast<unsigned char>(c);
-        b_ += a_;
-      }
-      a_ %= 65521;
-      b_ %= 65521;
-    }
-  }
-  std::uint32_t value() const { return b_ << 16 | a_; }
-
- private:
-  std::uint32_t a_ = 1;
-  std::uint32_t b_ = 0;
-};
 
 void append_u32(Bytes& out, std::uint32_t value) {
   for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift & 0xff));
@@ -86,7 +41,7 @@ class StoredBlocks {
   StoredBlocks(Bytes& out, std::size_t total) : out_(out), left_(total) {}
 
   void append(BytesView bytes) {
-    adler_.add(bytes);
+    adler_ = libdeflate_adler32(adler_, bytes.data(), bytes.size());
     while (!bytes.empty()) {
       if (block_left_ == 0) open_block();
       const std::size_t size = std::min(bytes.size(), block_left_);
@@ -95,7 +50,7 @@ class StoredBlocks {
       block_left_ -= size;
     }
   }
-  std::uint32_t adler() const { return adler_.value(); }
+  std::uint32_t adler() const { return adler_; }
 
  private:
   void open_block() {
@@ -111,7 +66,7 @@ class StoredBlocks {
   Bytes& out_;
   std::size_t left_;
   std::size_t block_left_ = 0;
-  Adler32 adler_;
+  std::uint32_t adler_ = 1;
 };
 
 std::size_t stored_bytes(std::size_t raw_bytes) {
