@@ -48,7 +48,6 @@ inline constexpr std::size_t kCatalogEntriesMax = 100'000;  // of others, that a
 // ---- Books on the disk
 inline constexpr std::size_t kBookNameLettersMax = 32;
 inline constexpr std::size_t kBookEntryBytesMax = kContactsBytesMax;  // the longest of what is kept as one entry
-inline constexpr std::size_t kBookFilesMax = 1'000'000;               // in the directory of one book
 
 // ---- A published directory
 inline constexpr std::size_t kPublishedFilesMax = 10'000;     // that are offered

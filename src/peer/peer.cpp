@@ -83,7 +83,8 @@ Result<std::unique_ptr<Peer>> Peer::open(PeerOptions options) {
   DISTRI_TRY_VOID(check_resource_name(std::filesystem::path(options.data_directory).filename().string()));
   DISTRI_TRY_VOID(make_private_directory(options.data_directory));
   DISTRI_TRY(SigningKey key, key_of(options));
-  DISTRI_TRY(PeerBooks books, PeerBooks::open(key, options.data_directory + "/books"));
+  DISTRI_TRY(BookStore store, BookStore::open(options.data_directory + "/books"));
+  DISTRI_TRY(PeerBooks books, PeerBooks::open(key, store));
   DISTRI_TRY(BlobDirectory given, BlobDirectory::make(options.data_directory + "/given"));
   DISTRI_TRY(BlobDirectory received, BlobDirectory::make(options.data_directory + "/received"));
   client::ClientOptions& client = options.client;
@@ -97,21 +98,22 @@ Result<std::unique_ptr<Peer>> Peer::open(PeerOptions options) {
   links.bson = true;
   links.runtime = client.runtime;
   DISTRI_TRY(auto direct, DirectClient::create(key, links));
-  auto impl = std::make_unique<Impl>(std::move(options), std::move(key), std::move(books), std::move(given),
-                                     std::move(received));
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(key), std::move(store), std::move(books),
+                                     std::move(given), std::move(received));
   impl->direct = std::move(direct);
   DISTRI_TRY_VOID(impl->sweep());
   return std::unique_ptr<Peer>(new Peer(std::move(impl)));
 }
 
-Peer::Impl::Impl(PeerOptions its_options, SigningKey its_key, PeerBooks its_books, BlobDirectory its_given,
-                 BlobDirectory its_received)
+Peer::Impl::Impl(PeerOptions its_options, SigningKey its_key, BookStore its_store, PeerBooks its_books,
+                 BlobDirectory its_given, BlobDirectory its_received)
     : options(std::move(its_options)),
       key(std::move(its_key)),
       self(key.public_key()),
       given(std::move(its_given)),
       received(std::move(its_received)),
       events(options.on_event),
+      store(std::move(its_store)),
       books(std::move(its_books)) {
   if (!options.nodes.empty()) {
     client.emplace(options.nodes, options.client);
@@ -200,7 +202,8 @@ void Peer::Impl::stop() {
   {
     std::unique_lock lock(mutex);
     changed.wait(lock, [this] { return calls == 0; });
-    books.close();
+    if (store) keep_all(lock);
+    store.reset();
   }
   events.stop();
 }

@@ -1,5 +1,8 @@
 #include "distri/peer/peer_books.hpp"
 
+#include <optional>
+#include <utility>
+
 namespace distri::peer {
 
 namespace {
@@ -11,15 +14,8 @@ constexpr std::string_view kDeviceBook = "device";
 constexpr std::string_view kOnlyId = "00";  // of books with one entry
 
 // Whose books these are, and the number of the device, 8 random bytes.
-Result<DeviceId> device_of(BookStore& store, const PublicKey& self) {
-  DISTRI_TRY(const auto found, store.load(kDeviceBook));
-  if (found.empty()) {
-    const auto device = DeviceId::from_view(SecretBytes::random(DeviceId::kSize).view());
-    DISTRI_TRY_VOID(store.save(kDeviceBook, kOnlyId, Bytes(self.view()) + Bytes(device.view())));
-    return device;
-  }
-  const BytesView bytes = found.front().view();
-  if (found.size() != 1 || bytes.size() != PublicKey::kSize + DeviceId::kSize) {
+Result<DeviceId> device_of(BytesView bytes, const PublicKey& self) {
+  if (bytes.size() != PublicKey::kSize + DeviceId::kSize) {
     return fail(Code::kDataLoss, "the books do not say whose they are; put the data directory back from a copy");
   }
   const auto owner = PublicKey::from_view(bytes.substr(0, PublicKey::kSize));
@@ -30,60 +26,73 @@ Result<DeviceId> device_of(BookStore& store, const PublicKey& self) {
   return DeviceId::from_view(bytes.substr(PublicKey::kSize));
 }
 
+Result<DeviceId> make_device(BookStore& store, const PublicKey& self) {
+  const auto device = DeviceId::from_view(SecretBytes::random(DeviceId::kSize).view());
+  std::vector<BookEntry> entries;
+  entries.emplace_back(std::string(kDeviceBook), std::string(kOnlyId),
+                       SecretBytes(Bytes(self.view()) + Bytes(device.view())));
+  DISTRI_TRY_VOID(store.save(entries));
+  return device;
+}
+
 }  // namespace
 
-Result<PeerBooks> PeerBooks::open(const SigningKey& key, const std::string& directory) {
-  DISTRI_TRY(BookStore store, BookStore::open(directory));
-  DISTRI_TRY(const DeviceId device, device_of(store, key.public_key()));
+Result<PeerBooks> PeerBooks::open(const SigningKey& key, BookStore& store) {
+  const PublicKey self = key.public_key();
   Ledger ledger(key.copy());
-  DISTRI_TRY(const auto entries, store.load(kLedgerBook));
-  for (const SecretBytes& entry : entries) DISTRI_TRY_VOID(ledger.load_one(entry.view()));
-  Holdings holdings(key.copy(), device);
-  DISTRI_TRY(const auto held, store.load(kHoldingsBook));
-  for (const SecretBytes& holding : held) DISTRI_TRY_VOID(holdings.load_one(holding.view()));
-  DISTRI_TRY(const auto known, store.load(kContactsBook));
-  Contacts contacts;
-  if (!known.empty()) {
-    DISTRI_TRY(contacts, Contacts::load(known.front().view()));
+  std::optional<DeviceId> device;
+  std::vector<SecretBytes> held;
+  std::optional<Contacts> contacts;
+  bool empty = true;
+  DISTRI_TRY_VOID(store.load([&](std::string_view book, std::string_view, BytesView bytes) -> Result<> {
+    empty = false;
+    if (book == kLedgerBook) return ledger.load_one(bytes);
+    if (book == kHoldingsBook) held.emplace_back(bytes);
+    if (book == kContactsBook) {
+      DISTRI_TRY(contacts, Contacts::load(bytes));
+    }
+    if (book == kDeviceBook) {
+      DISTRI_TRY(device, device_of(bytes, self));
+    }
+    return {};
+  }));
+  if (!device) {
+    DISTRI_TRY(device, empty ? make_device(store, self) : device_of({}, self));
   }
-  return PeerBooks(std::move(ledger), std::move(holdings), std::move(contacts), std::move(store));
+  PeerBooks books(std::move(ledger), Holdings(key.copy(), *device));
+  for (const SecretBytes& each : held) DISTRI_TRY_VOID(books.holdings.load_one(each.view()));
+  if (contacts) books.contacts = *std::move(contacts);
+  return books;
 }
 
-Result<> PeerBooks::save(std::string_view book, std::string_view id, Bytes bytes) {
-  if (!store_) {
+BookEntry PeerBooks::encode(const Page& page) const {
+  const auto entry = [](std::string_view book, std::string id, Bytes bytes) {
+    BookEntry encoded{std::string(book), std::move(id), SecretBytes(bytes)};
     wipe(bytes);
-    return fail(Code::kUnavailable, "this peer was stopped, its books are closed; open it again");
+    return encoded;
+  };
+  switch (page.book) {
+    case Page::Book::kLedger:
+      return entry(kLedgerBook, page.id.hex(), ledger.encode_one(page.id));
+    case Page::Book::kHoldings:
+      return entry(kHoldingsBook, page.id.hex(), holdings.encode_one(page.id));
+    case Page::Book::kContacts:
+      break;
   }
-  const auto saved = store_->save(book, id, bytes);
-  wipe(bytes);
-  if (saved) return {};
-  // Whatever the reason is: to who asks from outside it is no answer to his question.
-  return fail(saved.error().code == Code::kStorageFull ? Code::kStorageFull : Code::kStorageFailed,
-              "the book could not be written: {}", saved.error().message);
+  return entry(kContactsBook, std::string(kOnlyId), contacts.encode());
 }
 
-Result<> PeerBooks::keep_entry(const GrantId& id, bool changed) {
-  if (!changed && !unsaved_entries_.contains(id)) return {};
-  unsaved_entries_.insert(id);
-  DISTRI_TRY_VOID(save(kLedgerBook, id.hex(), ledger.encode_one(id)));
-  unsaved_entries_.erase(id);
-  return {};
+std::vector<BookEntry> PeerBooks::begin_saving() {
+  std::vector<BookEntry> entries;
+  entries.reserve(unsaved_.size());
+  for (const Page& page : unsaved_) entries.push_back(encode(page));
+  saving_ = std::exchange(unsaved_, {});
+  return entries;
 }
 
-Result<> PeerBooks::keep_holding(const GrantId& id, bool changed) {
-  if (!changed && !unsaved_holdings_.contains(id)) return {};
-  unsaved_holdings_.insert(id);
-  DISTRI_TRY_VOID(save(kHoldingsBook, id.hex(), holdings.encode_one(id)));
-  unsaved_holdings_.erase(id);
-  return {};
-}
-
-Result<> PeerBooks::keep_contacts(bool changed) {
-  if (!changed && !unsaved_contacts_) return {};
-  unsaved_contacts_ = true;
-  DISTRI_TRY_VOID(save(kContactsBook, kOnlyId, contacts.encode()));
-  unsaved_contacts_ = false;
-  return {};
+void PeerBooks::end_saving(bool saved) {
+  if (!saved) unsaved_.merge(saving_);
+  saving_.clear();
 }
 
 }  // namespace distri::peer

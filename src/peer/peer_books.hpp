@@ -1,13 +1,13 @@
-// peer_books.hpp: the books of a Peer and the directory in which they are kept. Private to the module.
+// peer_books.hpp: the books of a Peer, and what of them is to be written to the disk.
 //
-// An entry that was changed in memory and could not be saved is remembered: whoever wants to say something of it saves
-// it first, by the same call. Threads: none; the Peer's mutex. Errors: open(): of the books and of BookStore; keep_*():
-// kStorageFull, kStorageFailed, and kUnavailable after close().
+// Sans-IO: whoever changes an entry says so; who writes (Peer::Impl::save_books) takes all that has changed at once,
+// without holding up those who change it again meanwhile. An entry that could not be written is taken the next time.
+// Threads: none; the Peer's mutex.
 #pragma once
 
-#include <optional>
+#include <compare>
 #include <set>
-#include <string>
+#include <vector>
 
 #include "distri/peer/book_store.hpp"
 #include "distri/peer/contacts.hpp"
@@ -16,34 +16,44 @@
 
 namespace distri::peer {
 
+// An entry of one of the books.
+struct Page {
+  enum class Book : std::uint8_t { kLedger, kHoldings, kContacts };
+  static Page entry(const GrantId& id) { return {Book::kLedger, id}; }
+  static Page holding(const GrantId& id) { return {Book::kHoldings, id}; }
+  static Page contacts() { return {Book::kContacts, {}}; }
+  auto operator<=>(const Page&) const = default;
+
+  Book book;
+  GrantId id;  // zeros: the book is one entry
+};
+
 class PeerBooks {
  public:
-  // `directory`: exists. Makes the device's id at the first time.
-  static Result<PeerBooks> open(const SigningKey& key, const std::string& directory);
-
-  // Makes an entry durable that has changed, now or by an earlier call that could not be saved.
-  Result<> keep_entry(const GrantId& id, bool changed);
-  Result<> keep_holding(const GrantId& id, bool changed);
-  Result<> keep_contacts(bool changed);
-  // After stop(): nothing can be saved any more, and others may open the directory.
-  void close() { store_.reset(); }
+  // What the store holds. Makes the device's id at the first time, and saves it. Errors: of the books and of BookStore;
+  // kInvalidArgument: they are another user's.
+  static Result<PeerBooks> open(const SigningKey& key, BookStore& store);
 
   Ledger ledger;
   Holdings holdings;
   Contacts contacts;
 
- private:
-  PeerBooks(Ledger its_ledger, Holdings its_holdings, Contacts its_contacts, BookStore store)
-      : ledger(std::move(its_ledger)),
-        holdings(std::move(its_holdings)),
-        contacts(std::move(its_contacts)),
-        store_(std::move(store)) {}
-  Result<> save(std::string_view book, std::string_view id, Bytes bytes);
+  void has_changed(const Page& page) { unsaved_.insert(page); }
+  bool is_saved(const Page& page) const { return !unsaved_.contains(page) && !saving_.contains(page); }
+  std::vector<Page> unsaved() const { return {unsaved_.begin(), unsaved_.end()}; }
 
-  std::optional<BookStore> store_;
-  std::set<GrantId> unsaved_entries_;
-  std::set<GrantId> unsaved_holdings_;
-  bool unsaved_contacts_ = false;
+  // All that is unsaved, as it is now. Then end_saving(), before the next begin_saving(). What changes in between is
+  // unsaved again.
+  std::vector<BookEntry> begin_saving();
+  void end_saving(bool saved);
+
+ private:
+  PeerBooks(Ledger its_ledger, Holdings its_holdings)
+      : ledger(std::move(its_ledger)), holdings(std::move(its_holdings)) {}
+  BookEntry encode(const Page& page) const;
+
+  std::set<Page> unsaved_;
+  std::set<Page> saving_;
 };
 
 }  // namespace distri::peer

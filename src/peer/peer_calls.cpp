@@ -24,9 +24,10 @@ Result<Delivery> Peer::Impl::answer(const GrantId& id, Change change) {
   const Call call(*this);
   if (!call) return fail(stopped());
   {
-    const std::lock_guard lock(mutex);
+    Lock lock(mutex);
     DISTRI_TRY(const Ledger::Effects effects, change(books.ledger));
-    DISTRI_TRY_VOID(settle_locked(id, effects));
+    settle_locked(id, effects);
+    DISTRI_TRY_VOID(keep(lock, Page::entry(id)));
   }
   return send_grant(id, Patience::kUser);
 }
@@ -54,17 +55,19 @@ Result<Delivery> Peer::revoke(const GrantId& grant) {
 Result<> Peer::forget(const GrantId& request) {
   const Impl::Call call(*impl_);
   if (!call) return fail(Impl::stopped());
-  const std::lock_guard lock(impl_->mutex);
+  Impl::Lock lock(impl_->mutex);
   if (impl_->outbox.requests.contains(request) || impl_->outbox.grants.contains(request)) {
     return fail(Code::kUnavailable, "request {}: what ended it was not told to everybody yet; try again later",
                 request.short_hex());
   }
   if (impl_->books.holdings.find(request) == nullptr) {
     DISTRI_TRY(const Ledger::Effects effects, impl_->books.ledger.forget(request));
-    return impl_->settle_locked(request, effects);
+    impl_->settle_locked(request, effects);
+    return impl_->keep(lock, Page::entry(request));
   }
   DISTRI_TRY_VOID(impl_->books.holdings.forget(request));
-  return impl_->settle_holding_locked(request, true);
+  impl_->books.has_changed(Page::holding(request));
+  return impl_->keep(lock, Page::holding(request));
 }
 
 // ---- Viewers
@@ -102,12 +105,13 @@ Result<Sent> Peer::request_resource(std::string_view peer, std::string resource,
   DISTRI_TRY(const PublicKey owner, impl_->resolve(peer));
   Sent sent;
   {
-    const std::lock_guard lock(impl_->mutex);
+    Impl::Lock lock(impl_->mutex);
     DISTRI_TRY(const Request made, impl_->books.holdings.request(Random::from_system().next(), owner,
                                                                  std::move(resource), views, impl_->clock.wall_ms()));
     sent.id = made.id;
     impl_->outbox.requests[made.id] = 0;
-    DISTRI_TRY_VOID(impl_->settle_holding_locked(made.id, true));
+    impl_->books.has_changed(Page::holding(made.id));
+    DISTRI_TRY_VOID(impl_->keep(lock, Page::holding(made.id)));
   }
   sent.delivery = impl_->send_request(sent.id, Impl::Patience::kUser);
   return sent;
@@ -117,11 +121,12 @@ Result<Delivery> Peer::withdraw(const GrantId& request) {
   const Impl::Call call(*impl_);
   if (!call) return fail(Impl::stopped());
   {
-    const std::lock_guard lock(impl_->mutex);
+    Impl::Lock lock(impl_->mutex);
     DISTRI_TRY_VOID(impl_->books.holdings.withdraw(request));
     impl_->outbox.requests[request] = 0;
     impl_->pictures_due.erase(request);
-    DISTRI_TRY_VOID(impl_->settle_holding_locked(request, true));
+    impl_->books.has_changed(Page::holding(request));
+    DISTRI_TRY_VOID(impl_->keep(lock, Page::holding(request)));
   }
   return impl_->send_request(request, Impl::Patience::kUser);
 }

@@ -9,9 +9,13 @@ namespace distri::peer {
 void Peer::Impl::keep() {
   while (!stopping) {
     const bool looked = look_at_cloud();
-    if (looked) top_up_escrow();
+    if (looked) {
+      const std::lock_guard lock(mutex);
+      top_up_escrow_locked();
+    }
     send_all(looked);
-    std::unique_lock lock(mutex);
+    Lock lock(mutex);
+    keep_all(lock);
     ++rounds;
     cloud_read = looked;
     changed.wait_for(lock, std::chrono::milliseconds(options.poll_ms), [this] { return awake || stopping; });
@@ -134,8 +138,7 @@ void Peer::Impl::take_change(std::string_view collection, bson::View record) {
 }
 
 void Peer::Impl::take_users(const Found<User>& found) {
-  const std::lock_guard lock(mutex);
-  bool changed_one = false;
+  Lock lock(mutex);
   for (const User& each : found.records) {
     if (each.owner == self) {
       take_own_record_locked(each);
@@ -146,12 +149,12 @@ void Peer::Impl::take_users(const Found<User>& found) {
       trouble(seen.error().message);
       continue;
     }
-    changed_one = changed_one || seen->changed;
+    if (seen->changed) books.has_changed(Page::contacts());
     look_after_locked(*seen);
     // He may be elsewhere now.
     if (seen->changed) away.erase(each.owner);
   }
-  if (const auto kept = books.keep_contacts(changed_one); !kept) trouble(kept.error().message);
+  if (const auto kept = keep(lock, Page::contacts()); !kept) trouble(kept.error().message);
 }
 
 // Written by another device of this user, or in a life with a clock that was ahead. Both devices are to be found, and
@@ -178,23 +181,21 @@ void Peer::Impl::take_own_record_locked(const User& there) {
 }
 
 void Peer::Impl::take_requests(const Found<Request>& found) {
+  Lock lock(mutex);
   for (const Request& each : found.records) {
-    const std::lock_guard lock(mutex);
     const Entry* known = books.ledger.find(each.id);
     if (known != nullptr && known->request == each) continue;
-    const auto effects = books.ledger.on_request(each);
-    const auto kept = effects ? settle_locked(each.id, *effects) : Result<>(fail(effects.error()));
-    if (!kept) trouble(fmt::format("a request in the cloud is not taken: {}", kept.error().message));
+    settle_locked(each.id, books.ledger.on_request(each), "a request in the cloud is not taken");
   }
+  keep_all(lock);
 }
 
 void Peer::Impl::take_receipts(const Found<Receipt>& found) {
+  Lock lock(mutex);
   for (const Receipt& each : found.records) {
-    const std::lock_guard lock(mutex);
-    const auto effects = books.ledger.on_receipt(each);
-    const auto kept = effects ? settle_locked(each.grant, *effects) : Result<>(fail(effects.error()));
-    if (!kept) trouble(fmt::format("a receipt in the cloud is not taken: {}", kept.error().message));
+    settle_locked(each.grant, books.ledger.on_receipt(each), "a receipt in the cloud is not taken");
   }
+  keep_all(lock);
 }
 
 void Peer::Impl::take_grants(const Found<Grant>& found) {

@@ -6,8 +6,7 @@
 
 namespace distri::peer {
 
-void Peer::Impl::top_up_escrow() {
-  const std::lock_guard lock(mutex);
+void Peer::Impl::top_up_escrow_locked() {
   for (const GrantId& id : std::exchange(escrow_due, {})) {
     const Entry* entry = books.ledger.find(id);
     if (entry == nullptr || entry->state() != Entry::State::kGranted) continue;
@@ -15,10 +14,7 @@ void Peer::Impl::top_up_escrow() {
     if (there >= options.escrow_views) continue;
     const std::uint32_t more = std::min(options.escrow_views - there, entry->remaining());
     if (more == 0) continue;
-    const auto effects = books.ledger.put_in_escrow(id, more);
-    const auto kept = effects ? settle_locked(id, *effects) : Result<>(fail(effects.error()));
-    if (!kept)
-      trouble(fmt::format("no views of grant {} are kept in the cloud: {}", id.short_hex(), kept.error().message));
+    settle_locked(id, books.ledger.put_in_escrow(id, more), "no view is kept in the cloud");
   }
 }
 
@@ -33,12 +29,13 @@ void Peer::Impl::place_view_keys() {
   for (const ViewKey& each : keys) {
     if (stopping || cloud_away) return;
     {
-      const std::lock_guard lock(mutex);
+      Lock lock(mutex);
+      const auto kept = keep(lock, Page::entry(each.grant));
       const Entry* entry = books.ledger.find(each.grant);
       const bool wanted = entry != nullptr && each.serial <= entry->issues.size() &&
                           entry->issues[each.serial - 1].kind == Issue::Kind::kPlacing;
       if (!wanted) outbox.place.erase({each.grant, each.serial});
-      if (!wanted || !books.keep_entry(each.grant, false)) continue;
+      if (!wanted || !kept) continue;
     }
     const auto placed = noted(cloud().place(each));
     if (!placed) {
@@ -50,10 +47,8 @@ void Peer::Impl::place_view_keys() {
     }
     const std::lock_guard lock(mutex);
     outbox.place.erase({each.grant, each.serial});
-    const auto effects = books.ledger.on_placed(each.grant, each.serial, true);
-    if (const auto kept = effects ? settle_locked(each.grant, *effects) : Result<>(fail(effects.error())); !kept) {
-      trouble(kept.error().message);
-    }
+    // Saved with others: after a crash it is placed again, which does nothing.
+    settle_locked(each.grant, books.ledger.on_placed(each.grant, each.serial, true));
   }
 }
 
@@ -66,20 +61,19 @@ void Peer::Impl::take_out_view_keys() {
   for (const auto& [id, serial] : keys) {
     if (stopping || cloud_away) return;
     {
-      const std::lock_guard lock(mutex);
-      if (!books.keep_entry(id, false)) continue;
+      Lock lock(mutex);
+      if (!keep(lock, Page::entry(id))) continue;
     }
     const auto was_there = noted(cloud().take_back(self, id, serial));
     if (!was_there) {
       if (!is_away(was_there.error())) trouble(was_there.error().message);
       continue;
     }
-    const std::lock_guard lock(mutex);
+    Lock lock(mutex);
     outbox.take_out.erase({id, serial});
-    const auto effects = books.ledger.on_taken_back(id, serial, *was_there);
-    if (const auto kept = effects ? settle_locked(id, *effects) : Result<>(fail(effects.error())); !kept) {
-      trouble(kept.error().message);
-    }
+    settle_locked(id, books.ledger.on_taken_back(id, serial, *was_there));
+    // At once: after a crash nobody would know that the key was still there.
+    if (const auto kept = keep(lock, Page::entry(id)); !kept) trouble(kept.error().message);
   }
 }
 
@@ -100,19 +94,15 @@ std::set<KeyPlace> Peer::Impl::keys_in_escrow() const {
 // not have yet what another one has.
 void Peer::Impl::compare_escrow(const std::set<KeyPlace>& in_escrow, const std::set<KeyPlace>& there) {
   const std::lock_guard lock(mutex);
-  const auto settle = [this](const GrantId& id, const Result<Ledger::Effects>& effects) {
-    const auto kept = effects ? settle_locked(id, *effects) : Result<>(fail(effects.error()));
-    if (!kept) trouble(kept.error().message);
-  };
   std::set<KeyPlace> missing, found;
   std::ranges::set_difference(in_escrow, there, std::inserter(missing, missing.end()));
   std::ranges::set_difference(there, in_escrow, std::inserter(found, found.end()));
   for (const auto& [id, serial] : missing) {
-    if (missing_keys.contains({id, serial})) settle(id, books.ledger.on_missing(id, serial));
+    if (missing_keys.contains({id, serial})) settle_locked(id, books.ledger.on_missing(id, serial));
   }
   for (const auto& [id, serial] : found) {
     if (found_keys.contains({id, serial}) && books.ledger.find(id) != nullptr) {
-      settle(id, books.ledger.on_found(id, serial));
+      settle_locked(id, books.ledger.on_found(id, serial));
     }
   }
   missing_keys = std::move(missing);

@@ -12,9 +12,12 @@
 //   peer_views.cpp      views
 //   peer_publish.cpp    the published directory and the catalog
 //
-// How every change goes: with the mutex held the book changes in memory, its entry is saved, and what follows goes into
-// the Outbox (settle(), settle_holding()). What is said then is read from the book again, after keep_entry() or
-// keep_holding(): so nothing is said that is not on the disk. Names end with _locked where the mutex is held.
+//   peer_saving.cpp     books on their way to the disk
+//
+// How every change goes: with the mutex held the book changes in memory, and what follows goes into the Outbox
+// (settle_locked(), settle_holding_locked()). Then keep() waits until its entry is on the disk, with the mutex given
+// free; all that changes meanwhile goes there with the next sync. What is said then is read from the book again, after
+// keep(): so nothing is said that is not on the disk. Names end with _locked where the mutex is held.
 #pragma once
 
 #include <array>
@@ -98,7 +101,7 @@ bool is_answer(const Error& error);
 bool is_away(const Error& error);
 
 struct Peer::Impl {
-  Impl(PeerOptions its_options, SigningKey its_key, PeerBooks its_books, BlobDirectory its_given,
+  Impl(PeerOptions its_options, SigningKey its_key, BookStore its_store, PeerBooks its_books, BlobDirectory its_given,
        BlobDirectory its_received);
 
   // ---- peer.cpp, peer_calls.cpp, peer_lists.cpp
@@ -123,14 +126,26 @@ struct Peer::Impl {
   // What an owner's call does to the ledger, and then tells.
   template <class Change>
   Result<Delivery> answer(const GrantId& id, Change change);
-  Result<> settle_locked(const GrantId& id, const Ledger::Effects& effects);
-  Result<> settle_holding_locked(const GrantId& id, bool news) { return books.keep_holding(id, news); }
-  void post_locked(const Ledger::Event& event);
+  // What follows from a change of an entry. Its events are posted when it is on the disk.
+  void settle_locked(const GrantId& id, const Ledger::Effects& effects);
+  // An error is reported, with what it means.
+  void settle_locked(const GrantId& id, const Result<Ledger::Effects>& effects, std::string_view meaning = "");
+  PeerEvent event_locked(const Ledger::Event& event) const;
   void trouble(const std::string& text);
   std::string name_of_locked(const PublicKey& user) const;
   Result<PublicKey> resolve(std::string_view peer) const;
   void wake_keeper();
   void look_after_locked(const Contacts::Seen& seen);
+
+  // ---- peer_saving.cpp
+  using Lock = std::unique_lock<std::mutex>;
+  // Until the page is on the disk as the book has it then. The lock is held again when it returns, also with an error
+  // (kStorageFull, kStorageFailed; kUnavailable after stop()): the page stays unsaved, and is tried again by whoever
+  // wants to say something of it.
+  Result<> keep(Lock& lock, const Page& page);
+  // All that is unsaved now. An error is reported, not returned.
+  void keep_all(Lock& lock);
+  Result<> save_books(Lock& lock);
 
   // ---- peer_outbox.cpp
   enum class Patience : std::uint8_t {
@@ -152,7 +167,7 @@ struct Peer::Impl {
 
   // ---- peer_escrow.cpp
   // Keeps options.escrow_views of each grant in the cloud.
-  void top_up_escrow();
+  void top_up_escrow_locked();
   void place_view_keys();
   void take_out_view_keys();
   void remove_receipts();
@@ -244,7 +259,11 @@ struct Peer::Impl {
 
   // ---- Guarded by the mutex
   mutable std::mutex mutex;
+  std::optional<BookStore> store;  // used without the mutex by whoever has set `saving`; none after stop()
   PeerBooks books;
+  bool saving = false;
+  std::condition_variable saved;    // not saving
+  std::vector<PeerEvent> unposted;  // of changes that are unsaved
   Outbox outbox;
   std::optional<User> user;                                           // this user's record
   std::map<std::string, CatalogEntry> offers;                         // what this user has, by name; gone ones as well

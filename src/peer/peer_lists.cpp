@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "distri/peer/peer_impl.hpp"
+#include "distri/utils/check.hpp"
 
 namespace distri::peer {
 
@@ -68,9 +69,10 @@ std::vector<Contact> Peer::contacts() const {
 }
 
 Result<> Peer::trust(std::string_view name, const PublicKey& key) {
-  const std::lock_guard lock(impl_->mutex);
+  Impl::Lock lock(impl_->mutex);
   DISTRI_TRY_VOID(impl_->books.contacts.trust(name, key));
-  return impl_->books.keep_contacts(true);
+  impl_->books.has_changed(Page::contacts());
+  return impl_->keep(lock, Page::contacts());
 }
 
 Standing Peer::standing() const {
@@ -144,22 +146,29 @@ void Peer::Impl::look_after_locked(const Contacts::Seen& seen) {
 
 // ---- What follows from a change
 
-// In the outbox even when the entry could not be saved: what is said is preceded by another try to save it.
-Result<> Peer::Impl::settle_locked(const GrantId& id, const Ledger::Effects& effects) {
+void Peer::Impl::settle_locked(const GrantId& id, const Ledger::Effects& effects) {
   for (const Grant& grant : effects.publish) outbox.grants.emplace(grant.id, 0);
   for (const ViewKey& each : effects.place) outbox.place.insert_or_assign(std::pair(each.grant, each.serial), each);
   for (const auto& each : effects.take_out) {
     outbox.place.erase({each.grant, each.serial});
     outbox.take_out.emplace(each.grant, each.serial);
   }
-  if (effects.changed) escrow_due.insert(id);
-  DISTRI_TRY_VOID(books.keep_entry(id, effects.changed));
-  for (const Ledger::Event& event : effects.events) post_locked(event);
-  if (effects.changed) wake_keeper();
-  return {};
+  // Precondition of what waits for the disk: there is something to be written.
+  DISTRI_CHECK(effects.changed || effects.events.empty());
+  for (const Ledger::Event& event : effects.events) unposted.push_back(event_locked(event));
+  if (!effects.changed) return;
+  books.has_changed(Page::entry(id));
+  escrow_due.insert(id);
+  wake_keeper();
 }
 
-void Peer::Impl::post_locked(const Ledger::Event& event) {
+void Peer::Impl::settle_locked(const GrantId& id, const Result<Ledger::Effects>& effects, std::string_view meaning) {
+  if (effects) return settle_locked(id, *effects);
+  const std::string& why = effects.error().message;
+  trouble(meaning.empty() ? why : fmt::format("grant {}: {}: {}", id.short_hex(), meaning, why));
+}
+
+PeerEvent Peer::Impl::event_locked(const Ledger::Event& event) const {
   static constexpr std::pair<Ledger::Event::Kind, PeerEvent::Kind> kKinds[] = {
       {Ledger::Event::Kind::kRequested, PeerEvent::Kind::kRequested},
       {Ledger::Event::Kind::kRequestChanged, PeerEvent::Kind::kRequestChanged},
@@ -177,7 +186,7 @@ void Peer::Impl::post_locked(const Ledger::Event& event) {
     told.user = entry->request.owner;
     told.resource = entry->request.resource;
   }
-  events.post(std::move(told));
+  return told;
 }
 
 void Peer::Impl::trouble(const std::string& text) {

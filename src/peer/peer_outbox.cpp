@@ -109,21 +109,19 @@ namespace {
 // Where each of the two kinds of records comes from and goes to.
 struct RequestWay {
   static std::map<GrantId, std::uint64_t>& queue(Outbox& outbox) { return outbox.requests; }
-  static Result<std::optional<Request>> current(PeerBooks& books, const GrantId& id) {
+  static Page page(const GrantId& id) { return Page::holding(id); }
+  static std::optional<Request> current(const PeerBooks& books, const GrantId& id) {
     const Holding* holding = books.holdings.find(id);
-    if (holding == nullptr) return std::nullopt;
-    DISTRI_TRY_VOID(books.keep_holding(id, false));
-    return holding->request;
+    return holding == nullptr ? std::nullopt : std::optional(holding->request);
   }
   static constexpr std::string_view kService = kRequestService;
 };
 struct GrantWay {
   static std::map<GrantId, std::uint64_t>& queue(Outbox& outbox) { return outbox.grants; }
-  static Result<std::optional<Grant>> current(PeerBooks& books, const GrantId& id) {
+  static Page page(const GrantId& id) { return Page::entry(id); }
+  static std::optional<Grant> current(const PeerBooks& books, const GrantId& id) {
     const Entry* entry = books.ledger.find(id);
-    if (entry == nullptr || !entry->grant) return std::nullopt;
-    DISTRI_TRY_VOID(books.keep_entry(id, false));
-    return *entry->grant;
+    return entry == nullptr ? std::nullopt : entry->grant;
   }
   static constexpr std::string_view kService = kGrantService;
 };
@@ -132,19 +130,18 @@ struct GrantWay {
 
 template <class Way>
 Delivery Peer::Impl::send(const GrantId& id, Patience patience) {
-  const auto current = [&] { return Way::current(books, id); };
-  std::unique_lock lock(mutex);
-  const auto record = current();
+  Lock lock(mutex);
+  if (!keep(lock, Way::page(id))) return Delivery::kKeptHere;  // whoever could not save it has said so
+  const auto record = Way::current(books, id);
   auto& queue = Way::queue(outbox);
-  if (!record) return Delivery::kKeptHere;  // not on the disk: whoever could not save it has said so
-  if (!*record) queue.erase(id);
+  if (!record) queue.erase(id);
   if (!queue.contains(id)) return Delivery::kWaitingInCloud;
-  const auto version = (*record)->version;
+  const auto version = record->version;
   bool told = queue[id] >= version;
   lock.unlock();
 
-  if (!told && (patience == Patience::kUser || !is_paused((*record)->to))) {
-    const auto answer = ask_peer((*record)->to, Way::kService, nullptr, to_document(**record).bytes());
+  if (!told && (patience == Patience::kUser || !is_paused(record->to))) {
+    const auto answer = ask_peer(record->to, Way::kService, nullptr, to_document(*record).bytes());
     told = answer.has_value();
     if (told && !answer->empty()) {
       auto document = bson::Document::parse(*answer);
@@ -156,8 +153,8 @@ Delivery Peer::Impl::send(const GrantId& id, Patience patience) {
   }
   // The newest version is at its goal.
   const auto finish = [&] {
-    const auto newest = current();
-    if (newest && *newest && (*newest)->version == version) queue.erase(id);
+    const auto newest = Way::current(books, id);
+    if (newest && newest->version == version) queue.erase(id);
   };
   if (told) {
     lock.lock();
@@ -169,7 +166,7 @@ Delivery Peer::Impl::send(const GrantId& id, Patience patience) {
   }
   const Delivery else_it_is = told ? Delivery::kToldDirectly : Delivery::kKeptHere;
   if (!has_cloud() || cloud_away) return else_it_is;
-  if (const auto put = noted(cloud().put(**record)); !put) {
+  if (const auto put = noted(cloud().put(*record)); !put) {
     if (!is_away(put.error()))
       trouble(fmt::format("the cloud does not take {}: {}", id.short_hex(), put.error().message));
     return else_it_is;

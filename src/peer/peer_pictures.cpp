@@ -20,24 +20,24 @@ constexpr std::int64_t kFetchTurnMs = 60'000;
 Result<> Peer::Impl::take_grant(const Grant& grant) {
   bool ended = false;
   {
-    const std::lock_guard lock(mutex);
+    Lock lock(mutex);
     DISTRI_TRY(const bool news, books.holdings.on_grant(grant));
-    DISTRI_TRY_VOID(settle_holding_locked(grant.id, news));
-    if (!news) return {};
-    ended = books.holdings.find(grant.id)->state() != Holding::State::kGranted;
-    if (ended) {
-      pictures_due.erase(grant.id);
-    } else {
-      pictures_due.emplace(grant.id, Pause());
-      changed.notify_all();
+    if (news) {
+      PeerEvent event;
+      event.kind = PeerEvent::Kind::kAnswered;
+      event.id = grant.id;
+      event.user = grant.owner;
+      event.resource = grant.resource;
+      event.text = state_name(grant.state);
+      unposted.push_back(std::move(event));
+      books.has_changed(Page::holding(grant.id));
+      ended = books.holdings.find(grant.id)->state() != Holding::State::kGranted;
     }
-    PeerEvent event;
-    event.kind = PeerEvent::Kind::kAnswered;
-    event.id = grant.id;
-    event.user = grant.owner;
-    event.resource = grant.resource;
-    event.text = state_name(grant.state);
-    events.post(std::move(event));
+    if (news && ended) pictures_due.erase(grant.id);
+    if (news && !ended) pictures_due.emplace(grant.id, Pause());
+    DISTRI_TRY_VOID(keep(lock, Page::holding(grant.id)));
+    if (!news) return {};
+    changed.notify_all();
   }
   // Nothing opens it any more.
   if (ended && !received.remove(grant.id.hex())) trouble("the picture of an ended grant could not be removed");
@@ -52,12 +52,12 @@ Result<> Peer::Impl::fetch_picture(const GrantId& id, std::int64_t timeout_ms, c
   PublicKey owner;
   FileFacts file;
   {
-    const std::lock_guard lock(mutex);
+    Lock lock(mutex);
+    DISTRI_TRY_VOID(keep(lock, Page::holding(id)));
     const Holding* holding = books.holdings.find(id);
     if (holding == nullptr || holding->state() != Holding::State::kGranted) {
       return fail(Code::kCancelled, "grant {}: it has ended, there is nothing to fetch", id.short_hex());
     }
-    DISTRI_TRY_VOID(books.keep_holding(id, false));
     owner = holding->request.to;
     file = holding->grant->file;
   }

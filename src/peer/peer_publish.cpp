@@ -152,14 +152,16 @@ Result<Delivery> Peer::Impl::approve(const GrantId& id, std::uint32_t views) {
       return fail(Code::kUnavailable, "request {}: the image has just changed; try again when the catalog says so",
                   id.short_hex());
     }
-    DISTRI_TRY(Ledger::SealedImage sealed, seal_image(file, id, options.style, given));
-    const std::lock_guard lock(mutex);
+    DISTRI_TRY(Ledger::SealedImage sealed, seal_image(file, offered->digest, id, options.style, given));
+    Lock lock(mutex);
     const auto effects = books.ledger.approve(id, views, std::move(sealed));
     if (!effects) {
       static_cast<void>(given.remove(id.hex()));  // else sweep() does
       return fail(effects.error());
     }
-    DISTRI_TRY_VOID(settle_locked(id, *effects));
+    settle_locked(id, *effects);
+    if (has_cloud() && cloud_read && !cloud_away) top_up_escrow_locked();  // saved by the same sync
+    DISTRI_TRY_VOID(keep(lock, Page::entry(id)));
   }
   return send_grant(id, Patience::kUser);
 }

@@ -27,15 +27,15 @@ Result<> Peer::Impl::reconcile() {
   DISTRI_TRY(const auto grants, records.grants_of(self));
   DISTRI_TRY(auto entries, records.catalog(std::nullopt));
   {
-    const std::lock_guard lock(mutex);
+    Lock lock(mutex);
     std::map<GrantId, const Request*> asked;
     for (const Request& each : requests.records) {
       asked[each.id] = &each;
       // What was put away here comes back as withdrawn at most, and is nothing then.
       if (each.withdrawn && books.holdings.find(each.id) == nullptr) continue;
       const auto news = books.holdings.on_request(each);
-      const auto kept = news ? settle_holding_locked(each.id, *news) : Result<>(fail(news.error()));
-      if (!kept) trouble(kept.error().message);
+      if (!news) trouble(news.error().message);
+      if (news && *news) books.has_changed(Page::holding(each.id));
     }
     for (const auto& [id, holding] : books.holdings.all()) {
       const auto there = asked.find(id);
@@ -63,6 +63,7 @@ Result<> Peer::Impl::reconcile() {
       }
     }
     reconciled_ms = std::max<std::int64_t>(clock.monotonic_ms(), 1);
+    keep_all(lock);
   }
   take_catalog(std::move(entries));
   return {};

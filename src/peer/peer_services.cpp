@@ -57,10 +57,11 @@ Result<> Peer::Impl::serve() {
 // A request of the caller's. The grant that answers it; nothing: it waits.
 Result<Bytes> Peer::Impl::on_request(const DirectRequest& ask) {
   DISTRI_TRY(const Request request, record_of_call(ask, &read_request));
-  const std::lock_guard lock(mutex);
+  Lock lock(mutex);
   DISTRI_TRY(const Ledger::Effects effects, books.ledger.on_request(request));
   const bool to_be_told = effects.changed || outbox.grants.contains(request.id);
-  DISTRI_TRY_VOID(settle_locked(request.id, effects));
+  settle_locked(request.id, effects);
+  DISTRI_TRY_VOID(keep(lock, Page::entry(request.id)));
   const Entry* entry = books.ledger.find(request.id);
   if (entry == nullptr || !entry->grant) return Bytes();
   // The cloud has it already, and he hears it now.
@@ -82,9 +83,10 @@ Result<Bytes> Peer::Impl::on_view(const DirectRequest& ask) {
   const auto id = fields.id<GrantId>("grant");
   const auto view = fields.id<ViewId>("view");
   DISTRI_TRY_VOID(fields.done());
-  const std::lock_guard lock(mutex);
+  Lock lock(mutex);
   DISTRI_TRY(const Ledger::GivenView given_view, books.ledger.give_view(id, ask.caller, view));
-  DISTRI_TRY_VOID(settle_locked(id, given_view.effects));
+  settle_locked(id, given_view.effects);
+  DISTRI_TRY_VOID(keep(lock, Page::entry(id)));
   return Bytes(to_document(given_view.key).bytes());
 }
 

@@ -72,19 +72,21 @@ Result<Peer::Impl::OneView> Peer::Impl::view_online(const GrantId& id) {
   PublicKey owner;
   ViewId view;
   {
-    const std::lock_guard lock(mutex);
+    Lock lock(mutex);
     const ViewId fresh = ViewId::from_view(SecretBytes::random(ViewId::kSize).view());
     DISTRI_TRY(view, books.holdings.ask_view(id, fresh));
-    DISTRI_TRY_VOID(settle_holding_locked(id, view == fresh));
     owner = books.holdings.find(id)->request.to;
+    if (view == fresh) books.has_changed(Page::holding(id));
+    DISTRI_TRY_VOID(keep(lock, Page::holding(id)));
   }
   const auto answer = ask_peer(owner, kViewService, {{"grant", id.hex()}, {"view", view.hex()}}, {});
   if (!answer) {
     if (!is_answer(answer.error()) || stopping) return fail(answer.error());
     // He gives none for this ask, for good.
-    const std::lock_guard lock(mutex);
+    Lock lock(mutex);
     DISTRI_TRY_VOID(books.holdings.view_refused(id, view));
-    DISTRI_TRY_VOID(settle_holding_locked(id, true));
+    books.has_changed(Page::holding(id));
+    DISTRI_TRY_VOID(keep(lock, Page::holding(id)));
     return fail(answer.error());
   }
   auto document = bson::Document::parse(*answer);
@@ -93,10 +95,11 @@ Result<Peer::Impl::OneView> Peer::Impl::view_online(const GrantId& id) {
   if (given_key.grant != id) {
     return fail(Code::kDataLoss, "grant {}: the owner has answered with the key of another grant", id.short_hex());
   }
-  const std::lock_guard lock(mutex);
+  Lock lock(mutex);
   auto image_key = books.holdings.accept(given_key);
   if (!image_key) return fail(Code::kDataLoss, "{}", image_key.error().message);
-  DISTRI_TRY_VOID(settle_holding_locked(id, true));
+  books.has_changed(Page::holding(id));
+  DISTRI_TRY_VOID(keep(lock, Page::holding(id)));
   return OneView{*std::move(image_key), given_key.serial, false};
 }
 
@@ -104,15 +107,17 @@ Result<Peer::Impl::OneView> Peer::Impl::view_online(const GrantId& id) {
 Result<std::optional<Peer::Impl::OneView>> Peer::Impl::take_key(const ViewKey& given_key) {
   Receipt receipt;
   {
-    const std::lock_guard lock(mutex);
+    Lock lock(mutex);
     DISTRI_TRY(receipt, books.holdings.take(given_key, clock.wall_ms()));
-    DISTRI_TRY_VOID(settle_holding_locked(given_key.grant, true));
+    books.has_changed(Page::holding(given_key.grant));
+    DISTRI_TRY_VOID(keep(lock, Page::holding(given_key.grant)));
   }
   DISTRI_TRY_VOID(noted(cloud().place(receipt)));
   DISTRI_TRY(const bool was_there, noted(cloud().take(given_key, id_of_taking(receipt, key))));
-  const std::lock_guard lock(mutex);
+  Lock lock(mutex);
   DISTRI_TRY(SecretBytes image_key, books.holdings.taken(given_key.grant, given_key.serial, was_there));
-  DISTRI_TRY_VOID(settle_holding_locked(given_key.grant, true));
+  books.has_changed(Page::holding(given_key.grant));
+  DISTRI_TRY_VOID(keep(lock, Page::holding(given_key.grant)));
   if (was_there) return OneView{std::move(image_key), given_key.serial, true};
   outbox.unwritten.push_back(receipt);
   return std::nullopt;

@@ -38,14 +38,14 @@ Result<Bytes> read_sealed(const GrantId& grant, const FileFacts& facts, const Bl
   return png;
 }
 
-Result<Ledger::SealedImage> seal_image(BytesView file, const GrantId& grant, services::ImageParams::Style style,
-                                       const BlobDirectory& sealed) {
+Result<Ledger::SealedImage> seal_image(BytesView file, const Hash256& digest, const GrantId& grant,
+                                       services::ImageParams::Style style, const BlobDirectory& sealed) {
   SecretBytes key = SecretBytes::random(kImageKeyBytes);
   services::ImageParams params = params_with(key);
   params.style = style;
   DISTRI_TRY(const Bytes png, services::encrypt_image(file, params));
   DISTRI_TRY_VOID(sealed.write(grant.hex(), {png}));
-  const FileFacts facts{.digest = blake2b_256(file), .sealed_digest = blake2b_256(png), .sealed_bytes = png.size()};
+  const FileFacts facts{.digest = digest, .sealed_digest = blake2b_256(png), .sealed_bytes = png.size()};
   return Ledger::SealedImage{facts, std::move(key)};
 }
 

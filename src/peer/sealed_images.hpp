@@ -16,12 +16,12 @@
 
 namespace distri::peer {
 
-// Encrypts `file` with a fresh key, and keeps the picture in `sealed`, durable when this returns. It takes the place of
-// an earlier one of the same grant, which the earlier key then does not open any more; after an error the earlier one
-// is there still. Errors: of services::encrypt_image (kInvalidArgument: not an image that can be decoded; kTooLarge),
-// and of BlobDirectory::part_of and Part.
-Result<Ledger::SealedImage> seal_image(BytesView file, const GrantId& grant, services::ImageParams::Style style,
-                                       const BlobDirectory& sealed);
+// Encrypts `file`, whose BLAKE2b-256 is `digest`, with a fresh key, and keeps the picture in `sealed`, durable when
+// this returns. It takes the place of an earlier one of the same grant, which the earlier key then does not open any
+// more; after an error the earlier one is there still. Errors: of services::encrypt_image (kInvalidArgument: not an
+// image that can be decoded; kTooLarge), and of BlobDirectory::part_of and Part.
+Result<Ledger::SealedImage> seal_image(BytesView file, const Hash256& digest, const GrantId& grant,
+                                       services::ImageParams::Style style, const BlobDirectory& sealed);
 
 // The picture as it was granted: to be had before a view key is, which a damaged one would waste. Errors: kNotFound (it
 // is not in `sealed`); kDataLoss (it is there and not the granted one: fetch it again); kTooLarge (over

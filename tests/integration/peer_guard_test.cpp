@@ -1,7 +1,9 @@
 // What a peer holds against: strangers, files that change, a second device of its user, pictures that are lost and
 // disks that fail.
+#include <optional>
 #include <set>
 
+#include "disk_faults.hpp"
 #include "distri/peer/cloud_records.hpp"
 #include "distri/peer/direct_client.hpp"
 #include "distri/peer/limits.hpp"
@@ -330,16 +332,12 @@ TEST_CASE("While a book cannot be written nothing is said that is not in it; the
   Scene scene(0);
   auto& [directory, node, ana, ben, dune, escrow] = scene;
   const GrantId id = scene.granted(3, 3);
-  const auto lock = [](const Agent& agent, const std::string& book) {
-    std::filesystem::rename(agent.data() / "books" / book, agent.data() / "books" / "away");
-    std::ofstream(agent.data() / "books" / book) << "in the way";
+  const auto break_books = [](std::optional<FaultyDisk>& disk, const Agent& agent) {
+    disk.emplace(DiskFault::kSyncBroken, std::filesystem::canonical(agent.data() / "books").string());
   };
-  const auto unlock = [](const Agent& agent, const std::string& book) {
-    std::filesystem::remove(agent.data() / "books" / book);
-    std::filesystem::rename(agent.data() / "books" / "away", agent.data() / "books" / book);
-  };
+  std::optional<FaultyDisk> disk;
   REQUIRE(ben->access_grant(id).has_value());
-  lock(ana, "ledger");
+  break_books(disk, ana);
   for (int i = 0; i < 3; ++i) {
     const auto seen = ben->access_grant(id);
     REQUIRE(!seen.has_value());
@@ -350,7 +348,7 @@ TEST_CASE("While a book cannot be written nothing is said that is not in it; the
   const Sent sent = take(ben->request_resource("ana", "dune.png", 1));
   CHECK(sent.delivery == Delivery::kWaitingInCloud);
   CHECK(ben.asked(id)->state == State::kGranted);
-  unlock(ana, "ledger");
+  disk.reset();
   // What was decided is kept and told now: the keeper tries again.
   REQUIRE(ben.hears(id, State::kRevoked));
   ana.off();
@@ -360,17 +358,17 @@ TEST_CASE("While a book cannot be written nothing is said that is not in it; the
   REQUIRE(ben.knows(ana));
   take(ana->grant_resource(sent.id, 2));
   REQUIRE(ben.has_picture(sent.id));
-  lock(ana, "ledger");
+  break_books(disk, ana);
   CHECK(!ben->access_grant(sent.id).has_value());
-  unlock(ana, "ledger");
+  disk.reset();
   CHECK(ben->access_grant(sent.id).has_value());
   // The viewer's own book: nothing is asked, and nothing is shown.
-  lock(ben, "holdings");
+  break_books(disk, ben);
   CHECK(ben->access_grant(sent.id).error().error.code == Code::kStorageFailed);
   CHECK(ben->request_resource("ana", "dune.png", 1).error().code == Code::kStorageFailed);
   CHECK(ana.shares(sent.id).remaining == 1);
   CHECK(ana->pending_approvals().empty());
-  unlock(ben, "holdings");
+  disk.reset();
   CHECK(ben->access_grant(sent.id).has_value());
   CHECK(ben->access_grant(sent.id).error().why == Why::kUsedUp);
 }

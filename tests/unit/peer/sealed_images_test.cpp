@@ -21,7 +21,7 @@ struct Sealed {
   BlobDirectory directory = BlobDirectory::open(folder.path()).value();
 
   Ledger::SealedImage seal(BytesView file, const GrantId& grant, Style style = Style::kNoise) {
-    auto image = seal_image(file, grant, style, directory);
+    auto image = seal_image(file, blake2b_256(file), grant, style, directory);
     REQUIRE_MESSAGE(image.has_value(), (image ? std::string() : to_string(image.error())));
     return *std::move(image);
   }
@@ -153,7 +153,9 @@ TEST_CASE("What is no image, and one over a limit, are refused and leave an earl
   Sealed sealed;
   const Bytes file = services::sample_image(".jpg", 60, 40);
   const auto image = sealed.seal(file, grant_number(1));
-  const auto seal = [&](BytesView bad) { return seal_image(bad, grant_number(1), Style::kNoise, sealed.directory); };
+  const auto seal = [&](BytesView bad) {
+    return seal_image(bad, blake2b_256(bad), grant_number(1), Style::kNoise, sealed.directory);
+  };
   check_refused(seal(""), Code::kInvalidArgument, "empty");
   check_refused(seal("GIF89a, or so"), Code::kInvalidArgument, "known format");
   check_refused(seal(file.substr(0, 200)), Code::kInvalidArgument, "image");
@@ -172,7 +174,8 @@ TEST_CASE("A picture that is being fetched or sealed already is left alone") {
   auto part = sealed.directory.part_of(grant_number(1).hex());
   REQUIRE(part);
   CHECK(part->append("half of it"));
-  check_refused(seal_image(services::sample_image(".png", 60, 40), grant_number(1), Style::kNoise, sealed.directory),
-                Code::kBusy, "another transfer");
+  const Bytes file = services::sample_image(".png", 60, 40);
+  check_refused(seal_image(file, blake2b_256(file), grant_number(1), Style::kNoise, sealed.directory), Code::kBusy,
+                "another transfer");
   CHECK(part->bytes() == 10);
 }

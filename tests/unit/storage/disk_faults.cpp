@@ -7,6 +7,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
 
 namespace distri::test {
 namespace {
@@ -20,21 +24,34 @@ Function* next(const char* name) {
   return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
 }
 
-bool is_regular(int file) {
+std::mutex of_path;
+std::string below_path;
+
+void limit_to(std::string path) {
+  const std::lock_guard lock(of_path);
+  below_path = std::move(path);
+}
+
+bool is_meant(int file) {
   struct stat status{};
-  return ::fstat(file, &status) == 0 && S_ISREG(status.st_mode);
+  if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) return false;
+  const std::lock_guard lock(of_path);
+  if (below_path.empty()) return true;
+  char path[4'096];
+  const ssize_t size = ::readlink(("/proc/self/fd/" + std::to_string(file)).c_str(), path, sizeof path);
+  return size > 0 && std::string_view(path, static_cast<std::size_t>(size)).starts_with(below_path);
 }
 
 // 0: let it through.
 int sync_error(int file) {
   const DiskFault now = fault;
-  if ((now != DiskFault::kSyncNoRoom && now != DiskFault::kSyncBroken) || !is_regular(file)) return 0;
+  if ((now != DiskFault::kSyncNoRoom && now != DiskFault::kSyncBroken) || !is_meant(file)) return 0;
   return now == DiskFault::kSyncNoRoom ? ENOSPC : EIO;
 }
 
 // How much of so many bytes may be written to the file; nothing: there is no room.
 std::size_t room_for(int file, std::size_t size) {
-  if (fault != DiskFault::kNoRoom || !is_regular(file)) return size;
+  if (fault != DiskFault::kNoRoom || !is_meant(file)) return size;
   const auto room = room_bytes_left.fetch_sub(static_cast<std::int64_t>(size));
   return room <= 0 ? 0 : std::min(size, static_cast<std::size_t>(room));
 }
@@ -45,11 +62,16 @@ FaultyDisk::FaultyDisk(DiskFault kind, std::int64_t room_bytes) {
   room_bytes_left = room_bytes;
   fault = kind;
 }
+FaultyDisk::FaultyDisk(DiskFault kind, const std::string& below) {
+  limit_to(below + "/");
+  fault = kind;
+}
 FaultyDisk::~FaultyDisk() {
   clear();
 }
 void FaultyDisk::clear() {
   fault = DiskFault::kNone;
+  limit_to("");
 }
 
 std::uint64_t data_syncs() {

@@ -1,10 +1,11 @@
 // disk_faults.hpp: a disk that has no room or fails, without a disk: this program's own write(), pwrite(), fdatasync()
 // and fsync() stand before those of the C library, also for the libraries it is linked with.
 //
-// Only regular files are affected. Threads: any.
+// Only regular files are affected, all of them or those below one directory. Threads: any; one object at a time.
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace distri::test {
 
@@ -19,6 +20,8 @@ enum class DiskFault {
 class FaultyDisk {
  public:
   explicit FaultyDisk(DiskFault fault, std::int64_t room_bytes = 0);
+  // `below`: an absolute path without links.
+  FaultyDisk(DiskFault fault, const std::string& below);
   ~FaultyDisk();
   FaultyDisk(const FaultyDisk&) = delete;
   FaultyDisk& operator=(const FaultyDisk&) = delete;
