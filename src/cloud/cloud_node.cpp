@@ -198,6 +198,7 @@ Result<> CloudNode::Impl::run() {
       if (member.node != node_id) others.insert(others.end(), member.addresses.begin(), member.addresses.end());
     }
   }
+  replica->set_newcomer(cluster && cluster->is_newcomer());
   peers->start(others, own_address, hello, options);
   if (cluster) start_cluster();
 
@@ -273,6 +274,7 @@ void CloudNode::Impl::tick() {
   loop_lag_us = loop.take_longest_turn_us();
   replica->set_load(load());
   replica->set_known_addresses(peers->connected_addresses());
+  replica->set_newcomer(cluster && cluster->is_newcomer());
   replica->tick(now_ms);
   dispatcher->tick(clock.monotonic_ns());
   documents->set_memory(memory().total(), config.memory_bytes_max);
@@ -311,17 +313,20 @@ void CloudNode::Impl::warn_of_waiting(std::int64_t age_ms) {
   next_waiting_warning_ms = age_ms + kWaitingWarnedMs;
   config.log.warning(
       "this new member waits for its first copy of the database, {} of {} other members connected; it serves when it "
-      "has one, or when it is the only member left",
+      "has one from a member that is not new itself, or when all members left are new and connected",
       peers->connected_count(), cluster->table().members().size() - 1);
 }
 
 void CloudNode::Impl::become_ready_if_complete() {
   const std::int64_t age_ms = (clock.monotonic_ns() - started_ns) / 1'000'000;
   const bool connected = peers->connected_count() > 0;
-  const bool complete = connected && peers->all_tried() && peers->heard_from_all() && replica->caught_up();
   // A new member knows no tombstones that others have removed: it could write below them (docs/replication.md). Nor
-  // does one whose documents were lost.
+  // does one whose documents were lost. Another newcomer's copy is none, unless there is nobody else.
   const bool newcomer = cluster && cluster->is_newcomer();
+  const bool there_is_more =
+      newcomer && !peers->hears_one_that_knows() && peers->connected_count() + 1 < cluster->table().members().size();
+  const bool complete =
+      connected && peers->all_tried() && peers->heard_from_all() && replica->caught_up() && !there_is_more;
   const bool knows_nothing = cluster && replica->vector().total() == 0 && !replica->caught_up();
   const bool alone = !connected && !newcomer && (peers->all_tried() || age_ms > kAloneMs);
   const bool late = connected && age_ms > kCompleteMs && !newcomer && !knows_nothing;

@@ -316,6 +316,13 @@ bool Peers::heard_from_all() const {
                      [&](const auto& entry) { return replica_.peers().contains(entry.first); });
 }
 
+bool Peers::hears_one_that_knows() const {
+  return std::any_of(links_.begin(), links_.end(), [&](const auto& entry) {
+    const auto info = replica_.peers().find(entry.first);
+    return info != replica_.peers().end() && !info->second.newcomer;
+  });
+}
+
 std::vector<std::string> Peers::connected_addresses() const {
   std::vector<std::string> result;
   for (const auto& [node, links] : links_) {

@@ -80,6 +80,8 @@ class Peers {
   bool all_tried() const;
   // Every connected node has sent its UpdateInfo.
   bool heard_from_all() const;
+  // Of the connected nodes one at least is no newcomer (UpdateInfo).
+  bool hears_one_that_knows() const;
   // Addresses of connected nodes (not our own).
   std::vector<std::string> connected_addresses() const;
 

@@ -90,6 +90,10 @@ void Replica::set_load(const Load& load) {
 void Replica::set_services(std::vector<std::string> services) {
   impl_->services = std::move(services);
 }
+void Replica::set_newcomer(bool newcomer) {
+  impl_->newcomer = newcomer;
+}
+
 void Replica::set_known_addresses(std::vector<std::string> addresses) {
   impl_->known_addresses = std::move(addresses);
 }

@@ -179,6 +179,7 @@ struct UpdateInfo {
   std::vector<std::string> known_addresses;
   // Its wall clock when it said this. Nodes of versions without expireAfterSeconds do not say it.
   std::optional<std::int64_t> wall_ms;
+  bool newcomer = false;  // it has no copy of the database yet: who has its vector need not have everything
 };
 void encode(wire::Writer& out, const UpdateInfo& info);
 Result<UpdateInfo> decode_update_info(wire::Reader& in);
@@ -372,6 +373,8 @@ class Replica {
   void set_load(const Load& load);
   void set_services(std::vector<std::string> services);
   void set_known_addresses(std::vector<std::string> addresses);
+  // What UpdateInfo says of this node.
+  void set_newcomer(bool newcomer);
 
   // ---- State.
   const db::Database& database() const;

@@ -38,6 +38,7 @@ UpdateInfo Replica::Impl::own_info() const {
   info.collections = summaries();
   info.known_addresses = known_addresses;
   info.wall_ms = wall_ms;
+  info.newcomer = newcomer;
   return info;
 }
 

@@ -239,6 +239,7 @@ struct Replica::Impl {
   Load load;
   std::vector<std::string> services;
   std::vector<std::string> known_addresses;
+  bool newcomer = false;
 
   // What the nodes that were heard of in this life last said of their wall clocks.
   struct HeardClock {

@@ -76,6 +76,7 @@ void encode(wire::Writer& out, const UpdateInfo& info) {
   }
   encode_texts(out, info.known_addresses, kAddressBytesMax);
   if (info.wall_ms) out.u64(static_cast<std::uint64_t>(*info.wall_ms));
+  if (info.newcomer) out.u8(1);
 }
 
 Result<UpdateInfo> decode_update_info(wire::Reader& in) {
@@ -95,6 +96,10 @@ Result<UpdateInfo> decode_update_info(wire::Reader& in) {
   if (!in.at_end()) {
     info.wall_ms = static_cast<std::int64_t>(in.u64());
     if (!in.ok()) return fail(Code::kProtocolError, "update info: its time ends early");
+  }
+  if (!in.at_end()) {
+    info.newcomer = in.u8() == 1;
+    if (!info.newcomer) return fail(Code::kProtocolError, "update info: its mark of a newcomer is not 1");
   }
   if (!in.at_end()) return fail(Code::kProtocolError, "update info: {} bytes after its end", in.remaining());
   if (info.actor != make_actor_id(info.node, info.incarnation)) {

@@ -51,6 +51,7 @@ class Swarm {
   void agree();
   bool running(std::size_t i) const { return world_.running(i); }
   bool takes_clients(std::size_t i);
+  static bool has_copy(const replication::Replica& replica);
 
   // ---- workload.cpp
   void client_turn();

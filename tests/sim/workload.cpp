@@ -48,9 +48,18 @@ bson::Document tally_id(std::size_t tally) {
 bool Swarm::takes_clients(std::size_t i) {
   Machine& machine = world_.machine(i);
   if (!running(i) || machine.draining) return false;
-  const Replica& replica = *machine.replica;
-  if (replica.vector().total() > 0 || (!replica.peers().empty() && replica.caught_up())) machine.newcomer = false;
+  if (machine.newcomer && has_copy(*machine.replica)) {
+    machine.newcomer = false;
+    machine.replica->set_newcomer(false);
+  }
   return !machine.newcomer;
+}
+
+// As CloudNode has it, but that newcomers who are left alone wait for ever.
+bool Swarm::has_copy(const Replica& replica) {
+  return replica.caught_up() && std::ranges::any_of(replica.peers(), [&](const auto& entry) {
+           return !entry.second.newcomer && replica.vector().covers(entry.second.vector);
+         });
 }
 
 void Swarm::client_turn() {

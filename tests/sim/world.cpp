@@ -81,6 +81,7 @@ void World::start(std::size_t i) {
   machine.members = options_.config.members;
   machine.latest_wall_ms = 0;
   machine.replica = new_replica(i);
+  machine.replica->set_newcomer(machine.newcomer);
   machine.started = "empty";
   if (machine.disk) load(i);
   if (gate_ != nullptr) set_members_of(i);

@@ -110,6 +110,46 @@ TEST_CASE("A new member that reaches nobody serves when it has a copy of the dat
   CHECK(at_second.call("AddDocument<c>", "", R"({"_id":2})").status == Code::kOk);
 }
 
+TEST_CASE("New members that reach only each other wait for a member that is not new, if there is one") {
+  const Cloud cloud;
+  auto known = cloud.table();
+  const std::string directories[] = {cloud.add_member(known, "second"), cloud.add_member(known, "third")};
+  for (const auto& each : directories) write_file(each + "/membership", cloud::encode(known, {}, 0, true));
+  write_file(cloud.first + "/membership", cloud::encode(known, {}, 0));
+  auto first_config = MemberNode::config_of(cloud.first);
+  {
+    const MemberNode first(first_config);
+    first_config.listen = first.address();
+    Caller at_first(first.address(), cloud.root);
+    eventually([&] { return at_first.call("AddDocument<c>", "", R"({"_id":1})").status == Code::kOk; });
+  }
+  const MemberNode second(directories[0]);
+  auto third_config = MemberNode::config_of(directories[1]);
+  third_config.peers = {second.address()};
+  const MemberNode third(third_config);
+  Caller at_second(second.address(), cloud.root), at_third(third.address(), cloud.root);
+  const auto stats = [](Caller& caller) { return json::parse(caller.call("Stats").body); };
+  for (Caller* each : {&at_second, &at_third}) {
+    // Connected, and longer than any other node waits.
+    eventually([&] {
+      const json now = stats(*each);
+      return now["connections"]["nodes"] == 1 && now["uptime_ms"] > 4'000;
+    });
+    CHECK(stats(*each)["state"] == "starting");
+  }
+  SUBCASE("it comes") {
+    first_config.peers = {second.address(), third.address()};
+    const MemberNode first(first_config);
+    eventually([&] { return count(at_second, "c") == 1 && count(at_third, "c") == 1; });
+    CHECK(at_third.call("AddDocument<c>", "", R"({"_id":2})").status == Code::kOk);
+  }
+  SUBCASE("it is removed: nobody has more than they") {
+    at_second.call("ChangeMembers", "", cloud.without(known, cloud.founded.node).encode());
+    eventually([&] { return count(at_second, "c") == 0 && count(at_third, "c") == 0; });
+    CHECK(at_second.call("AddDocument<c>", R"({"w":"all"})", R"({"_id":2})").status == Code::kOk);
+  }
+}
+
 TEST_CASE("A machine that was interrupted before it kept the table joins again by the same line") {
   const Cloud cloud;
   MemberNode first(cloud.first);

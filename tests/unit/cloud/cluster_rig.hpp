@@ -69,14 +69,19 @@ struct Cloud {
   }
   // A directory of another member, which the root admitted. Only that node knows it.
   std::string add_member(const std::string& name) const {
+    auto known = table();
+    const std::string directory = add_member(known, name);
+    write_file(directory + "/membership", cloud::encode(known, {}, 0));
+    return directory;
+  }
+  // The same, without its table: the member is in `known`.
+  std::string add_member(membership::MemberTable& known, const std::string& name) const {
     auto random = Random::from_system();
     const std::string directory = scratch.path(name);
     take(storage::DataDirectory::open(directory, random));
     const SigningKey key = SigningKey::generate();
     REQUIRE(write_key_file(directory + "/node_key", key));
-    auto known = table();
     CHECK(take(known.add(membership::admit_by_root(known.authority(), root, key.public_key(), name, now_ms()))));
-    write_file(directory + "/membership", cloud::encode(known, {}, 0));
     return directory;
   }
 };

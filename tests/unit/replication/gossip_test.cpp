@@ -46,6 +46,30 @@ TEST_CASE("an UpdateInfo that was lost is asked for, and one that arrived is not
   CHECK(infos() == before);
 }
 
+TEST_CASE("a node says that it is a newcomer, and that it is none any more") {
+  Mesh mesh(2);
+  mesh[0].set_newcomer(true);
+  mesh.connect_all();
+  mesh.settle();
+  CHECK(mesh[1].peers().at(Mesh::id(0)).newcomer);
+  CHECK_FALSE(mesh[0].peers().at(Mesh::id(1)).newcomer);
+  mesh[0].set_newcomer(false);
+  mesh.pass(2'000);
+  CHECK_FALSE(mesh[1].peers().at(Mesh::id(0)).newcomer);
+
+  // On the wire it is one byte behind the time.
+  UpdateInfo info = mesh[0].own_info();
+  Bytes plain, marked;
+  wire::Writer to_plain(plain), to_marked(marked);
+  encode(to_plain, info);
+  info.newcomer = true;
+  encode(to_marked, info);
+  CHECK(marked == plain + '\1');
+  for (const Bytes& bad : {plain + '\0', plain + '\2', marked + '\0', marked + '\1'}) {
+    CHECK_FALSE(mesh[1].receive(Mesh::id(0), MessageKind::kUpdateInfo, bad, mesh.now));
+  }
+}
+
 TEST_CASE("a node is heard again when the copy of its data directory has gone") {
   Mesh mesh(2);
   mesh.connect_all();
