@@ -53,6 +53,15 @@ Result<SigningKey> key_of(PeerOptions& options) {
   return made;
 }
 
+AgentOptions agent_options(const PeerOptions& options) {
+  return {.name = options.name,
+          .has_cloud = !options.nodes.empty(),
+          .escrow_views = options.escrow_views,
+          .poll_ms = options.poll_ms,
+          .reconcile_ms = options.reconcile_ms,
+          .retry_ms_max = options.retry_ms_max};
+}
+
 }  // namespace
 
 PeerOptions PeerOptions::of(std::string identity, Address address, std::vector<Address> nodes) {
@@ -113,27 +122,13 @@ Peer::Impl::Impl(PeerOptions its_options, SigningKey its_key, BookStore its_stor
       given(std::move(its_given)),
       received(std::move(its_received)),
       events(options.on_event),
-      store(std::move(its_store)),
-      books(std::move(its_books)) {
+      agent(key.copy(), agent_options(options), std::move(its_books)),
+      store(std::move(its_store)) {
   if (!options.nodes.empty()) {
     client.emplace(options.nodes, options.client);
     watch.emplace(*client, self,
                   CloudWatch::Times{std::min(options.cloud_ms, kBeginMsMax), options.poll_ms, options.retry_ms_max},
                   cloud_listener());
-  }
-  const Ledger::Effects unfinished = books.ledger.unfinished();
-  for (const Grant& grant : unfinished.publish) outbox.grants.emplace(grant.id, 0);
-  for (const ViewKey& each : unfinished.place) outbox.place.emplace(std::pair(each.grant, each.serial), each);
-  for (const auto& each : unfinished.take_out) outbox.take_out.emplace(each.grant, each.serial);
-  for (const auto& [id, entry] : books.ledger.entries()) {
-    if (entry.state() == Entry::State::kGranted) escrow_due.insert(id);
-  }
-  for (const auto& [id, holding] : books.holdings.all()) {
-    // Of what was answered the owner has the request.
-    if (holding.state() == Holding::State::kWaiting || holding.state() == Holding::State::kWithdrawn) {
-      outbox.requests.emplace(id, 0);
-    }
-    if (holding.state() == Holding::State::kGranted) pictures_due.emplace(id, Pause());
   }
 }
 
@@ -150,11 +145,11 @@ Result<> Peer::Impl::sweep() {
     return {};
   };
   DISTRI_TRY_VOID(sweep_one(given, [this](const GrantId& id) {
-    const Entry* entry = books.ledger.find(id);
+    const Entry* entry = agent.books().ledger.find(id);
     return entry != nullptr && entry->state() == Entry::State::kGranted;
   }));
   return sweep_one(received, [this](const GrantId& id) {
-    const Holding* holding = books.holdings.find(id);
+    const Holding* holding = agent.books().holdings.find(id);
     return holding != nullptr && holding->state() == Holding::State::kGranted;
   });
 }
@@ -176,11 +171,19 @@ Result<> Peer::Impl::start() {
     return listening;
   }
   const std::lock_guard lock(mutex);
-  make_user_record_locked();
+  agent.start(addresses_to_tell(), clock.wall_ms());
   keeper = std::thread([this] { keep(); });
   for (std::thread& each : fetchers) each = std::thread([this] { fetch_pictures(); });
   if (watch) watch->start();
   return {};
+}
+
+// The one where it listens, unless that is a wildcard.
+std::vector<Address> Peer::Impl::addresses_to_tell() const {
+  if (!options.advertised.empty()) return options.advertised;
+  const Address here = server->address();
+  if (here.host == "0.0.0.0" || here.host == "::") return {};
+  return {here};
 }
 
 void Peer::Impl::stop() {

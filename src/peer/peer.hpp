@@ -24,8 +24,8 @@
 //   (1) one Peer for one key and data directory: another one, of any process, gets kBusy from open().
 //   (2) no call waits longer than its options say: direct_ms and cloud_ms once or a few times, fetch_ms for a picture.
 // Threads: public methods from any thread; on that of events neither stop() nor the destructor, and what is not marked
-// (*) holds up the events behind it. One mutex guards the books; it is held while an entry is written to the disk,
-// never while pictures are read, or over the network. Events come one at a time, in order, on a thread of their own,
+// (*) holds up the events behind it. One mutex guards the books; it is not held while anything is
+// read or written, or over the network. Events come one at a time, in order, on a thread of their own,
 // with no lock held. Errors: those of the parts; kUnavailable after stop(). Every message says what to do.
 #pragma once
 
@@ -42,43 +42,10 @@
 #include "distri/peer/direct_server.hpp"
 #include "distri/peer/holdings.hpp"
 #include "distri/peer/ledger.hpp"
+#include "distri/peer/peer_news.hpp"
 #include "distri/services/image_params.hpp"
 
 namespace distri::peer {
-
-struct PeerEvent {
-  enum class Kind : std::uint8_t {
-    // To an owner: a request came, asks for other views, was withdrawn.
-    kRequested,
-    kRequestChanged,
-    kWithdrawn,
-    // and of his grants: viewed online; a key in escrow was used; used twice; used though it had been taken back.
-    kViewed,
-    kEscrowUsed,
-    kDoubleUse,
-    kUsedAfterTakenBack,
-    // To a viewer: an answer came or changed (pending: Peer::inbox()); its picture is here.
-    kAnswered,
-    kPictureHere,
-    // Of others: a new user; one with another name; one that says to have a name which is pinned to another key.
-    kNewUser,
-    kRenamed,
-    kNameClaimed,
-    // What others or this user offer has changed.
-    kCatalogChanged,
-    // Whether nodes can be reached.
-    kCloudAway,
-    kCloudBack,
-    // Something that the keeper does has failed, in `text`; it goes on trying where that has a sense.
-    kTrouble,
-  };
-  Kind kind;
-  GrantId id;                // of the first nine
-  PublicKey user;            // whom it is about
-  std::string resource;      // of the first nine
-  std::uint32_t serial = 0;  // of the views
-  std::string text;          // names of users; what went wrong
-};
 
 struct PeerOptions {
   // What this user is called (check_user_name).
@@ -116,27 +83,9 @@ struct PeerOptions {
   static PeerOptions of(std::string identity, Address address, std::vector<Address> nodes);
 };
 
-// How far what a call has to tell has come when the call returns. All of them are in the book on the disk.
-enum class Delivery : std::uint8_t {
-  kToldDirectly,    // the other peer has it; the cloud gets it as well
-  kWaitingInCloud,  // he finds it there
-  kKeptHere,        // not sent yet: the keeper goes on trying
-};
-std::string_view delivery_name(Delivery delivery);
-
 struct Sent {
   GrantId id;  // of the request, and of its grant
   Delivery delivery = Delivery::kKeptHere;
-};
-
-// How far a Peer has come with what it does by itself: for programs that end when it is done.
-struct Standing {
-  std::uint64_t rounds =
-      0;                    // of the keeper that have ended; each knows what the cloud has and tells what is to be told
-  bool cloud_read = false;  // in the last of them it was known: all was read that concerns this user, or told since
-  bool cloud_away = false;  // nodes cannot be reached, as far as is known, or there are none
-  std::size_t untold = 0;   // what the cloud does not have yet: requests, answers, offers, keys and receipts of escrow
-  std::size_t to_fetch = 0;  // pictures that are not here, of which no try has failed
 };
 
 struct CatalogFilter {

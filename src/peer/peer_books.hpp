@@ -33,6 +33,8 @@ class PeerBooks {
   // What the store holds. Makes the device's id at the first time, and saves it. Errors: of the books and of BookStore;
   // kInvalidArgument: they are another user's.
   static Result<PeerBooks> open(const SigningKey& key, BookStore& store);
+  PeerBooks(Ledger its_ledger, Holdings its_holdings)
+      : ledger(std::move(its_ledger)), holdings(std::move(its_holdings)) {}
 
   Ledger ledger;
   Holdings holdings;
@@ -48,8 +50,6 @@ class PeerBooks {
   void end_saving(bool saved);
 
  private:
-  PeerBooks(Ledger its_ledger, Holdings its_holdings)
-      : ledger(std::move(its_ledger)), holdings(std::move(its_holdings)) {}
   BookEntry encode(const Page& page) const;
 
   std::set<Page> unsaved_;

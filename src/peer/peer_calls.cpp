@@ -25,28 +25,27 @@ Result<Delivery> Peer::Impl::answer(const GrantId& id, Change change) {
   if (!call) return fail(stopped());
   {
     Lock lock(mutex);
-    DISTRI_TRY(const Ledger::Effects effects, change(books.ledger));
-    settle_locked(id, effects);
-    DISTRI_TRY_VOID(keep(lock, Page::entry(id)));
+    DISTRI_TRY(auto changed_book, change());
+    DISTRI_TRY_VOID(settle(lock, std::move(changed_book)));
   }
-  return send_grant(id, Patience::kUser);
+  return send_grant(id);
 }
 
 Result<Delivery> Peer::grant_resource(const GrantId& request, std::uint32_t views) {
   const Impl::Call call(*impl_);
   if (!call) return fail(Impl::stopped());
   if (views > 0) return impl_->approve(request, views);
-  return impl_->answer(request, [&](Ledger& ledger) { return ledger.refuse(request); });
+  return impl_->answer(request, [&] { return impl_->agent.refuse(request); });
 }
 
 Result<Delivery> Peer::update_permission(const GrantId& grant, std::uint32_t views) {
-  return impl_->answer(grant, [&](Ledger& ledger) { return ledger.change_views(grant, views); });
+  return impl_->answer(grant, [&] { return impl_->agent.change_views(grant, views); });
 }
 
 Result<Delivery> Peer::revoke(const GrantId& grant) {
   const Impl::Call call(*impl_);
   if (!call) return fail(Impl::stopped());
-  DISTRI_TRY(const Delivery delivery, impl_->answer(grant, [&](Ledger& ledger) { return ledger.revoke(grant); }));
+  DISTRI_TRY(const Delivery delivery, impl_->answer(grant, [&] { return impl_->agent.revoke(grant); }));
   // Nobody gets it any more; that it stays does no harm.
   if (const auto removed = impl_->given.remove(grant.hex()); !removed) impl_->trouble(removed.error().message);
   return delivery;
@@ -56,18 +55,8 @@ Result<> Peer::forget(const GrantId& request) {
   const Impl::Call call(*impl_);
   if (!call) return fail(Impl::stopped());
   Impl::Lock lock(impl_->mutex);
-  if (impl_->outbox.requests.contains(request) || impl_->outbox.grants.contains(request)) {
-    return fail(Code::kUnavailable, "request {}: what ended it was not told to everybody yet; try again later",
-                request.short_hex());
-  }
-  if (impl_->books.holdings.find(request) == nullptr) {
-    DISTRI_TRY(const Ledger::Effects effects, impl_->books.ledger.forget(request));
-    impl_->settle_locked(request, effects);
-    return impl_->keep(lock, Page::entry(request));
-  }
-  DISTRI_TRY_VOID(impl_->books.holdings.forget(request));
-  impl_->books.has_changed(Page::holding(request));
-  return impl_->keep(lock, Page::holding(request));
+  DISTRI_TRY(Change change, impl_->agent.forget(request));
+  return impl_->settle(lock, std::move(change));
 }
 
 // ---- Viewers
@@ -77,11 +66,12 @@ Result<Catalog> Peer::fetch_catalog(const CatalogFilter& filter) {
   if (!call) return fail(Impl::stopped());
   Catalog result;
   if (impl_->has_cloud()) {
-    if (auto users = impl_->noted(impl_->cloud().users())) impl_->take_users(*users);
-    if (!impl_->cloud_away) {
+    if (auto users = impl_->noted(impl_->cloud().users())) impl_->take_records(std::move(users->records));
+    if (!impl_->is_cloud_away()) {
       auto found = impl_->noted(impl_->cloud().catalog(std::nullopt));
       result.current = found.has_value();
-      if (found) impl_->take_catalog(*std::move(found));
+      Impl::Lock lock(impl_->mutex);
+      if (found) impl_->settle_or_trouble(lock, impl_->agent.take_catalog(std::move(found->records)));
     }
   }
   std::optional<PublicKey> owner;
@@ -89,11 +79,11 @@ Result<Catalog> Peer::fetch_catalog(const CatalogFilter& filter) {
     DISTRI_TRY(owner, impl_->resolve(*filter.peer));
   }
   const std::lock_guard lock(impl_->mutex);
-  for (const auto& [id, entry] : impl_->catalog) {
+  for (const auto& [id, entry] : impl_->agent.catalog()) {
     const bool wanted = !entry.gone && (!owner || entry.owner == *owner) &&
                         entry.name.starts_with(filter.name_prefix) &&
                         (filter.kind.empty() || entry.kind == filter.kind);
-    if (wanted) result.offers.push_back({entry, impl_->name_of_locked(entry.owner)});
+    if (wanted) result.offers.push_back({entry, impl_->agent.name_of(entry.owner)});
   }
   std::ranges::sort(result.offers, {}, [](const Offer& each) { return std::pair(each.owner_name, each.entry.name); });
   return result;
@@ -106,14 +96,12 @@ Result<Sent> Peer::request_resource(std::string_view peer, std::string resource,
   Sent sent;
   {
     Impl::Lock lock(impl_->mutex);
-    DISTRI_TRY(const Request made, impl_->books.holdings.request(Random::from_system().next(), owner,
-                                                                 std::move(resource), views, impl_->clock.wall_ms()));
-    sent.id = made.id;
-    impl_->outbox.requests[made.id] = 0;
-    impl_->books.has_changed(Page::holding(made.id));
-    DISTRI_TRY_VOID(impl_->keep(lock, Page::holding(made.id)));
+    DISTRI_TRY(Agent::Asked asked, impl_->agent.request(Random::from_system().next(), owner, std::move(resource), views,
+                                                        impl_->clock.wall_ms()));
+    sent.id = asked.id;
+    DISTRI_TRY_VOID(impl_->settle(lock, std::move(asked.change)));
   }
-  sent.delivery = impl_->send_request(sent.id, Impl::Patience::kUser);
+  sent.delivery = impl_->send_request(sent.id);
   return sent;
 }
 
@@ -122,22 +110,15 @@ Result<Delivery> Peer::withdraw(const GrantId& request) {
   if (!call) return fail(Impl::stopped());
   {
     Impl::Lock lock(impl_->mutex);
-    DISTRI_TRY_VOID(impl_->books.holdings.withdraw(request));
-    impl_->outbox.requests[request] = 0;
-    impl_->pictures_due.erase(request);
-    impl_->books.has_changed(Page::holding(request));
-    DISTRI_TRY_VOID(impl_->keep(lock, Page::holding(request)));
+    DISTRI_TRY(Change change, impl_->agent.withdraw(request));
+    DISTRI_TRY_VOID(impl_->settle(lock, std::move(change)));
   }
-  return impl_->send_request(request, Impl::Patience::kUser);
+  return impl_->send_request(request);
 }
 
 void Peer::refresh() {
   const std::lock_guard lock(impl_->mutex);
-  impl_->cloud_pause = {};
-  impl_->away.clear();
-  for (auto& [id, pause] : impl_->pictures_due) pause = {};
-  impl_->reconciled_ms = 0;
-  impl_->wake_keeper();
+  impl_->note(impl_->agent.refresh());
 }
 
 }  // namespace distri::peer

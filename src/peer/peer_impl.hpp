@@ -1,23 +1,19 @@
 // peer_impl.hpp: what a Peer consists of. Private to the module.
 //
+//   agent.hpp           what it knows, and what it has to tell: every decision
 //   peer.cpp            opening, starting, stopping
 //   peer_calls.cpp      calls that change a book and tell others
 //   peer_lists.cpp      what the books say, for users; and what follows from a change of them
-//   peer_outbox.cpp     what is to be told: to the other peer directly, and to the cloud
-//   peer_escrow.cpp     view keys on their way into the cloud and out of it
-//   peer_cloud.cpp      the keeper: knows what others write in the cloud, and goes on with what is to be told
-//   peer_reconcile.cpp  what the cloud lacks of the books
+//   peer_outbox.cpp     errands: telling the other peer directly, and the cloud
+//   peer_cloud.cpp      the keeper: reads what others write in the cloud, and goes on with what is to be told
 //   peer_services.cpp   what other peers may ask
-//   peer_pictures.cpp   grants that come, and their pictures
+//   peer_pictures.cpp   the pictures of grants
 //   peer_views.cpp      views
-//   peer_publish.cpp    the published directory and the catalog
+//   peer_publish.cpp    the published directory, and answers that take a file out of it
 //
-//   peer_saving.cpp     books on their way to the disk
-//
-// How every change goes: with the mutex held the book changes in memory, and what follows goes into the Outbox
-// (settle_locked(), settle_holding_locked()). Then keep() waits until its entry is on the disk, with the mutex given
-// free; all that changes meanwhile goes there with the next sync. What is said then is read from the book again, after
-// keep(): so nothing is said that is not on the disk. Names end with _locked where the mutex is held.
+// How every change goes: with the mutex held the agent takes what came in, settle() waits until what that changed is on
+// the disk, and then events are posted and answers given. What is to be told is an errand of the agent's, which has
+// none of what is not saved.
 #pragma once
 
 #include <array>
@@ -28,12 +24,12 @@
 #include <set>
 #include <thread>
 
+#include "distri/peer/agent.hpp"
 #include "distri/peer/blob_directory.hpp"
 #include "distri/peer/cloud_records.hpp"
 #include "distri/peer/cloud_watch.hpp"
 #include "distri/peer/direct_client.hpp"
 #include "distri/peer/peer.hpp"
-#include "distri/peer/peer_books.hpp"
 #include "distri/peer/peer_events.hpp"
 #include "distri/peer/published_directory.hpp"
 #include "distri/utils/clock.hpp"
@@ -45,22 +41,6 @@ inline constexpr std::string_view kRequestService = "PeerRequest";
 inline constexpr std::string_view kGrantService = "PeerGrant";
 inline constexpr std::string_view kViewService = "PeerView";
 inline constexpr std::string_view kFetchService = "PeerFetch";
-
-// What is to be told and was not yet, of this life. After a restart the keeper finds it again, by comparing the books
-// with the cloud, and by Ledger::unfinished().
-struct Outbox {
-  // Which version the other peer was told directly; 0: none. An entry goes when the cloud has the newest.
-  std::map<GrantId, std::uint64_t> requests;
-  std::map<GrantId, std::uint64_t> grants;
-  std::set<std::string> offers;  // names in the catalog of this user
-  bool user = false;             // his record
-  std::map<std::pair<GrantId, std::uint32_t>, ViewKey> place;
-  std::set<std::pair<GrantId, std::uint32_t>> take_out;
-  std::vector<Receipt> unwritten;  // receipts to be removed: somebody else had the key
-};
-
-// A view key, by its grant and serial.
-using KeyPlace = std::pair<GrantId, std::uint32_t>;
 
 // One at a time for each grant.
 class GrantTurns {
@@ -85,24 +65,11 @@ class GrantTurns {
   std::set<GrantId> taken_;
 };
 
-// Growing pauses for what has failed.
-struct Pause {
-  std::int64_t until_ms = 0;
-  std::int64_t length_ms = 0;
-  void grow(std::int64_t now_ms, std::int64_t first_ms, std::int64_t max_ms) {
-    length_ms = std::min(length_ms == 0 ? first_ms : 2 * length_ms, max_ms);
-    until_ms = now_ms + length_ms;
-  }
-};
-
-// Whether an error is what the other peer has answered, and not that he could not be asked.
-bool is_answer(const Error& error);
-// That nodes cannot be reached, or cannot serve now.
-bool is_away(const Error& error);
-
 struct Peer::Impl {
   Impl(PeerOptions its_options, SigningKey its_key, BookStore its_store, PeerBooks its_books, BlobDirectory its_given,
        BlobDirectory its_received);
+
+  using Lock = std::unique_lock<std::mutex>;
 
   // ---- peer.cpp, peer_calls.cpp, peer_lists.cpp
   // Removes the pictures of grants that have ended.
@@ -123,22 +90,21 @@ struct Peer::Impl {
     bool admitted_;
   };
   static Error stopped();
+  std::vector<Address> addresses_to_tell() const;
   // What an owner's call does to the ledger, and then tells.
   template <class Change>
   Result<Delivery> answer(const GrantId& id, Change change);
-  // What follows from a change of an entry. Its events are posted when it is on the disk.
-  void settle_locked(const GrantId& id, const Ledger::Effects& effects);
-  // An error is reported, with what it means.
-  void settle_locked(const GrantId& id, const Result<Ledger::Effects>& effects, std::string_view meaning = "");
-  PeerEvent event_locked(const Ledger::Event& event) const;
+  // What follows from a change; its events are posted when it is on the disk.
+  void note(Change change);
+  // The same, and until it is there: keep(), of each of its pages.
+  Result<> settle(Lock& lock, Change change);
+  // An error is reported.
+  void settle_or_trouble(Lock& lock, Change change);
   void trouble(const std::string& text);
-  std::string name_of_locked(const PublicKey& user) const;
   Result<PublicKey> resolve(std::string_view peer) const;
   void wake_keeper();
-  void look_after_locked(const Contacts::Seen& seen);
 
   // ---- peer_saving.cpp
-  using Lock = std::unique_lock<std::mutex>;
   // Until the page is on the disk as the book has it then. The lock is held again when it returns, also with an error
   // (kStorageFull, kStorageFailed; kUnavailable after stop()): the page stays unsaved, and is tried again by whoever
   // wants to say something of it.
@@ -148,37 +114,17 @@ struct Peer::Impl {
   Result<> save_books(Lock& lock);
 
   // ---- peer_outbox.cpp
-  enum class Patience : std::uint8_t {
-    kUser,    // tries whoever may not be there; does not write to the cloud what was told directly
-    kKeeper,  // leaves alone who was not there a moment ago
-  };
-  Delivery send_request(const GrantId& id, Patience patience);
-  Delivery send_grant(const GrantId& id, Patience patience);
-  template <class Record>
-  Delivery send(const GrantId& id, Patience patience);
+  Delivery send_request(const GrantId& id);
+  Delivery send_grant(const GrantId& id);
+  Delivery carry_out(const Todo& todo, Patience patience);
   void send_all(bool receipts_read);
-  void send_offers();
-  // A call to another peer, at the addresses that contacts know.
-  Result<PeerAt> where(const PublicKey& user) const;
-  Result<Bytes> ask_peer(const PublicKey& user, std::string_view service, const nlohmann::json& params, BytesView body);
-  // He has called, or answered: he is there.
-  void heard_from(const PublicKey& user);
-  bool is_paused(const PublicKey& user) const;
-
-  // ---- peer_escrow.cpp
-  // Keeps options.escrow_views of each grant in the cloud.
-  void top_up_escrow_locked();
-  void place_view_keys();
-  void take_out_view_keys();
-  void remove_receipts();
-  // What differs between the escrow of the book and that of the cloud. `in_escrow`: by the book, before `there` was
-  // read.
-  std::set<KeyPlace> keys_in_escrow() const;
-  void compare_escrow(const std::set<KeyPlace>& in_escrow, const std::set<KeyPlace>& there);
-
-  // ---- peer_cloud.cpp, peer_reconcile.cpp
+  Result<Bytes> ask_peer(const PublicKey& user, const std::vector<Address>& at, std::string_view service,
+                         const nlohmann::json& params, BytesView body);
+  Result<Bytes> tell(const Errand& errand);
   CloudRecords cloud();
+  Result<bool> write(const Errand& errand);
   bool has_cloud() const { return client.has_value(); }
+  bool is_cloud_away() const;
   // Remembers whether nodes could be reached, and tells when that changes.
   template <class T>
   Result<T> noted(Result<T> result) {
@@ -186,29 +132,21 @@ struct Peer::Impl {
     return result;
   }
   void note_cloud(const Error& error);
+
+  // ---- peer_cloud.cpp
   void keep();
   bool look_at_cloud();
-  bool is_look_due_locked() const;
+  Result<> prepare_cloud();
+  Result<> read_cloud(Look& look);
+  Result<CloudRecordList> read_records(Reading reading);
   CloudWatch::Listener cloud_listener();
   // One record that a change stream tells of.
   void take_change(std::string_view collection, bson::View record);
-  Result<> prepare_cloud();
-  Result<> read_cloud();
-  Result<> reconcile();
-  void reconcile_offers_locked(const std::vector<CatalogEntry>& there);
-  void take_users(const Found<User>& found);
-  void take_own_record_locked(const User& there);
-  void take_catalog(Found<CatalogEntry> found);
-  // Another user's. True when it is news.
-  bool take_offer_locked(CatalogEntry entry);
-  void post_catalog_changed();
-  void take_requests(const Found<Request>& found);
-  void take_receipts(const Found<Receipt>& found);
-  void take_grants(const Found<Grant>& found);
-  void make_user_record_locked();
+  void take_records(CloudRecordList records);
 
   // ---- peer_services.cpp
   Result<> serve();
+  void heard_from(const PublicKey& caller);
   Result<Bytes> on_request(const DirectRequest& ask);
   Result<Bytes> on_grant(const DirectRequest& ask);
   Result<Bytes> on_view(const DirectRequest& ask);
@@ -218,22 +156,15 @@ struct Peer::Impl {
   std::expected<Viewed, NotViewed> access(const GrantId& id, const Progress& progress);
   std::expected<Viewed, NotViewed> access_any(const PublicKey& owner, std::string_view resource,
                                               const Progress& progress);
-  struct OneView {
-    SecretBytes image_key;
-    std::uint32_t serial = 0;
-    bool from_escrow = false;
-  };
-  Result<OneView> view_online(const GrantId& id);
+  Result<std::vector<Address>> where(const PublicKey& user) const;
+  Result<Agent::OneView> view_online(const GrantId& id);
   // No key and no error: nothing is there.
-  Result<std::optional<OneView>> view_from_escrow(const GrantId& id);
-  Result<std::optional<OneView>> take_key(const ViewKey& key);
-  std::expected<OneView, NotViewed> view_key(const GrantId& id);
-  std::expected<OneView, NotViewed> look_for_view_key(const GrantId& id);
+  Result<std::optional<Agent::OneView>> view_from_escrow(const GrantId& id);
+  Result<std::optional<Agent::OneView>> take_key(const ViewKey& key);
+  std::expected<Agent::OneView, NotViewed> view_key(const GrantId& id);
+  std::expected<Agent::OneView, NotViewed> look_for_view_key(const GrantId& id);
   Result<> fetch_picture(const GrantId& id, std::int64_t timeout_ms, const Progress& progress);
-  // What came from a grant's owner, or the cloud. Errors: of Holdings::on_grant().
-  Result<> take_grant(const Grant& grant);
   void fetch_pictures();
-  std::optional<GrantId> next_picture_locked() const;
   Result<Bytes> picture_of(const GrantId& id, const FileFacts& file, const Progress& progress);
 
   // ---- peer_publish.cpp
@@ -259,36 +190,23 @@ struct Peer::Impl {
 
   // ---- Guarded by the mutex
   mutable std::mutex mutex;
+  Agent agent;
   std::optional<BookStore> store;  // used without the mutex by whoever has set `saving`; none after stop()
-  PeerBooks books;
   bool saving = false;
   std::condition_variable saved;    // not saving
   std::vector<PeerEvent> unposted;  // of changes that are unsaved
-  Outbox outbox;
-  std::optional<User> user;                                           // this user's record
-  std::map<std::string, CatalogEntry> offers;                         // what this user has, by name; gone ones as well
-  std::map<std::pair<PublicKey, std::string>, CatalogEntry> catalog;  // what others have, as last seen
   std::vector<std::pair<std::string, Error>> left_out;
   std::shared_ptr<PublishedDirectory> published;
-  std::set<GrantId> escrow_due;                 // grants whose escrow may have to be filled
-  std::set<KeyPlace> missing_keys, found_keys;  // at the last comparison with the cloud
-  std::map<GrantId, Pause> pictures_due;        // to be fetched
-  std::set<GrantId> being_fetched;              // of these, by a fetcher
-  std::map<PublicKey, Pause> away;              // who could not be reached
-  bool awake = false;                           // the keeper is to go on at once
-  bool look_wanted = true;                      // and to look at the cloud, whatever the streams tell
-  std::condition_variable changed;              // awake, pictures_due, calls, stopping
+  std::set<GrantId> being_fetched;  // pictures, by a fetcher
+  bool awake = false;               // the keeper is to go on at once
+  std::condition_variable changed;  // awake, pictures_due, calls, stopping
   std::size_t calls = 0;
   bool started = false;
   std::atomic<bool> stopping = false;
-  std::atomic<bool> cloud_away = false;
-  Pause cloud_pause;  // the keeper's
-  Pause user_pause;   // of corrections to this user's record
   bool prepared = false;
-  bool cloud_read = false;         // in the last of the keeper's rounds
-  std::uint64_t rounds = 0;        // of the keeper
-  std::int64_t reconciled_ms = 0;  // 0: not yet
-  std::mutex publish_mutex;        // of publish(), stop()
+  bool cloud_read = false;   // in the last of the keeper's rounds
+  std::uint64_t rounds = 0;  // of the keeper
+  std::mutex publish_mutex;  // of publish(), stop()
   std::atomic<bool> watching = false;
   std::thread keeper, watcher;
   // While the disk syncs what one has fetched, the others go on.

@@ -1,6 +1,4 @@
-// What is to be told: to the other peer directly, and to the cloud.
-#include <algorithm>
-
+// Errands: what the agent has to tell is told, to the other peer directly, and to the cloud.
 #include "distri/peer/peer_impl.hpp"
 
 namespace distri::peer {
@@ -12,35 +10,22 @@ constexpr int kTriesOfNode = 3;
 
 }  // namespace
 
-bool is_answer(const Error& error) {
-  switch (error.code) {
-    case Code::kInvalidArgument:
-    case Code::kNotFound:
-    case Code::kAlreadyExists:
-    case Code::kTooLarge:
-    case Code::kCancelled:
-    case Code::kPermissionDenied:
-      return true;
-    default:
-      return false;
-  }
+// ---- Other peers
+
+Result<Bytes> Peer::Impl::ask_peer(const PublicKey& of, const std::vector<Address>& at, std::string_view service,
+                                   const nlohmann::json& params, BytesView body) {
+  return direct->call({of, at}, service, params, body, options.direct_ms);
 }
 
-bool is_away(const Error& error) {
-  switch (error.code) {
-    case Code::kUnavailable:
-    case Code::kConnectionLost:
-    case Code::kDeadlineExceeded:
-    case Code::kIndeterminate:
-    case Code::kBusy:
-    case Code::kBehind:
-    case Code::kUnauthenticated:
-    case Code::kProtocolError:
-      return true;
-    default:
-      return false;
+Result<Bytes> Peer::Impl::tell(const Errand& errand) {
+  if (const auto* request = std::get_if<Request>(&errand.what)) {
+    return ask_peer(request->to, errand.at, kRequestService, nullptr, to_document(*request).bytes());
   }
+  const auto& grant = std::get<Grant>(errand.what);
+  return ask_peer(grant.to, errand.at, kGrantService, nullptr, to_document(grant).bytes());
 }
+
+// ---- The cloud
 
 CloudRecords Peer::Impl::cloud() {
   client::CallOptions call;
@@ -50,181 +35,86 @@ CloudRecords Peer::Impl::cloud() {
 }
 
 void Peer::Impl::note_cloud(const Error& error) {
-  const bool now_away = error.code != Code::kOk && is_away(error);
-  if (cloud_away.exchange(now_away) == now_away) return;
-  PeerEvent event;
-  event.kind = now_away ? PeerEvent::Kind::kCloudAway : PeerEvent::Kind::kCloudBack;
-  event.text = error.message;
-  events.post(std::move(event));
-  if (now_away) return;
+  Lock lock(mutex);
+  note(agent.note_cloud(error));
+}
+
+bool Peer::Impl::is_cloud_away() const {
   const std::lock_guard lock(mutex);
-  cloud_pause = {};
-  wake_keeper();
+  return agent.is_cloud_away();
 }
-
-// ---- Other peers
-
-Result<PeerAt> Peer::Impl::where(const PublicKey& of) const {
-  const std::lock_guard lock(mutex);
-  const Contact* contact = books.contacts.find(of);
-  if (contact == nullptr || contact->user.addresses.empty()) {
-    return fail(Code::kUnavailable, "no address of user {} is known", of.short_hex());
-  }
-  return PeerAt{of, contact->user.addresses};
-}
-
-Result<Bytes> Peer::Impl::ask_peer(const PublicKey& of, std::string_view service, const nlohmann::json& params,
-                                   BytesView body) {
-  DISTRI_TRY(const PeerAt peer, where(of));
-  auto answer = direct->call(peer, service, params, body, options.direct_ms);
-  if (answer || is_answer(answer.error())) {
-    heard_from(of);
-  } else if (answer.error().code != Code::kBusy) {
-    const std::lock_guard lock(mutex);
-    away[of].grow(clock.monotonic_ms(), options.poll_ms, options.retry_ms_max);
-  }
-  return answer;
-}
-
-void Peer::Impl::heard_from(const PublicKey& of) {
-  const std::lock_guard lock(mutex);
-  if (away.erase(of) == 0) return;
-  for (auto& [id, pause] : pictures_due) {
-    const Holding* holding = books.holdings.find(id);
-    if (holding != nullptr && holding->request.to == of) pause = {};
-  }
-  wake_keeper();
-}
-
-bool Peer::Impl::is_paused(const PublicKey& of) const {
-  const std::lock_guard lock(mutex);
-  const auto found = away.find(of);
-  return found != away.end() && clock.monotonic_ms() < found->second.until_ms;
-}
-
-// ---- Requests and grants
 
 namespace {
 
-// Where each of the two kinds of records comes from and goes to.
-struct RequestWay {
-  static std::map<GrantId, std::uint64_t>& queue(Outbox& outbox) { return outbox.requests; }
-  static Page page(const GrantId& id) { return Page::holding(id); }
-  static std::optional<Request> current(const PeerBooks& books, const GrantId& id) {
-    const Holding* holding = books.holdings.find(id);
-    return holding == nullptr ? std::nullopt : std::optional(holding->request);
+// One for each that an errand may be about.
+struct Writing {
+  CloudRecords cloud;
+  const PublicKey& self;
+
+  template <class Record>  // of which the newest version counts
+  Result<bool> operator()(const Record& record) {
+    return cloud.put(record);
   }
-  static constexpr std::string_view kService = kRequestService;
-};
-struct GrantWay {
-  static std::map<GrantId, std::uint64_t>& queue(Outbox& outbox) { return outbox.grants; }
-  static Page page(const GrantId& id) { return Page::entry(id); }
-  static std::optional<Grant> current(const PeerBooks& books, const GrantId& id) {
-    const Entry* entry = books.ledger.find(id);
-    return entry == nullptr ? std::nullopt : entry->grant;
+  Result<bool> operator()(const ViewKey& key) { return cloud.place(key); }
+  Result<bool> operator()(const KeyPlace& place) { return cloud.take_back(self, place.first, place.second); }
+  Result<bool> operator()(const Receipt& receipt) {
+    DISTRI_TRY_VOID(cloud.remove(receipt));
+    return true;
   }
-  static constexpr std::string_view kService = kGrantService;
 };
 
 }  // namespace
 
-template <class Way>
-Delivery Peer::Impl::send(const GrantId& id, Patience patience) {
-  Lock lock(mutex);
-  if (!keep(lock, Way::page(id))) return Delivery::kKeptHere;  // whoever could not save it has said so
-  const auto record = Way::current(books, id);
-  auto& queue = Way::queue(outbox);
-  if (!record) queue.erase(id);
-  if (!queue.contains(id)) return Delivery::kWaitingInCloud;
-  const auto version = record->version;
-  bool told = queue[id] >= version;
-  lock.unlock();
-
-  if (!told && (patience == Patience::kUser || !is_paused(record->to))) {
-    const auto answer = ask_peer(record->to, Way::kService, nullptr, to_document(*record).bytes());
-    told = answer.has_value();
-    if (told && !answer->empty()) {
-      auto document = bson::Document::parse(*answer);
-      auto grant = document ? read_grant(document->view()) : Result<Grant>(fail(document.error()));
-      const Result<> taken = grant ? take_grant(*grant) : Result<>(fail(grant.error()));
-      if (!taken)
-        trouble(fmt::format("the answer to request {} is not used: {}", id.short_hex(), taken.error().message));
-    }
-  }
-  // The newest version is at its goal.
-  const auto finish = [&] {
-    const auto newest = Way::current(books, id);
-    if (newest && newest->version == version) queue.erase(id);
-  };
-  if (told) {
-    lock.lock();
-    if (const auto found = queue.find(id); found != queue.end()) found->second = std::max(found->second, version);
-    if (!has_cloud()) finish();
-    if (patience == Patience::kUser) wake_keeper();
-    lock.unlock();
-    if (patience == Patience::kUser || !has_cloud()) return Delivery::kToldDirectly;
-  }
-  const Delivery else_it_is = told ? Delivery::kToldDirectly : Delivery::kKeptHere;
-  if (!has_cloud() || cloud_away) return else_it_is;
-  if (const auto put = noted(cloud().put(*record)); !put) {
-    if (!is_away(put.error()))
-      trouble(fmt::format("the cloud does not take {}: {}", id.short_hex(), put.error().message));
-    return else_it_is;
-  }
-  lock.lock();
-  finish();
-  return Delivery::kWaitingInCloud;
-}
-
-Delivery Peer::Impl::send_request(const GrantId& id, Patience patience) {
-  return send<RequestWay>(id, patience);
-}
-
-Delivery Peer::Impl::send_grant(const GrantId& id, Patience patience) {
-  return send<GrantWay>(id, patience);
+Result<bool> Peer::Impl::write(const Errand& errand) {
+  return std::visit(Writing{cloud(), self}, errand.what);
 }
 
 // ---- All that waits
 
-void Peer::Impl::send_all(bool receipts_read) {
-  std::vector<GrantId> requests, grants;
-  {
-    const std::lock_guard lock(mutex);
-    for (const auto& [id, told] : outbox.requests) requests.push_back(id);
-    for (const auto& [id, told] : outbox.grants) grants.push_back(id);
+Delivery Peer::Impl::carry_out(const Todo& todo, Patience patience) {
+  Lock lock(mutex);
+  // Whoever could not save it has said so.
+  if (const auto page = todo.page(); page && !keep(lock, *page)) return Delivery::kKeptHere;
+  Delivery so_far = agent.delivery(todo.id);
+  auto errand = agent.errand(todo, patience, clock.monotonic_ms());
+  while (errand) {
+    lock.unlock();
+    if (errand->directly()) {
+      const auto answer = tell(*errand);
+      lock.lock();
+      auto told = agent.told(*errand, answer, clock.monotonic_ms());
+      settle_or_trouble(lock, std::move(told.change));
+      if (answer) so_far = Delivery::kToldDirectly;
+      errand = std::move(told.next);
+    } else {
+      const auto outcome = write(*errand);
+      lock.lock();
+      note(agent.note_cloud(outcome ? Error{Code::kOk, ""} : outcome.error()));
+      settle_or_trouble(lock, agent.written(*errand, outcome));
+      if (outcome) so_far = Delivery::kWaitingInCloud;
+      errand.reset();
+    }
   }
-  for (const GrantId& id : requests) {
-    if (!stopping) send_request(id, Patience::kKeeper);
-  }
-  for (const GrantId& id : grants) {
-    if (!stopping) send_grant(id, Patience::kKeeper);
-  }
-  if (!has_cloud() || cloud_away) return;
-  send_offers();
-  if (receipts_read) place_view_keys();
-  take_out_view_keys();
-  remove_receipts();
+  return so_far;
 }
 
-// What this user says of himself and of what he has.
-void Peer::Impl::send_offers() {
-  std::optional<User> record;
-  std::vector<CatalogEntry> entries;
+Delivery Peer::Impl::send_request(const GrantId& id) {
+  return carry_out({Todo::Kind::kRequest, id, {}}, Patience::kUser);
+}
+
+Delivery Peer::Impl::send_grant(const GrantId& id) {
+  return carry_out({Todo::Kind::kGrant, id, {}}, Patience::kUser);
+}
+
+void Peer::Impl::send_all(bool receipts_read) {
+  std::vector<Todo> all;
   {
     const std::lock_guard lock(mutex);
-    if (outbox.user) record = user;
-    for (const std::string& name : outbox.offers) entries.push_back(offers.at(name));
+    all = agent.todo(receipts_read);
   }
-  if (record) {
-    const auto put = noted(cloud().put(*record));
-    const std::lock_guard lock(mutex);
-    if (put && user == record) outbox.user = false;
-  }
-  for (const CatalogEntry& entry : entries) {
-    if (stopping || cloud_away) return;
-    const auto put = noted(cloud().put(entry));
-    const std::lock_guard lock(mutex);
-    if (put && offers.at(entry.name) == entry) outbox.offers.erase(entry.name);
+  for (const Todo& each : all) {
+    if (stopping) return;
+    carry_out(each, Patience::kKeeper);
   }
 }
 

@@ -8,7 +8,7 @@
 namespace distri::peer {
 
 Result<> Peer::Impl::keep(Lock& lock, const Page& page) {
-  while (!books.is_saved(page)) {
+  while (!agent.books().is_saved(page)) {
     if (saving) {
       saved.wait(lock);
     } else {
@@ -19,7 +19,7 @@ Result<> Peer::Impl::keep(Lock& lock, const Page& page) {
 }
 
 void Peer::Impl::keep_all(Lock& lock) {
-  for (const Page& page : books.unsaved()) {
+  for (const Page& page : agent.books().unsaved()) {
     if (const auto kept = keep(lock, page); !kept) return trouble(kept.error().message);
   }
 }
@@ -27,14 +27,14 @@ void Peer::Impl::keep_all(Lock& lock) {
 // Precondition: not saving.
 Result<> Peer::Impl::save_books(Lock& lock) {
   if (!store) return fail(Code::kUnavailable, "this peer was stopped, its books are closed; open it again");
-  const std::vector<BookEntry> entries = books.begin_saving();
+  const std::vector<BookEntry> entries = agent.books().begin_saving();
   std::vector<PeerEvent> to_post = std::exchange(unposted, {});
   saving = true;
   lock.unlock();
   const auto written = store->save(entries);
   lock.lock();
   saving = false;
-  books.end_saving(written.has_value());
+  agent.books().end_saving(written.has_value());
   saved.notify_all();
   if (written) {
     for (PeerEvent& event : to_post) events.post(std::move(event));

@@ -36,6 +36,11 @@ Result<Record> record_of_call(const DirectRequest& ask, Result<Record> (*read)(b
 
 }  // namespace
 
+void Peer::Impl::heard_from(const PublicKey& caller) {
+  const std::lock_guard lock(mutex);
+  note(agent.heard_from(caller));
+}
+
 Result<> Peer::Impl::serve() {
   const auto answered = [this](Result<Bytes> (Impl::*handle)(const DirectRequest&)) {
     return [this, handle](const DirectRequest& ask, const Responder& to) {
@@ -58,21 +63,17 @@ Result<> Peer::Impl::serve() {
 Result<Bytes> Peer::Impl::on_request(const DirectRequest& ask) {
   DISTRI_TRY(const Request request, record_of_call(ask, &read_request));
   Lock lock(mutex);
-  DISTRI_TRY(const Ledger::Effects effects, books.ledger.on_request(request));
-  const bool to_be_told = effects.changed || outbox.grants.contains(request.id);
-  settle_locked(request.id, effects);
-  DISTRI_TRY_VOID(keep(lock, Page::entry(request.id)));
-  const Entry* entry = books.ledger.find(request.id);
-  if (entry == nullptr || !entry->grant) return Bytes();
-  // The cloud has it already, and he hears it now.
-  if (!to_be_told) outbox.grants.erase(request.id);
-  return Bytes(to_document(*entry->grant).bytes());
+  DISTRI_TRY(Agent::Reply reply, agent.on_request(request));
+  DISTRI_TRY_VOID(settle(lock, std::move(reply.change)));
+  return std::move(reply.body);
 }
 
 // A grant by the caller.
 Result<Bytes> Peer::Impl::on_grant(const DirectRequest& ask) {
   DISTRI_TRY(const Grant grant, record_of_call(ask, &read_grant));
-  DISTRI_TRY_VOID(take_grant(grant));
+  Lock lock(mutex);
+  DISTRI_TRY(Change change, agent.on_grant(grant));
+  DISTRI_TRY_VOID(settle(lock, std::move(change)));
   return Bytes();
 }
 
@@ -84,10 +85,9 @@ Result<Bytes> Peer::Impl::on_view(const DirectRequest& ask) {
   const auto view = fields.id<ViewId>("view");
   DISTRI_TRY_VOID(fields.done());
   Lock lock(mutex);
-  DISTRI_TRY(const Ledger::GivenView given_view, books.ledger.give_view(id, ask.caller, view));
-  settle_locked(id, given_view.effects);
-  DISTRI_TRY_VOID(keep(lock, Page::entry(id)));
-  return Bytes(to_document(given_view.key).bytes());
+  DISTRI_TRY(Agent::Reply reply, agent.on_view(id, ask.caller, view));
+  DISTRI_TRY_VOID(settle(lock, std::move(reply.change)));
+  return std::move(reply.body);
 }
 
 // {grant, offset}: hexadecimal digits; bytes. The sealed picture from there on.
@@ -99,15 +99,7 @@ Result<Producer> Peer::Impl::on_fetch(const DirectRequest& ask) {
   DISTRI_TRY_VOID(fields.done());
   {
     const std::lock_guard lock(mutex);
-    const Entry* entry = books.ledger.find(id);
-    if (entry == nullptr) return fail(Code::kNotFound, "grant {}: there is none of that id", id.short_hex());
-    if (entry->request.owner != ask.caller) {
-      return fail(Code::kPermissionDenied, "grant {}: it is not yours", id.short_hex());
-    }
-    if (entry->state() != Entry::State::kGranted) {
-      return fail(Code::kCancelled, "grant {}: it is {}, there is nothing to fetch", id.short_hex(),
-                  state_name(entry->state()));
-    }
+    DISTRI_TRY_VOID(agent.may_fetch(id, ask.caller));
   }
   return file_source(given, id.hex(), offset);
 }

@@ -31,14 +31,6 @@ Why why_of(const Error& error) {
              : Why::kAway;
 }
 
-// The same for each try to take a key, also after a restart: a node that has executed one whose answer was lost says
-// again that the key was there. From a signature, so that nobody else can say it before.
-RequestId id_of_taking(const Receipt& receipt, const SigningKey& key) {
-  const auto secret = key.sign("distri peer takes a view key", document_id(receipt));
-  const Hash256 hash = blake2b_256(secret.view());
-  return RequestId::from_view({reinterpret_cast<const char*>(hash.data()), RequestId::kSize});
-}
-
 // Why a request gives no view now; nothing: it may.
 std::optional<NotViewed> state_says(const Holding& holding) {
   const std::string id = holding.request.id.short_hex();
@@ -68,69 +60,52 @@ std::optional<NotViewed> state_says(const Holding& holding) {
 
 // ---- View keys
 
-Result<Peer::Impl::OneView> Peer::Impl::view_online(const GrantId& id) {
-  PublicKey owner;
-  ViewId view;
+Result<std::vector<Address>> Peer::Impl::where(const PublicKey& of) const {
+  const std::lock_guard lock(mutex);
+  auto at = agent.addresses_of(of);
+  if (at.empty()) return fail(Code::kUnavailable, "no address of user {} is known", of.short_hex());
+  return at;
+}
+
+Result<Agent::OneView> Peer::Impl::view_online(const GrantId& id) {
+  Agent::Asking asking;
   {
     Lock lock(mutex);
-    const ViewId fresh = ViewId::from_view(SecretBytes::random(ViewId::kSize).view());
-    DISTRI_TRY(view, books.holdings.ask_view(id, fresh));
-    owner = books.holdings.find(id)->request.to;
-    if (view == fresh) books.has_changed(Page::holding(id));
-    DISTRI_TRY_VOID(keep(lock, Page::holding(id)));
+    DISTRI_TRY(asking, agent.ask_view(id, ViewId::from_view(SecretBytes::random(ViewId::kSize).view())));
+    DISTRI_TRY_VOID(settle(lock, asking.change));
   }
-  const auto answer = ask_peer(owner, kViewService, {{"grant", id.hex()}, {"view", view.hex()}}, {});
-  if (!answer) {
-    if (!is_answer(answer.error()) || stopping) return fail(answer.error());
-    // He gives none for this ask, for good.
-    Lock lock(mutex);
-    DISTRI_TRY_VOID(books.holdings.view_refused(id, view));
-    books.has_changed(Page::holding(id));
-    DISTRI_TRY_VOID(keep(lock, Page::holding(id)));
-    return fail(answer.error());
-  }
-  auto document = bson::Document::parse(*answer);
-  if (!document) return fail(Code::kDataLoss, "grant {}: the owner's answer is no view key", id.short_hex());
-  DISTRI_TRY(const ViewKey given_key, read_view_key(document->view()));
-  if (given_key.grant != id) {
-    return fail(Code::kDataLoss, "grant {}: the owner has answered with the key of another grant", id.short_hex());
-  }
+  DISTRI_TRY(const auto at, where(asking.owner));
+  const auto answer = ask_peer(asking.owner, at, kViewService, {{"grant", id.hex()}, {"view", asking.view.hex()}}, {});
+  if (!answer && stopping) return fail(answer.error());
   Lock lock(mutex);
-  auto image_key = books.holdings.accept(given_key);
-  if (!image_key) return fail(Code::kDataLoss, "{}", image_key.error().message);
-  books.has_changed(Page::holding(id));
-  DISTRI_TRY_VOID(keep(lock, Page::holding(id)));
-  return OneView{*std::move(image_key), given_key.serial, false};
+  auto answered = agent.on_view_answer(id, asking, answer, clock.monotonic_ms());
+  DISTRI_TRY_VOID(settle(lock, std::move(answered.change)));
+  return std::move(answered.view);
 }
 
 // A receipt is there before the key is deleted; the key counts as used before the image is shown.
-Result<std::optional<Peer::Impl::OneView>> Peer::Impl::take_key(const ViewKey& given_key) {
-  Receipt receipt;
+Result<std::optional<Agent::OneView>> Peer::Impl::take_key(const ViewKey& given_key) {
+  Agent::Taking taking;
   {
     Lock lock(mutex);
-    DISTRI_TRY(receipt, books.holdings.take(given_key, clock.wall_ms()));
-    books.has_changed(Page::holding(given_key.grant));
-    DISTRI_TRY_VOID(keep(lock, Page::holding(given_key.grant)));
+    DISTRI_TRY(taking, agent.take_key(given_key, clock.wall_ms()));
+    DISTRI_TRY_VOID(settle(lock, taking.change));
   }
-  DISTRI_TRY_VOID(noted(cloud().place(receipt)));
-  DISTRI_TRY(const bool was_there, noted(cloud().take(given_key, id_of_taking(receipt, key))));
+  DISTRI_TRY_VOID(noted(cloud().place(taking.receipt)));
+  DISTRI_TRY(const bool was_there, noted(cloud().take(given_key, taking.request)));
   Lock lock(mutex);
-  DISTRI_TRY(SecretBytes image_key, books.holdings.taken(given_key.grant, given_key.serial, was_there));
-  books.has_changed(Page::holding(given_key.grant));
-  DISTRI_TRY_VOID(keep(lock, Page::holding(given_key.grant)));
-  if (was_there) return OneView{std::move(image_key), given_key.serial, true};
-  outbox.unwritten.push_back(receipt);
-  return std::nullopt;
+  DISTRI_TRY(Agent::Taken taken, agent.taken(taking.receipt, was_there));
+  DISTRI_TRY_VOID(settle(lock, std::move(taken.change)));
+  return std::move(taken.view);
 }
 
-Result<std::optional<Peer::Impl::OneView>> Peer::Impl::view_from_escrow(const GrantId& id) {
+Result<std::optional<Agent::OneView>> Peer::Impl::view_from_escrow(const GrantId& id) {
   PublicKey owner;
   std::optional<ViewKey> begun;
   {
     const std::lock_guard lock(mutex);
-    const Holding* holding = books.holdings.find(id);
-    owner = holding->request.to;
-    begun = holding->taking;
+    owner = agent.books().holdings.find(id)->request.to;
+    begun = agent.begun(id);
   }
   if (begun) {
     DISTRI_TRY(auto view, take_key(*begun));
@@ -141,14 +116,14 @@ Result<std::optional<Peer::Impl::OneView>> Peer::Impl::view_from_escrow(const Gr
   for (const ViewKey& each : keys.records) {
     {
       const std::lock_guard lock(mutex);
-      if (books.holdings.is_used(id, each.serial)) continue;
+      if (agent.books().holdings.is_used(id, each.serial)) continue;
     }
     auto view = take_key(each);
-    if (!view && view.error().code == Code::kUnavailable && !cloud_away && !grants_read) {
+    if (!view && view.error().code == Code::kUnavailable && !is_cloud_away() && !grants_read) {
       // It was made for a newer version of the grant than is known here.
       grants_read = true;
-      DISTRI_TRY(const auto grants, noted(cloud().grants_to(self)));
-      take_grants(grants);
+      DISTRI_TRY(auto grants, noted(cloud().grants_to(self)));
+      take_records(std::move(grants.records));
       view = take_key(each);
     }
     if (view && !*view) continue;
@@ -159,27 +134,27 @@ Result<std::optional<Peer::Impl::OneView>> Peer::Impl::view_from_escrow(const Gr
 }
 
 // Views that are left but not here come soon: a key gets to the node that is asked, or the owner hears of receipts.
-std::expected<Peer::Impl::OneView, NotViewed> Peer::Impl::view_key(const GrantId& id) {
+std::expected<Agent::OneView, NotViewed> Peer::Impl::view_key(const GrantId& id) {
   const std::int64_t until_ms = clock.monotonic_ms() + options.direct_ms;
   for (auto pause = kFirstLook;; pause *= 2) {
     auto view = look_for_view_key(id);
     if (view || view.error().why != Why::kTryAgain || clock.monotonic_ms() >= until_ms) return view;
-    std::unique_lock lock(mutex);
+    Lock lock(mutex);
     changed.wait_for(lock, pause, [this] { return stopping.load(); });
   }
 }
 
 // Online where the owner is, else from escrow. What was begun there is ended first.
-std::expected<Peer::Impl::OneView, NotViewed> Peer::Impl::look_for_view_key(const GrantId& id) {
+std::expected<Agent::OneView, NotViewed> Peer::Impl::look_for_view_key(const GrantId& id) {
   bool begun = false;
   {
     const std::lock_guard lock(mutex);
-    const Holding* holding = books.holdings.find(id);
+    const Holding* holding = agent.books().holdings.find(id);
     if (holding == nullptr) return not_viewed(Why::kNotAsked, Code::kNotFound, "grant {} is not known", id.short_hex());
     if (auto no = state_says(*holding)) return std::unexpected(*std::move(no));
     begun = holding->taking.has_value();
   }
-  if (begun && has_cloud() && !cloud_away) {
+  if (begun && has_cloud() && !is_cloud_away()) {
     auto view = view_from_escrow(id);
     if (view && *view) return *std::move(*view);
   }
@@ -196,7 +171,7 @@ std::expected<Peer::Impl::OneView, NotViewed> Peer::Impl::look_for_view_key(cons
     escrow = view ? Error{Code::kNotFound, "no view key of it lies in the cloud"} : view.error();
   }
   const std::lock_guard lock(mutex);
-  const Holding* holding = books.holdings.find(id);
+  const Holding* holding = agent.books().holdings.find(id);
   if (auto no = state_says(*holding)) return std::unexpected(*std::move(no));
   if (used_up && escrow.code == Code::kNotFound) return not_viewed(Why::kUsedUp, error);
   if (elsewhere && escrow.code == Code::kNotFound) return not_viewed(Why::kTryAgain, error);
@@ -225,7 +200,7 @@ std::expected<Viewed, NotViewed> Peer::Impl::access(const GrantId& id, const Pro
   FileFacts file;
   {
     const std::lock_guard lock(mutex);
-    const Holding* holding = books.holdings.find(id);
+    const Holding* holding = agent.books().holdings.find(id);
     if (holding == nullptr) {
       return not_viewed(Why::kNotAsked, Code::kNotFound, "grant {}: it answers no request of this user",
                         id.short_hex());
@@ -250,7 +225,7 @@ std::expected<Viewed, NotViewed> Peer::Impl::access_any(const PublicKey& owner, 
   std::vector<Holding> candidates;
   {
     const std::lock_guard lock(mutex);
-    for (const auto& [id, holding] : books.holdings.all()) {
+    for (const auto& [id, holding] : agent.books().holdings.all()) {
       if (holding.request.to == owner && holding.request.resource == resource) candidates.push_back(holding);
     }
   }

@@ -1,367 +1,302 @@
 #include "exchange_world.hpp"
 
+#include <algorithm>
+
 namespace distri::peer::test {
 
-using Kind = Ledger::Event::Kind;
+namespace {
 
-World::World(std::uint64_t seed) : random_(seed) {
-  for (const char* name : {"ada", "adam"}) {
-    owners_.push_back({name, Ledger(key(name)), {}, owners_.size() % nodes_.size(), true});
-    owners_.back().disk = owners_.back().book.encode();
-  }
-  for (std::uint64_t i = 0; i < 5; ++i) {
-    const char* name = i < 2 ? "bob" : i < 4 ? "beth" : "bill";
-    devices_.push_back({name, Holdings(key(name), device_id(i + 1)), {}, i % nodes_.size(), true});
-    devices_.back().disk = devices_.back().book.encode();
+constexpr int kEventsInStep = 12;
+constexpr std::int64_t kStepMsMax = 120;
+constexpr std::size_t kRequestsMax = 14;
+constexpr std::size_t kForgetful = 2;  // the node that comes back with nothing
+
+constexpr std::size_t World::Counts::* kCounts[] = {
+    &World::Counts::requests,   &World::Counts::crashes,     &World::Counts::kills,     &World::Counts::losses,
+    &World::Counts::taken_back, &World::Counts::reported,    &World::Counts::directly,  &World::Counts::by_cloud,
+    &World::Counts::online,     &World::Counts::from_escrow, &World::Counts::forgotten, &World::Counts::full,
+};
+
+}  // namespace
+
+void World::Counts::add(const Counts& more) {
+  for (std::size_t Counts::* each : kCounts) this->*each += more.*each;
+}
+
+std::string World::Counts::text() const {
+  return fmt::format(
+      "{} requests, {} views online, {} from escrow, {} crashes, {} full disks, {} nodes killed, {} of them with all "
+      "they had, {} keys taken back, {} uses reported that were too many, {} put away; told {} times directly, {} to "
+      "the "
+      "cloud",
+      requests, online, from_escrow, crashes, full, kills, losses, taken_back, reported, forgotten, directly, by_cloud);
+}
+
+World::World(Kind kind, std::uint64_t seed)
+    : kind_(kind), random_(seed), tidy_(seed % 4 == 0), faults_(kind == Kind::kTrouble) {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) nodes_[i].number = static_cast<int>(i);
+  struct Cast {
+    const char* user;
+    std::set<std::string> files;
+  };
+  const Cast cast[] = {{"ada", {"photo.png", "moon.png"}},
+                       {"adam", {"photo.png"}},
+                       {"bob", {}},
+                       {"bob", {}},
+                       {"beth", {}},
+                       {"beth", {}},
+                       {"bill", {}}};
+  for (const Cast& each : cast) {
+    const std::size_t number = peers_.size() + 1;
+    peers_.push_back(std::make_unique<SimulatedPeer>(*this, each.user, number, each.files));
+    peers_.back()->node = number % nodes_.size();
   }
 }
+
+// ---- What happens
 
 void World::step() {
-  if (random_.chance(0.03)) {
+  now_ms_ += static_cast<std::int64_t>(random_.below(kStepMsMax));
+  trouble();
+  for (int i = 0; i < kEventsInStep && !events_.empty(); ++i) deliver();
+  for (const auto& peer : peers_) {
+    if (!peer->up()) continue;
+    peer->tick();
+    if (chance(0.3)) peer->hear();
+  }
+  SimulatedPeer& peer = *peers_[random_.below(peers_.size())];
+  if (peer.up()) act(peer);
+}
+
+void World::trouble() {
+  SimulatedPeer& peer = *peers_[random_.below(peers_.size())];
+  if (chance(0.03)) peer.online = !peer.online;
+  if (kind_ == Kind::kAbsence) return heal(true);
+  if (chance(0.02)) {
     for (std::uint64_t& side : side_) side = random_.below(2);
   }
-  if (random_.chance(0.03)) {
-    bool& up = node_up_[random_.below(nodes_.size())];
-    kills_ += up ? 1 : 0;
-    up = !up;
-  }
-  heal();
-  if (!links_.empty() && random_.chance(0.5)) deliver();
-  if (random_.chance(0.5)) {
-    Owner& owner = owners_[random_.below(owners_.size())];
-    if (random_.chance(0.04)) owner.up = !owner.up;
-    if (owner.up) act(owner);
-  } else {
-    Device& device = devices_[random_.below(devices_.size())];
-    if (random_.chance(0.04)) device.up = !device.up;
-    if (random_.chance(0.02)) device.node = random_.below(nodes_.size());
-    if (device.up) act(device);
+  if (chance(0.02)) kill(random_.below(nodes_.size()));
+  if (chance(0.3)) heal(false);
+  if (chance(0.02)) peer.node = random_.below(nodes_.size());
+  if (!peer.up() && chance(0.15)) {
+    peer.start();
+  } else if (peer.up() && chance(0.005)) {
+    crash(peer);
   }
 }
 
+void World::kill(std::size_t node) {
+  node_up_[node] = !node_up_[node];
+  if (node_up_[node]) return;
+  ++counts_.kills;
+  if (node != kForgetful) return;
+  ++counts_.losses;
+  const auto only_here = [&](const std::string& id, const auto& document, auto collection) {
+    return std::ranges::none_of(nodes_, [&](const CloudNode& other) {
+      const auto& documents = (other.*collection).documents;
+      const auto found = documents.find(id);
+      return other.number != nodes_[node].number && found != documents.end() &&
+             found->second.present == document.present && found->second.written >= document.written;
+    });
+  };
+  for (const auto& [id, key] : nodes_[node].view_keys.documents) {
+    if (!key.present && only_here(id, key, &CloudNode::view_keys)) lost_.emplace(key.record.grant, key.record.serial);
+  }
+  for (const auto& [id, receipt] : nodes_[node].receipts.documents) {
+    if (receipt.present && only_here(id, receipt, &CloudNode::receipts)) {
+      lost_.emplace(receipt.record.grant, receipt.record.serial);
+    }
+  }
+  CloudNode anew;
+  anew.number = nodes_[node].number + static_cast<int>(nodes_.size());
+  nodes_[node] = std::move(anew);
+}
+
+void World::heal(bool all) {
+  for (std::size_t one = 0; one < nodes_.size(); ++one) {
+    for (std::size_t other = 0; other < nodes_.size(); ++other) {
+      const bool linked = node_up_[one] && node_up_[other] && side_[one] == side_[other];
+      if (linked && (all || chance(0.5))) nodes_[one].merge(nodes_[other]);
+    }
+  }
+}
+
+void World::crash(SimulatedPeer& peer) {
+  ++counts_.crashes;
+  peer.crash();
+  if (chance(0.7)) peer.start();
+}
+
+void World::deliver() {
+  const std::size_t at = !faults_ || chance(0.7) ? 0 : random_.below(std::min<std::size_t>(events_.size(), 20));
+  const auto event = std::move(events_[at]);
+  events_.erase(events_.begin() + static_cast<std::ptrdiff_t>(at));
+  event();
+}
+
+// Also of requests that wait longer than anybody would.
 void World::settle() {
   faults_ = false;
   node_up_.fill(true);
   side_.fill(0);
-  links_.clear();
-  for (Owner& owner : owners_) owner.up = true;
-  for (Device& device : devices_) device.up = true;
-  for (int round = 0; round < 4; ++round) {
-    for (Device& device : devices_) publish(device);
-    heal();
-    for (Owner& owner : owners_) {
-      poll(owner);
-      for (const auto& [id, entry] : std::map<GrantId, Entry::State>(states(owner))) {
-        if (entry == Entry::State::kWaiting) keep(owner, owner.book.refuse(id));
+  constexpr int kSeconds = 150;
+  for (int second = 0; second < kSeconds; ++second) {
+    now_ms_ += 1'000;
+    heal(true);
+    for (const auto& peer : peers_) {
+      peer->online = true;
+      if (!peer->up()) peer->start();
+      for (const GrantId& id : ids_of(*peer, true)) {
+        const bool waits = peer->agent().books().ledger.find(id)->state() == Entry::State::kWaiting;
+        if (waits && second > kSeconds / 3) peer->refuse(id);
       }
-      say(owner, owner.book.unfinished());
-    }
-    heal();
-    for (Device& device : devices_) poll(device);
-  }
-}
-
-void World::check() const {
-  std::map<std::pair<GrantId, std::uint32_t>, std::uint32_t> shown;
-  for (const auto& [view, times] : shown_) {
-    REQUIRE(times == 1);  // on one device
-    ++shown[{std::get<0>(view), std::get<1>(view)}];
-  }
-  std::map<GrantId, std::uint32_t> in_all;
-  for (const auto& [view, times] : shown) {
-    const auto& [id, serial] = view;
-    const Issue& issue = owner_of(made_.at(id)).book.find(id)->issues.at(serial - 1);
-    // On two devices only if it was in escrow and its owner's book says so (an event may be lost in a crash, but not
-    // what it tells of); and if he thought to have it back, he knows better.
-    REQUIRE((times == 1 || times <= issue.devices.size()));
-    REQUIRE((issue.kind != Issue::Kind::kTakenBack || !issue.devices.empty()));
-    in_all[id] += times;
-  }
-  for (const auto& [id, times] : in_all) {
-    std::uint32_t too_many = 0;
-    for (const Issue& issue : owner_of(made_.at(id)).book.find(id)->issues) {
-      const auto devices = static_cast<std::uint32_t>(issue.devices.size());
-      too_many += issue.kind == Issue::Kind::kTakenBack ? devices : devices > 1 ? devices - 1 : 0;
-    }
-    REQUIRE(times <= most_views_.at(id) + too_many);
-  }
-  for (const auto& [id, made] : made_) {
-    const Entry* entry = owner_of(made).book.find(id);
-    const bool withdrawn = nodes_[0].requests.at(id).withdrawn;
-    if (entry == nullptr) {
-      REQUIRE(withdrawn);  // before its owner heard of it
-      continue;
-    }
-    REQUIRE(entry->state() != Entry::State::kWaiting);
-    REQUIRE((entry->state() == Entry::State::kWithdrawn) == withdrawn);
-    for (const Device& device : devices_) {
-      if (device.name != made.by) continue;
-      const Holding* holding = device.book.find(id);
-      REQUIRE(holding != nullptr);
-      REQUIRE(state_name(holding->state()) == state_name(entry->state()));
-      REQUIRE(holding->grant == entry->grant);
-    }
-    for (const CloudNode& node : nodes_) {
-      REQUIRE(node.requests.at(id).withdrawn == withdrawn);
-      if (entry->grant) REQUIRE(node.grants.at(id) == *entry->grant);
-      const bool ended = entry->state() != Entry::State::kGranted;
-      for (const auto& [name, slot] : node.view_keys) {
-        REQUIRE_FALSE((ended && slot.present && slot.key.grant == id));
+      // Else only a comparison tells what became of the key.
+      for (const GrantId& id : ids_of(*peer, false)) {
+        if (kind_ == Kind::kAbsence && peer->agent().begun(id)) peer->view_from_escrow(id);
       }
+      peer->tick();
+      for (int i = 0; i < 20; ++i) peer->hear();
     }
+    while (!events_.empty()) deliver();
   }
 }
 
-std::map<GrantId, Entry::State> World::states(const Owner& owner) {
-  std::map<GrantId, Entry::State> all;
-  for (const auto& [id, entry] : owner.book.entries()) all.emplace(id, entry.state());
-  return all;
+// ---- Calls
+
+CloudNode* World::node_of(SimulatedPeer& peer) {
+  for (std::size_t i = 0; i < nodes_.size() && !node_up_[peer.node]; ++i) peer.node = (peer.node + 1) % nodes_.size();
+  return node_up_[peer.node] ? &nodes_[peer.node] : nullptr;
 }
 
-const Owner& World::owner_of(const Made& made) const {
-  return *std::ranges::find_if(owners_, [&](const Owner& owner) { return owner.name == made.to; });
-}
-
-Owner& World::owner_of(const PublicKey& id) {
-  return *std::ranges::find_if(owners_, [&](const Owner& owner) { return owner.book.owner() == id; });
-}
-
-void World::heal() {
-  for (std::size_t one = 0; one < nodes_.size(); ++one) {
-    for (std::size_t other = 0; other < nodes_.size(); ++other) {
-      if (node_up_[one] && node_up_[other] && side_[one] == side_[other]) nodes_[one].merge(nodes_[other]);
-    }
+// Whoever is there and has the key, of his devices any one.
+SimulatedPeer* World::reached(const SimulatedPeer& from, const std::vector<Address>& at, const PublicKey& who) {
+  std::vector<SimulatedPeer*> there;
+  for (const auto& each : peers_) {
+    const bool listens = each->up() && each->online && each->agent().self() == who && each.get() != &from;
+    if (listens && std::ranges::find(at, each->address()) != at.end()) there.push_back(each.get());
   }
+  return there.empty() || !from.online ? nullptr : there[random_.below(there.size())];
 }
 
-void World::send(std::function<void()> message) {
-  if (faults_ && random_.chance(0.15)) return;
-  if (faults_ && random_.chance(0.15)) links_.push_back(message);
-  links_.push_back(std::move(message));
-}
-
-void World::deliver() {
-  const std::size_t at = random_.chance(0.7) ? 0 : random_.below(links_.size());
-  const auto message = links_[at];
-  links_.erase(links_.begin() + static_cast<std::ptrdiff_t>(at));
-  message();
-}
-
-bool World::persist(Owner& owner) {
-  return persist<Owner>(owner, [&] {
-    owner.book = value(Ledger::load(key(owner.name), owner.disk));
-    say(owner, owner.book.unfinished());
-  });
-}
-
-bool World::persist(Device& device) {
-  return persist<Device>(device, [&] { device.book = value(Holdings::load(key(device.name), device.disk)); });
-}
-
-bool World::keep(Owner& owner, const Result<Ledger::Effects>& effects) {
-  if (!effects) return false;
-  const bool said = !effects->changed || persist(owner);
-  // An event is for the user, who may hear of it again.
-  if (said) say(owner, *effects);
-  return said;
-}
-
-void World::say(Owner& owner, const Ledger::Effects& effects) {
-  for (const auto& event : effects.events) {
-    if (event.kind == Kind::kDoubleUse || event.kind == Kind::kUsedAfterTakenBack) ++reported_;
-  }
-  for (const Grant& grant : effects.publish) {
-    const auto [known, fresh] = answers_.emplace(std::pair(grant.id, grant.version), grant);
-    REQUIRE(known->second == grant);  // one version is one answer, for good
-    most_views_[grant.id] = std::max(most_views_[grant.id], grant.views);
-    if (CloudNode* node = node_of(owner)) node->put(grant);
-    for (Device& device : devices_) {
-      if (device.book.viewer() == grant.to) send([this, &device, grant] { take_grant(device, grant); });
-    }
-  }
-  for (const ViewKey& placed : effects.place) {
-    CloudNode* node = node_of(owner);
-    if (node == nullptr) return;
-    node->insert(placed);
-    keep(owner, owner.book.on_placed(placed.grant, placed.serial, true));
-  }
-  for (const auto& taken : effects.take_out) {
-    CloudNode* node = node_of(owner);
-    if (node == nullptr) return;
-    ViewKey taken_key;
-    taken_key.owner = owner.book.owner();
-    taken_key.grant = taken.grant;
-    taken_key.serial = taken.serial;
-    const bool was_there = node->compare_and_delete(document_id(taken_key));
-    taken_back_ += was_there ? 1 : 0;
-    keep(owner, owner.book.on_taken_back(taken.grant, taken.serial, was_there));
-  }
-}
-
-void World::poll(Owner& owner) {
-  const CloudNode* node = node_of(owner);
-  if (node == nullptr) return;
-  std::set<std::string> keys;
-  for (const auto& [name, slot] : node->view_keys) {
-    if (slot.present) keys.insert(name);
-  }
-  for (const auto& [id, request] : std::map(node->requests)) {
-    if (request.to == owner.book.owner()) keep(owner, owner.book.on_request(request));
-  }
-  for (const auto& [id, receipt] : std::map(node->receipts)) {
-    if (receipt.to == owner.book.owner()) keep(owner, owner.book.on_receipt(receipt));
-  }
-  if (faults_ && !random_.chance(0.05)) return;
-  // Keys that this node lacks, and those that it should not have.
-  for (const auto& [id, state] : states(owner)) {
-    for (std::uint32_t serial = 1; serial <= owner.book.find(id)->issues.size(); ++serial) {
-      ViewKey placed;
-      placed.owner = owner.book.owner();
-      placed.grant = id;
-      placed.serial = serial;
-      const bool there = keys.contains(document_id(placed));
-      keep(owner, there ? owner.book.on_found(id, serial) : owner.book.on_missing(id, serial));
-    }
-  }
-}
-
-void World::act(Owner& owner) {
-  if (random_.chance(0.3)) return poll(owner);
-  const auto all = states(owner);
-  if (all.empty()) return;
-  const GrantId id = std::next(all.begin(), static_cast<std::ptrdiff_t>(random_.below(all.size())))->first;
-  const auto number = [&](std::uint32_t bound) { return static_cast<std::uint32_t>(random_.below(bound)); };
-  switch (random_.below(8)) {
-    case 0:
-    case 1:
-      keep(owner, owner.book.approve(id, 1 + number(20), sealed_image()));
-      break;
-    case 2:
-      if (random_.chance(0.2)) keep(owner, owner.book.refuse(id));
-      break;
-    case 3:
-      keep(owner, owner.book.change_views(id, number(40)));
-      break;
-    case 4:
-      if (random_.chance(0.1)) keep(owner, owner.book.revoke(id));
-      break;
-    case 5:
-      keep(owner, owner.book.take_back(id, number(3)));
-      break;
-    default:
-      keep(owner, owner.book.put_in_escrow(id, number(3)));
-      break;
-  }
-}
-
-void World::show(const Device& device, const GrantId& id, std::uint32_t serial, const SecretBytes& key) {
-  if (key.empty()) return;
-  REQUIRE(key == image_key());
-  ++shown_[{id, serial, device.book.device()}];
-}
-
-void World::take_grant(Device& device, const Grant& grant) {
-  if (!device.up) return;
-  const auto news = device.book.on_grant(grant);
-  if (news && *news) persist(device);
-}
-
-void World::poll(Device& device) {
-  const CloudNode* node = node_of(device);
-  if (node == nullptr) return;
-  bool changed = false;
-  for (const auto& [id, request] : node->requests) {
-    if (request.owner == device.book.viewer()) changed |= device.book.on_request(request).value_or(false);
-  }
-  for (const auto& [id, grant] : node->grants) {
-    if (grant.to == device.book.viewer()) changed |= device.book.on_grant(grant).value_or(false);
-  }
-  if (changed) persist(device);
-}
-
-void World::publish(Device& device) {
-  for (const auto& [id, holding] : device.book.all()) send_request(device, holding.request);
-  links_.clear();
-}
-
-void World::send_request(Device& device, const Request& request) {
-  made_[request.id] = {owner_of(request.to).name, device.name};
-  if (CloudNode* node = node_of(device)) node->put(request);
-  send([this, request] {
-    Owner& owner = owner_of(request.to);
-    if (owner.up) keep(owner, owner.book.on_request(request));
-  });
-}
-
-void World::act(Device& device) {
-  if (random_.chance(0.2)) return poll(device);
-  if (random_.chance(0.03) && next_request_ <= 12) {
-    const Owner& owner = owners_[random_.below(owners_.size())];
-    const Request request = value(device.book.request(next_request_++, owner.book.owner(), "photo.png", 3, kNow));
-    if (!persist(device)) return;  // the user sees that it failed, or finds it in the book and sends it
-    return send_request(device, request);
-  }
-  const auto& all = device.book.all();
-  if (all.empty()) return;
-  const Holding& holding = std::next(all.begin(), static_cast<std::ptrdiff_t>(random_.below(all.size())))->second;
-  const GrantId id = holding.request.id;
-  switch (random_.below(8)) {
-    case 0:
-      send_request(device, holding.request);
-      return;
-    case 1:
-      if (random_.chance(0.05)) {
-        const auto withdrawn = device.book.withdraw(id);
-        if (withdrawn && persist(device)) send_request(device, *withdrawn);
-      }
-      return;
-    case 2:
-    case 3:
-    case 4:
-      return ask(device, id);
-    default:
-      return take(device, id);
-  }
-}
-
-void World::ask(Device& device, const GrantId& id) {
-  const auto view = device.book.ask_view(id, random_.id<ViewId>());
-  if (!view || !persist(device)) return;
-  send([this, &device, id, view] {
-    Owner& owner = owner_of(device.book.find(id)->request.to);
-    if (!owner.up) return;
-    const auto given = owner.book.give_view(id, device.book.viewer(), *view);
-    if (!given) {
-      send([&device, id, view] {
-        if (device.up) REQUIRE(device.book.view_refused(id, *view).has_value());
-      });
-      return;
-    }
-    if (given->effects.changed && !persist(owner)) return;
-    send([this, &device, answer = given->key] {
-      if (!device.up) return;
-      const auto image = device.book.accept(answer);
-      if (image && persist(device)) show(device, answer.grant, answer.serial, *image);
+void World::call_peer(SimulatedPeer& from, const std::vector<Address>& at, const PublicKey& who, Service service,
+                      SimulatedPeer::Reply then) {
+  const auto call = std::make_shared<Call>(*this, from, std::move(then));
+  const bool lost = strikes(0.1);
+  const bool twice = strikes(0.1);
+  const bool answer_lost = strikes(0.1);
+  later([this, &from, at, who, service = std::move(service), call, lost, twice, answer_lost] {
+    SimulatedPeer* peer = reached(from, at, who);
+    if (peer == nullptr || lost) return call->end(fail(Code::kUnavailable, "he is not there"));
+    service(*peer, [call, answer_lost](Result<Bytes> answer) {
+      call->end(answer_lost ? fail(Code::kDeadlineExceeded, "the answer was lost") : std::move(answer));
+    });
+    if (!twice) return;
+    later([this, &from, at, who, service] {
+      if (SimulatedPeer* again = reached(from, at, who)) service(*again, [](const Result<Bytes>&) {});
     });
   });
 }
 
-void World::take(Device& device, const GrantId& id) {
-  CloudNode* node = node_of(device);
-  if (node == nullptr) return;
-  const Holding* holding = device.book.find(id);
-  std::optional<ViewKey> next = holding->taking;
-  for (const auto& [name, slot] : node->view_keys) {
-    if (!next && slot.present && slot.key.grant == id && !device.book.is_used(id, slot.key.serial)) next = slot.key;
+bool World::write(CloudNode& node, const Errand& errand, const PublicKey& self) {
+  if (const auto* place = std::get_if<KeyPlace>(&errand.what)) return node.take_back(self, *place);
+  if (const auto* receipt = std::get_if<Receipt>(&errand.what)) return node.remove(*receipt);
+  return std::visit(
+      [&](const auto& record) {
+        if constexpr (requires { node.put(record); }) {
+          return node.put(record);
+        } else {
+          return false;
+        }
+      },
+      errand.what);
+}
+
+// ---- What users do
+
+std::vector<GrantId> World::ids_of(const SimulatedPeer& peer, bool owner) {
+  std::vector<GrantId> ids;
+  const PeerBooks& books = peer.agent().books();
+  if (owner) {
+    for (const auto& [id, entry] : books.ledger.entries()) ids.push_back(id);
+  } else {
+    for (const auto& [id, holding] : books.holdings.all()) ids.push_back(id);
   }
-  if (!next) return;
-  const auto receipt = device.book.take(*next, kNow);
-  if (!receipt || !persist(device)) return;
-  node->put(*receipt);
-  if (faults_ && random_.chance(0.1)) return;
-  const bool was_there = node->compare_and_delete(document_id(*next));
-  const auto image = device.book.taken(id, next->serial, was_there);
-  if (image && persist(device)) show(device, id, next->serial, *image);
+  return ids;
+}
+
+void World::act(SimulatedPeer& peer) {
+  const bool owner = !peer.files.empty() && chance(0.6);
+  const auto ids = ids_of(peer, owner);
+  if (!owner && chance(0.03) && counts_.requests < kRequestsMax) {
+    const auto& of = *peers_[random_.below(2)];
+    if (of.user() == peer.user()) return;
+    ++counts_.requests;
+    return peer.request(id_of(of.user()), chance(0.9) ? "photo.png" : "moon.png");
+  }
+  if (ids.empty()) return;
+  const GrantId id = ids[random_.below(ids.size())];
+  owner ? act_as_owner(peer, id) : act_as_viewer(peer, id);
+}
+
+void World::act_as_owner(SimulatedPeer& peer, const GrantId& id) {
+  const auto number = [&](std::uint32_t bound) { return static_cast<std::uint32_t>(random_.below(bound)); };
+  switch (random_.below(8)) {
+    case 0:
+    case 1:
+    case 2:
+      return peer.approve(id, 1 + number(12));
+    case 3:
+      if (chance(0.1)) peer.refuse(id);
+      return;
+    case 4:
+      if (chance(0.3)) peer.change_views(id, number(30));
+      return;
+    case 5:
+      if (chance(0.03)) peer.revoke(id);
+      return;
+    case 6:
+      if (tidy_) peer.forget(id);
+      return;
+    default:
+      if (!chance(0.05)) return;
+      if (peer.files.erase("moon.png") == 0) peer.files.insert("moon.png");
+      return peer.publish();
+  }
+}
+
+void World::act_as_viewer(SimulatedPeer& peer, const GrantId& id) {
+  switch (random_.below(8)) {
+    case 0:
+      if (chance(0.05)) peer.withdraw(id);
+      return;
+    case 1:
+      if (tidy_) peer.forget(id);
+      return;
+    case 2:
+    case 3:
+      return peer.view_online(id);
+    default:
+      return peer.view_from_escrow(id);
+  }
+}
+
+// ---- What was heard of
+
+void World::note(const SimulatedPeer& peer, const Change& change) {
+  for (const std::string& text : change.troubles) FAIL(peer.user() << ": " << text);
+}
+
+void World::note(const std::vector<PeerEvent>& events) {
+  for (const PeerEvent& event : events) {
+    if (event.kind == PeerEvent::Kind::kDoubleUse || event.kind == PeerEvent::Kind::kUsedAfterTakenBack) {
+      ++counts_.reported;
+    }
+  }
+}
+
+void World::shown(const SimulatedPeer& peer, const GrantId& id, std::uint32_t serial, bool from_escrow) {
+  ++(from_escrow ? counts_.from_escrow : counts_.online);
+  ++shown_[{id, serial, peer.device()}];
 }
 
 }  // namespace distri::peer::test

@@ -1,0 +1,235 @@
+// What an Agent has to tell: to other peers directly, and to the cloud.
+#include <algorithm>
+
+#include "distri/peer/agent.hpp"
+
+namespace distri::peer {
+
+std::vector<Todo> Agent::todo(bool receipts_read) const {
+  std::vector<Todo> all;
+  for (const auto& [id, told] : outbox_.requests) all.push_back({Todo::Kind::kRequest, id, {}});
+  for (const auto& [id, told] : outbox_.grants) all.push_back({Todo::Kind::kGrant, id, {}});
+  if (!options_.has_cloud || cloud_away_) return all;
+  if (outbox_.user) all.push_back({Todo::Kind::kUser, {}, {}});
+  for (const std::string& name : outbox_.offers) all.push_back({Todo::Kind::kOffer, {}, name});
+  // A key of which it is not known whether it is there, and that was used, is not put there again.
+  if (receipts_read) {
+    for (const auto& [place, key] : outbox_.place)
+      all.push_back({Todo::Kind::kPlaceKey, place.first, {}, place.second});
+  }
+  for (const auto& [id, serial] : outbox_.take_out) all.push_back({Todo::Kind::kTakeOutKey, id, {}, serial});
+  for (const auto& [place, receipt] : outbox_.unwritten) {
+    all.push_back({Todo::Kind::kRemoveReceipt, place.first, {}, place.second});
+  }
+  return all;
+}
+
+std::optional<Page> Todo::page() const {
+  switch (kind) {
+    case Kind::kRequest:
+    case Kind::kRemoveReceipt:
+      return Page::holding(id);
+    case Kind::kGrant:
+    case Kind::kPlaceKey:
+    case Kind::kTakeOutKey:
+      return Page::entry(id);
+    case Kind::kUser:
+    case Kind::kOffer:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::optional<Errand> Agent::errand(const Todo& todo, Patience patience, std::int64_t now_ms) {
+  if (const auto page = todo.page(); page && !books_.is_saved(*page)) return std::nullopt;
+  const KeyPlace place(todo.id, todo.serial);
+  switch (todo.kind) {
+    case Todo::Kind::kRequest: {
+      const Holding* holding = books_.holdings.find(todo.id);
+      return sending(holding == nullptr ? nullptr : &holding->request, todo.id, patience, now_ms);
+    }
+    case Todo::Kind::kGrant: {
+      const Entry* entry = books_.ledger.find(todo.id);
+      return sending(entry == nullptr || !entry->grant ? nullptr : &*entry->grant, todo.id, patience, now_ms);
+    }
+    default:
+      break;
+  }
+  if (!options_.has_cloud || cloud_away_) return std::nullopt;
+  switch (todo.kind) {
+    case Todo::Kind::kUser:
+      if (outbox_.user) return Errand{*user_, {}, patience};
+      break;
+    case Todo::Kind::kOffer:
+      if (outbox_.offers.contains(todo.name)) return Errand{offers_.at(todo.name), {}, patience};
+      break;
+    case Todo::Kind::kPlaceKey:
+      return placing(place);
+    case Todo::Kind::kTakeOutKey:
+      if (outbox_.take_out.contains(place)) return Errand{place, {}, patience};
+      break;
+    case Todo::Kind::kRemoveReceipt:
+      if (const auto found = outbox_.unwritten.find(place); found != outbox_.unwritten.end()) {
+        return Errand{found->second, {}, patience};
+      }
+      break;
+    default:
+      break;
+  }
+  return std::nullopt;
+}
+
+// ---- Requests and grants
+
+template <class Record>
+std::optional<Errand> Agent::sending(const Record* record, const GrantId& id, Patience patience, std::int64_t now_ms) {
+  auto& queue = queue_of(Record());
+  if (record == nullptr) queue.erase(id);
+  const auto found = queue.find(id);
+  if (found == queue.end()) return std::nullopt;
+  const bool told = found->second >= record->version;
+  auto at = addresses_of(record->to);
+  const bool tries = !told && !at.empty() && (patience == Patience::kUser || !is_paused(record->to, now_ms));
+  if (tries) return Errand{*record, std::move(at), patience};
+  return writing(*record, told, patience);
+}
+
+template <class Record>
+std::optional<Errand> Agent::writing(const Record& record, bool told, Patience patience) const {
+  if (!options_.has_cloud || cloud_away_ || (told && patience == Patience::kUser)) return std::nullopt;
+  return Errand{record, {}, patience};
+}
+
+const Request* Agent::current(const Request& of) const {
+  const Holding* holding = books_.holdings.find(of.id);
+  return holding == nullptr ? nullptr : &holding->request;
+}
+
+const Grant* Agent::current(const Grant& of) const {
+  const Entry* entry = books_.ledger.find(of.id);
+  return entry == nullptr || !entry->grant ? nullptr : &*entry->grant;
+}
+
+// It is at its goal, which may be the newest version.
+template <class Record>
+void Agent::finish(const Record& record) {
+  const Record* newest = current(record);
+  if (newest != nullptr && newest->version == record.version) queue_of(record).erase(record.id);
+}
+
+template <class Record>
+Agent::Told Agent::told_record(const Record& record, const Errand& errand, const Result<Bytes>& answer,
+                               std::int64_t now_ms) {
+  Told result{on_call(record.to, answer, now_ms), std::nullopt};
+  if (answer && !answer->empty()) {
+    auto document = bson::Document::parse(*answer);
+    auto grant = document ? read_grant(document->view()) : Result<Grant>(fail(document.error()));
+    auto taken = grant ? on_grant(*grant) : Result<Change>(fail(grant.error()));
+    if (taken) {
+      result.change.add(*std::move(taken));
+    } else {
+      result.change.troubles.push_back(
+          fmt::format("the answer to request {} is not used: {}", record.id.short_hex(), taken.error().message));
+    }
+  }
+  if (answer) {
+    auto& queue = queue_of(record);
+    if (const auto found = queue.find(record.id); found != queue.end()) {
+      found->second = std::max(found->second, record.version);
+    }
+    if (!options_.has_cloud) finish(record);
+    if (errand.patience == Patience::kUser) result.change.wake = true;
+  }
+  result.next = writing(record, answer.has_value(), errand.patience);
+  return result;
+}
+
+Agent::Told Agent::told(const Errand& errand, const Result<Bytes>& answer, std::int64_t now_ms) {
+  if (const auto* request = std::get_if<Request>(&errand.what)) return told_record(*request, errand, answer, now_ms);
+  return told_record(std::get<Grant>(errand.what), errand, answer, now_ms);
+}
+
+// ---- The cloud
+
+Change Agent::note_cloud(const Error& error) {
+  const bool now_away = error.code != Code::kOk && is_away(error);
+  Change change;
+  if (std::exchange(cloud_away_, now_away) == now_away) return change;
+  PeerEvent event;
+  event.kind = now_away ? PeerEvent::Kind::kCloudAway : PeerEvent::Kind::kCloudBack;
+  event.text = error.message;
+  change.events.push_back(std::move(event));
+  if (now_away) return change;
+  look_pause_ = {};
+  change.wake = true;
+  return change;
+}
+
+template <class Record>
+Change Agent::written_one(const Record& record, const Result<bool>& outcome) {
+  Change change;
+  if (outcome) {
+    finish(record);
+  } else if (!is_away(outcome.error())) {
+    change.troubles.push_back(
+        fmt::format("the cloud does not take {}: {}", record.id.short_hex(), outcome.error().message));
+  }
+  return change;
+}
+
+Change Agent::written_one(const User& record, const Result<bool>& outcome) {
+  if (outcome && user_ == record) outbox_.user = false;
+  return {};
+}
+
+Change Agent::written_one(const CatalogEntry& record, const Result<bool>& outcome) {
+  if (outcome && offers_.at(record.name) == record) outbox_.offers.erase(record.name);
+  return {};
+}
+
+std::optional<Errand> Agent::placing(const KeyPlace& place) {
+  const auto found = outbox_.place.find(place);
+  if (found == outbox_.place.end()) return std::nullopt;
+  const auto& [id, serial] = place;
+  const Entry* entry = books_.ledger.find(id);
+  const bool wanted =
+      entry != nullptr && serial <= entry->issues.size() && entry->issues[serial - 1].kind == Issue::Kind::kPlacing;
+  if (wanted) return Errand{found->second, {}, Patience::kKeeper};
+  outbox_.place.erase(found);
+  return std::nullopt;
+}
+
+Change Agent::written_one(const ViewKey& key, const Result<bool>& outcome) {
+  if (outcome) {
+    outbox_.place.erase({key.grant, key.serial});
+    Change placed = settled_or_trouble(key.grant, books_.ledger.on_placed(key.grant, key.serial, true));
+    placed.pages.clear();  // saved with others: after a crash it is placed again, which does nothing
+    return placed;
+  }
+  // It may be there, and be used already.
+  look_wanted_ = true;
+  Change change;
+  if (!is_away(outcome.error())) change.troubles.push_back(outcome.error().message);
+  return change;
+}
+
+Change Agent::written_one(const KeyPlace& place, const Result<bool>& outcome) {
+  if (outcome) {
+    outbox_.take_out.erase(place);
+    return settled_or_trouble(place.first, books_.ledger.on_taken_back(place.first, place.second, *outcome));
+  }
+  Change change;
+  if (!is_away(outcome.error())) change.troubles.push_back(outcome.error().message);
+  return change;
+}
+
+Change Agent::written_one(const Receipt& receipt, const Result<bool>& outcome) {
+  if (outcome) outbox_.unwritten.erase({receipt.grant, receipt.serial});
+  return {};
+}
+
+Change Agent::written(const Errand& errand, const Result<bool>& outcome) {
+  return std::visit([&](const auto& what) { return written_one(what, outcome); }, errand.what);
+}
+
+}  // namespace distri::peer

@@ -1,0 +1,45 @@
+// errand.hpp: what an Agent (agent.hpp) has to tell, to other peers and to the cloud. Values; no threads, no errors.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "distri/peer/peer_books.hpp"
+#include "distri/peer/records.hpp"
+
+namespace distri::peer {
+
+// A view key, by its grant and serial.
+using KeyPlace = std::pair<GrantId, std::uint32_t>;
+
+enum class Patience : std::uint8_t {
+  kUser,    // tries whoever may not be there; does not write to the cloud what was told directly
+  kKeeper,  // leaves alone who was not there a moment ago
+};
+
+// Something that is to be told: what it is now, errand() says.
+struct Todo {
+  enum class Kind : std::uint8_t { kRequest, kGrant, kUser, kOffer, kPlaceKey, kTakeOutKey, kRemoveReceipt };
+  Kind kind;
+  GrantId id;                // of all but the next
+  std::string name;          // of kOffer
+  std::uint32_t serial = 0;  // of the last three
+  // What is to be saved before.
+  std::optional<Page> page() const;
+};
+
+// One call, to another peer or to the cloud.
+struct Errand {
+  // Records are written to the cloud (view keys placed, receipts removed); a key by its place is taken out. With `at`,
+  // a Request or Grant goes to its `to` instead.
+  std::variant<User, CatalogEntry, Request, Grant, ViewKey, KeyPlace, Receipt> what;
+  std::vector<Address> at;
+  Patience patience = Patience::kKeeper;
+  bool directly() const { return !at.empty(); }
+};
+
+}  // namespace distri::peer
