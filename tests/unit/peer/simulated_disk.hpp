@@ -16,20 +16,20 @@ class SimulatedDisk {
  public:
   SimulatedDisk(std::string user, DeviceId device) : user_(std::move(user)), device_(device) {}
 
-  void write(const PeerBooks::Page& page) {
-    pages_[{page.book, page.id}] = page.bytes;
+  void write(const BookEntry& page) {
+    pages_[{page.book, page.id}] = Bytes(page.bytes.view());
     if (page.book == "ledger") {
       Ledger entry(key(user_));
-      REQUIRE(entry.load_one(page.bytes));
+      REQUIRE(entry.load_one(page.bytes.view()));
       entries_.insert_or_assign(GrantId::from_view(*from_hex(page.id)), std::move(entry));
     } else if (page.book == "holdings") {
       Holdings holding(key(user_), device_);
-      REQUIRE(holding.load_one(page.bytes));
+      REQUIRE(holding.load_one(page.bytes.view()));
       holdings_.insert_or_assign(GrantId::from_view(*from_hex(page.id)), std::move(holding));
     }
   }
   PeerBooks books() const {
-    PeerBooks books(Ledger(key(user_)), Holdings(key(user_), device_), Contacts());
+    PeerBooks books(Ledger(key(user_)), Holdings(key(user_), device_));
     for (const auto& [page, bytes] : pages_) {
       if (page.first == "ledger") REQUIRE(books.ledger.load_one(bytes));
       if (page.first == "holdings") REQUIRE(books.holdings.load_one(bytes));

@@ -1,5 +1,7 @@
 #include "simulated_peer.hpp"
 
+#include <algorithm>
+
 #include "exchange_world.hpp"
 
 namespace distri::peer::test {
@@ -55,7 +57,7 @@ void SimulatedPeer::crash() {
   ++life_;
   agent_.reset();
   waiting_.clear();
-  saving_ = busy_ = fetching_ = false;
+  saving_ = busy_ = fetching_ = cloud_read_ = false;
   look_.reset();
   todo_.clear();
   viewing_.clear();
@@ -63,34 +65,39 @@ void SimulatedPeer::crash() {
 }
 
 void SimulatedPeer::save(Saved then) {
-  if (!agent_->books().has_unsaved()) return then(true);
+  if (!saving_ && agent_->books().unsaved().empty()) return then(true);
   waiting_.push_back(std::move(then));
   if (!saving_) start_saving();
 }
 
-// What changes meanwhile is saved the next time.
+// All of it or none. What changes meanwhile is saved the next time.
 void SimulatedPeer::start_saving() {
   saving_ = true;
-  auto pages = agent_->books().unsaved();
+  const auto pages = std::make_shared<std::vector<BookEntry>>(agent_->books().begin_saving());
   auto waiters = std::exchange(waiting_, {});
-  world_.later(while_alive([this, pages = std::move(pages), waiters = std::move(waiters)] {
-    const bool dies = world_.strikes(0.04);
-    const bool full = !dies && world_.strikes(0.04);
+  world_.later(while_alive([this, pages, waiters = std::move(waiters)] {
+    if (world_.strikes(0.02)) return world_.crash(*this);
+    const bool full = world_.strikes(0.04);
     if (full) world_.note_full();
-    for (const auto& page : pages) {
-      if (!full && (!dies || world_.chance(0.5))) disk_.write(page);
+    for (const auto& page : *pages) {
+      if (!full) disk_.write(page);
     }
-    if (dies) return world_.crash(*this);
+    if (world_.strikes(0.02)) return world_.crash(*this);
     saving_ = false;
-    if (!full) agent_->books().saved(pages);
+    agent_->books().end_saving(!full);
     for (const Saved& each : waiters) each(!full);
-    if (!waiting_.empty()) start_saving();
+    if (!waiting_.empty() && !saving_) start_saving();
   }));
 }
 
 void SimulatedPeer::keep(Change change, Saved then) {
   world_.note(*this, change);
   awake_ = awake_ || change.wake;
+  const auto is_saved = [this](const Page& page) { return agent_->books().is_saved(page); };
+  if (std::ranges::all_of(change.pages, is_saved)) {
+    world_.note(change.events);
+    return then(true);
+  }
   save([this, events = std::move(change.events), then = std::move(then)](bool saved) {
     if (saved) world_.note(events);
     then(saved);
@@ -140,6 +147,7 @@ void SimulatedPeer::end_look(const Result<>& read) {
 }
 
 void SimulatedPeer::tell_all(bool looked) {
+  cloud_read_ = looked;
   const auto all = agent_->todo(looked);
   todo_.assign(all.begin(), all.end());
   tell_next();
@@ -147,9 +155,10 @@ void SimulatedPeer::tell_all(bool looked) {
 
 void SimulatedPeer::tell_next() {
   if (todo_.empty()) {
-    busy_ = false;
-    next_round_ms_ = world_.now_ms() + 1'000;
-    return;
+    return save([this](bool) {
+      busy_ = false;
+      next_round_ms_ = world_.now_ms() + 1'000;
+    });
   }
   const Todo next = todo_.front();
   todo_.pop_front();
@@ -263,7 +272,10 @@ void SimulatedPeer::answer(const GrantId& id, Result<Change> change) {
 }
 
 void SimulatedPeer::approve(const GrantId& id, std::uint32_t views) {
-  if (agent_->offered_for(id)) answer(id, agent_->approve(id, views, {file_facts(), image_key()}));
+  if (!agent_->offered_for(id)) return;
+  auto change = agent_->approve(id, views, {file_facts(), image_key()});
+  if (change && cloud_read_ && !agent_->is_cloud_away()) change->add(agent_->top_up_escrow());
+  answer(id, std::move(change));
 }
 
 void SimulatedPeer::forget(const GrantId& id) {

@@ -99,7 +99,8 @@ class SimulatedPeer {
 
   std::vector<Saved> waiting_;
   bool saving_ = false;
-  bool busy_ = false;  // in a round
+  bool busy_ = false;        // in a round
+  bool cloud_read_ = false;  // in the last one
   bool awake_ = true;
   std::int64_t next_round_ms_ = 0;
   std::optional<Look> look_;
