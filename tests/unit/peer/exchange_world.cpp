@@ -33,7 +33,7 @@ std::string World::Counts::text() const {
 }
 
 World::World(Kind kind, std::uint64_t seed)
-    : kind_(kind), random_(seed), tidy_(seed % 4 == 0), faults_(kind == Kind::kTrouble) {
+    : kind_(kind), random_(seed), tidy_(seed % 4 == 0), faults_(kind != Kind::kAbsence) {
   for (std::size_t i = 0; i < nodes_.size(); ++i) nodes_[i].number = static_cast<int>(i);
   struct Cast {
     const char* user;
@@ -47,9 +47,10 @@ World::World(Kind kind, std::uint64_t seed)
                        {"beth", {}},
                        {"bill", {}}};
   for (const Cast& each : cast) {
+    if (kind == Kind::kAbsence && !peers_.empty() && peers_.back()->user() == each.user) continue;
     const std::size_t number = peers_.size() + 1;
     peers_.push_back(std::make_unique<SimulatedPeer>(*this, each.user, number, each.files));
-    peers_.back()->node = number % nodes_.size();
+    peers_.back()->node = kind == Kind::kTrouble ? number % nodes_.size() : 0;
   }
 }
 
@@ -71,18 +72,19 @@ void World::step() {
 void World::trouble() {
   SimulatedPeer& peer = *peers_[random_.below(peers_.size())];
   if (chance(0.03)) peer.online = !peer.online;
-  if (kind_ == Kind::kAbsence) return heal(true);
-  if (chance(0.02)) {
-    for (std::uint64_t& side : side_) side = random_.below(2);
-  }
-  if (chance(0.02)) kill(random_.below(nodes_.size()));
-  if (chance(0.3)) heal(false);
-  if (chance(0.02)) peer.node = random_.below(nodes_.size());
+  if (kind_ == Kind::kAbsence) return;
   if (!peer.up() && chance(0.15)) {
     peer.start();
   } else if (peer.up() && chance(0.005)) {
     crash(peer);
   }
+  if (kind_ == Kind::kOneNode) return;
+  if (chance(0.02)) peer.node = random_.below(nodes_.size());
+  if (chance(0.02)) {
+    for (std::uint64_t& side : side_) side = random_.below(2);
+  }
+  if (chance(0.02)) kill(random_.below(nodes_.size()));
+  if (chance(0.3)) heal(false);
 }
 
 void World::kill(std::size_t node) {

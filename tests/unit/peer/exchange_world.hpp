@@ -32,7 +32,10 @@ class World {
 
   enum class Kind : std::uint8_t {
     kTrouble,  // all of the above
-    kAbsence,  // users are away, and nothing else goes wrong; nor is the cloud ever compared with a book again
+    kOneNode,  // which is always there, and knows all: then no key can be used twice
+    // The same, and users are away, but nothing else goes wrong. Nor is the cloud compared with books again, by which
+    // alone a second device would hear of the first: there is none.
+    kAbsence,
   };
   World(Kind kind, std::uint64_t seed);
 
@@ -51,7 +54,7 @@ class World {
   std::uint64_t random() { return random_.next(); }
   ViewId fresh_view() { return random_.id<ViewId>(); }
   std::int64_t now_ms() const { return now_ms_; }
-  std::int64_t reconcile_ms() const { return kind_ == Kind::kTrouble ? 15'000 : 1'000'000'000; }
+  std::int64_t reconcile_ms() const { return kind_ == Kind::kAbsence ? 1'000'000'000 : 15'000; }
   std::int64_t wall_ms() const { return kNow + now_ms_; }
   void later(std::function<void()> event) { events_.push_back(std::move(event)); }
   void crash(SimulatedPeer& peer);
@@ -161,7 +164,7 @@ void World::call_cloud(SimulatedPeer& from, std::function<Answer(CloudNode&)> ca
     if (!answer_lost) return end(answer);
     if (chance(0.5)) return end(fail(Code::kIndeterminate, "the answer was lost"));
     // Its client asks again, the same node or another one.
-    if (chance(0.5)) from.node = random_.below(nodes_.size());
+    if (kind_ == Kind::kTrouble && chance(0.5)) from.node = random_.below(nodes_.size());
     node = node_of(from);
     return node == nullptr ? end(fail(Code::kIndeterminate, "the answer was lost")) : end(call(*node));
   });
