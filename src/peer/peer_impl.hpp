@@ -4,6 +4,7 @@
 //   peer.cpp            opening, starting, stopping
 //   peer_calls.cpp      calls that change a book and tell others
 //   peer_lists.cpp      what the books say, for users; and what follows from a change of them
+//   peer_saving.cpp     books on their way to the disk
 //   peer_outbox.cpp     errands: telling the other peer directly, and the cloud
 //   peer_cloud.cpp      the keeper: reads what others write in the cloud, and goes on with what is to be told
 //   peer_services.cpp   what other peers may ask
