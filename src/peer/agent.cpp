@@ -69,7 +69,7 @@ Agent::Agent(SigningKey key, AgentOptions options, PeerBooks books)
 void Agent::start(std::vector<Address> addresses, std::int64_t wall_ms) {
   User record;
   record.name = options_.name;
-  record.addresses = std::move(addresses);
+  record.addresses = addresses_ = std::move(addresses);
   life_ = static_cast<std::uint64_t>(std::max<std::int64_t>(wall_ms, 1));
   record.version = life_;
   user_ = sign(std::move(record), key_);

@@ -273,8 +273,9 @@ class Agent {
   const AgentOptions options_;
   PeerBooks books_;
   Outbox outbox_;
-  std::uint64_t life_ = 1;    // a version higher than any in the life before, without a book that says what that was
-  std::optional<User> user_;  // this user's record
+  std::uint64_t life_ = 1;  // a version higher than any in the life before, without a book that says what that was
+  std::vector<Address> addresses_;                                     // of this device
+  std::optional<User> user_;                                           // this user's record
   std::map<std::string, CatalogEntry> offers_;                         // what he has, by name; gone ones as well
   std::map<std::pair<PublicKey, std::string>, CatalogEntry> catalog_;  // what others have, as last seen
   bool offering_ = false;

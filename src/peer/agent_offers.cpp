@@ -74,20 +74,22 @@ void Agent::take_own_record(const User& there, std::int64_t now_ms) {
     outbox_.user = true;  // of a life before; a partition may have let it win
     return;
   }
-  std::vector<Address> addresses = user_->addresses;
-  for (const Address& each : there.addresses) {
-    if (addresses.size() < kAddressesMax && std::ranges::find(addresses, each) == addresses.end())
-      addresses.push_back(each);
-  }
-  const bool all_there = addresses.size() == there.addresses.size() && user_->name == there.name;
-  if (all_there) {
+  const auto is_there = [&](const Address& each) {
+    return std::ranges::find(there.addresses, each) != there.addresses.end();
+  };
+  if (std::ranges::all_of(addresses_, is_there) && user_->name == there.name) {
     user_ = there;
     outbox_.user = false;
     return;
   }
   if (now_ms < user_pause_.until_ms) return;
   user_pause_.grow(now_ms, options_.reconcile_ms, options_.reconcile_ms);
-  user_->addresses = std::move(addresses);
+  // This device's are first: the others' may be more than a record has room for, as each may have moved.
+  user_->addresses = addresses_;
+  for (const Address& each : there.addresses) {
+    const bool known = std::ranges::find(addresses_, each) != addresses_.end();
+    if (!known && user_->addresses.size() < kAddressesMax) user_->addresses.push_back(each);
+  }
   user_->version = there.version + 1;
   user_ = sign(*std::move(user_), key_);
   outbox_.user = true;
