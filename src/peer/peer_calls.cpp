@@ -19,14 +19,14 @@ std::vector<std::pair<std::string, Error>> Peer::left_out() const {
   return impl_->left_out;
 }
 
-template <class Change>
-Result<Delivery> Peer::Impl::answer(const GrantId& id, Change change) {
+template <class Decide>
+Result<Delivery> Peer::Impl::answer(const GrantId& id, Decide decide) {
   const Call call(*this);
   if (!call) return fail(stopped());
   {
     Lock lock(mutex);
-    DISTRI_TRY(auto changed_book, change());
-    DISTRI_TRY_VOID(settle(lock, std::move(changed_book)));
+    DISTRI_TRY(Change change, decide());
+    DISTRI_TRY_VOID(settle(lock, std::move(change)));
   }
   return send_grant(id);
 }

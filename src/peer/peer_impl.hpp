@@ -92,9 +92,9 @@ struct Peer::Impl {
   };
   static Error stopped();
   std::vector<Address> addresses_to_tell() const;
-  // What an owner's call does to the ledger, and then tells.
-  template <class Change>
-  Result<Delivery> answer(const GrantId& id, Change change);
+  // What an owner decides, which is then told. `decide`: gives a Result<Change>; with the mutex held.
+  template <class Decide>
+  Result<Delivery> answer(const GrantId& id, Decide decide);
   // What follows from a change; its events are posted when it is on the disk.
   void note(Change change);
   // The same, and until it is there: keep(), of each of its pages.

@@ -33,24 +33,25 @@ std::string World::Counts::text() const {
 }
 
 World::World(Kind kind, std::uint64_t seed)
-    : kind_(kind), random_(seed), tidy_(seed % 4 == 0), faults_(kind != Kind::kAbsence) {
+    : kind_(kind), random_(seed), tidy_(seed % 4 == 0), faults_(kind == Kind::kTrouble || kind == Kind::kOneNode) {
   for (std::size_t i = 0; i < nodes_.size(); ++i) nodes_[i].number = static_cast<int>(i);
   struct Cast {
     const char* user;
     std::set<std::string> files;
   };
-  const Cast cast[] = {{"ada", {"photo.png", "moon.png"}},
-                       {"adam", {"photo.png"}},
-                       {"bob", {}},
-                       {"bob", {}},
-                       {"beth", {}},
-                       {"beth", {}},
-                       {"bill", {}}};
+  std::vector<Cast> cast = {{"ada", {"photo.png", "moon.png"}},
+                            {"adam", {"photo.png"}},
+                            {"bob", {}},
+                            {"bob", {}},
+                            {"beth", {}},
+                            {"beth", {}},
+                            {"bill", {}}};
+  if (kind == Kind::kScript) cast = {{"ada", {}}, {"bob", {}}, {"adam", {}}, {"beth", {}}, {"bill", {}}};
   for (const Cast& each : cast) {
     if (kind == Kind::kAbsence && !peers_.empty() && peers_.back()->user() == each.user) continue;
     const std::size_t number = peers_.size() + 1;
     peers_.push_back(std::make_unique<SimulatedPeer>(*this, each.user, number, each.files));
-    peers_.back()->node = kind == Kind::kTrouble ? number % nodes_.size() : 0;
+    peers_.back()->node = kind == Kind::kTrouble || kind == Kind::kScript ? number % nodes_.size() : 0;
   }
 }
 
@@ -83,15 +84,17 @@ void World::trouble() {
   if (chance(0.02)) {
     for (std::uint64_t& side : side_) side = random_.below(2);
   }
-  if (chance(0.02)) kill(random_.below(nodes_.size()));
+  if (chance(0.02)) {
+    const std::size_t node = random_.below(nodes_.size());
+    node_up_[node] ? kill(node, node == kForgetful) : revive(node);
+  }
   if (chance(0.3)) heal(false);
 }
 
-void World::kill(std::size_t node) {
-  node_up_[node] = !node_up_[node];
-  if (node_up_[node]) return;
+void World::kill(std::size_t node, bool loses_all) {
+  node_up_[node] = false;
   ++counts_.kills;
-  if (node != kForgetful) return;
+  if (!loses_all) return;
   ++counts_.losses;
   const auto only_here = [&](const std::string& id, const auto& document, auto collection) {
     return std::ranges::none_of(nodes_, [&](const CloudNode& other) {
@@ -136,19 +139,17 @@ void World::deliver() {
   event();
 }
 
-// Also of requests that wait longer than anybody would.
 void World::settle() {
   faults_ = false;
   node_up_.fill(true);
   side_.fill(0);
   constexpr int kSeconds = 150;
   for (int second = 0; second < kSeconds; ++second) {
-    now_ms_ += 1'000;
-    heal(true);
     for (const auto& peer : peers_) {
       peer->online = true;
       if (!peer->up()) peer->start();
       for (const GrantId& id : ids_of(*peer, true)) {
+        // Nobody waits for ever.
         const bool waits = peer->agent().books().ledger.find(id)->state() == Entry::State::kWaiting;
         if (waits && second > kSeconds / 3) peer->refuse(id);
       }
@@ -156,8 +157,19 @@ void World::settle() {
       for (const GrantId& id : ids_of(*peer, false)) {
         if (kind_ == Kind::kAbsence && peer->agent().begun(id)) peer->view_from_escrow(id);
       }
+    }
+    pass(1);
+  }
+}
+
+void World::pass(int seconds) {
+  for (int second = 0; second < seconds; ++second) {
+    now_ms_ += 1'000;
+    heal(true);
+    for (const auto& peer : peers_) {
+      if (!peer->up()) continue;
       peer->tick();
-      for (int i = 0; i < 20; ++i) peer->hear();
+      while (peer->hear()) continue;
     }
     while (!events_.empty()) deliver();
   }
@@ -177,7 +189,7 @@ SimulatedPeer* World::reached(const SimulatedPeer& from, const std::vector<Addre
     const bool listens = each->up() && each->online && each->agent().self() == who && each.get() != &from;
     if (listens && std::ranges::find(at, each->address()) != at.end()) there.push_back(each.get());
   }
-  return there.empty() || !from.online ? nullptr : there[random_.below(there.size())];
+  return there.empty() || !from.online || links_cut_ ? nullptr : there[random_.below(there.size())];
 }
 
 void World::call_peer(SimulatedPeer& from, const std::vector<Address>& at, const PublicKey& who, Service service,
@@ -294,6 +306,12 @@ void World::note(const std::vector<PeerEvent>& events) {
       ++counts_.reported;
     }
   }
+}
+
+std::size_t World::views_of(const GrantId& id) const {
+  std::size_t views = 0;
+  for (const auto& [view, times] : shown_) views += std::get<0>(view) == id ? static_cast<std::size_t>(times) : 0;
+  return views;
 }
 
 void World::shown(const SimulatedPeer& peer, const GrantId& id, std::uint32_t serial, bool from_escrow) {

@@ -36,6 +36,7 @@ class World {
     // The same, and users are away, but nothing else goes wrong. Nor is the cloud compared with books again, by which
     // alone a second device would hear of the first: there is none.
     kAbsence,
+    kScript,  // nothing happens but what a test does, with pass()
   };
   World(Kind kind, std::uint64_t seed);
 
@@ -46,6 +47,16 @@ class World {
   // After settle(): what was promised.
   void check() const;
   const Counts& counts() const { return counts_; }
+
+  // ---- Kind::kScript: who is away, and what is cut. Of the peers, the first one has images.
+  const std::deque<std::unique_ptr<SimulatedPeer>>& peers() const { return peers_; }
+  void pass(int seconds);
+  void kill(std::size_t node, bool loses_all);
+  void revive(std::size_t node) { node_up_[node] = true; }
+  // The first peer speaks to node 1, alone on its side.
+  void part_nodes(bool apart) { side_[1] = apart ? 1 : 0; }
+  void cut_links(bool cut) { links_cut_ = cut; }
+  std::size_t views_of(const GrantId& id) const;
 
   // ---- For its peers
   bool chance(double probability) { return random_.chance(probability); }
@@ -94,7 +105,6 @@ class World {
   static std::vector<GrantId> ids_of(const SimulatedPeer& peer, bool owner);
   void deliver();
   void trouble();
-  void kill(std::size_t node);
   // Nodes that reach each other have the same.
   void heal(bool all);
   void act(SimulatedPeer& peer);
@@ -115,6 +125,7 @@ class World {
   std::array<CloudNode, 3> nodes_;
   std::array<bool, 3> node_up_ = {true, true, true};
   std::array<std::uint64_t, 3> side_ = {};  // nodes on different ones do not reach each other
+  bool links_cut_ = false;                  // from peer to peer
   std::deque<std::unique_ptr<SimulatedPeer>> peers_;
   std::deque<std::function<void()>> events_;
   std::map<GrantId, std::string> made_;                         // requests that were told of, to whom

@@ -225,9 +225,9 @@ void SimulatedPeer::fetch() {
 }
 
 // What a stream tells of: every document that is not as it was, one at a time.
-void SimulatedPeer::hear() {
+bool SimulatedPeer::hear() {
   const CloudNode* at = is_told() ? world_.node_of(*this) : nullptr;
-  if (at == nullptr) return;
+  if (at == nullptr) return false;
   static constexpr Reading kAll[] = {Reading::kUsers, Reading::kCatalog, Reading::kReceipts, Reading::kRequests,
                                      Reading::kGrants};
   const auto hear_one = [&](const auto& records) {
@@ -242,14 +242,15 @@ void SimulatedPeer::hear() {
     return false;
   };
   for (const Reading each : kAll) {
-    if (std::visit(hear_one, at->read(each, agent_->self()))) return;
+    if (std::visit(hear_one, at->read(each, agent_->self()))) return true;
   }
+  return false;
 }
 
 // ---- What a user does
 
-void SimulatedPeer::request(const PublicKey& owner, const std::string& resource) {
-  const auto asked = agent_->request(world_.random(), owner, resource, 3, world_.wall_ms());
+void SimulatedPeer::request(const PublicKey& owner, const std::string& resource, std::uint32_t views) {
+  const auto asked = agent_->request(world_.random(), owner, resource, views, world_.wall_ms());
   if (!asked) return;
   keep(asked->change, [this, id = asked->id](bool saved) {
     if (saved) carry_out({Todo::Kind::kRequest, id, {}}, Patience::kUser, [] {});

@@ -29,11 +29,11 @@ class SimulatedPeer {
   void crash();
   // Looks, tells and fetches, when it is time to.
   void tick();
-  // A node tells of one thing that has changed.
-  void hear();
+  // A node tells of one thing that has changed. False: there is none.
+  bool hear();
 
   // ---- What a user does; where it makes no sense, nothing
-  void request(const PublicKey& owner, const std::string& resource);
+  void request(const PublicKey& owner, const std::string& resource, std::uint32_t views = 3);
   void withdraw(const GrantId& id);
   void approve(const GrantId& id, std::uint32_t views);
   void refuse(const GrantId& id) { answer(id, agent().refuse(id)); }
