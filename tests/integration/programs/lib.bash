@@ -28,6 +28,9 @@ die() { echo "FAILED: $*" >&2; exit 1; }
 run_in_background() {
   local file=$1
   shift
+  # Else whoever waits for a word may find it of an earlier run, before the new process empties the files.
+  : > "$file"
+  : > "$file.err"
   "$@" > "$file" 2> "$file.err" &
   last_pid=$!
   started+=("$last_pid")
