@@ -129,9 +129,9 @@ class Agent {
     Change change;
     std::optional<Errand> next;
   };
-  // What another peer has answered.
+  // What another peer has answered. Precondition: errand.directly().
   Told told(const Errand& errand, const Result<Bytes>& answer, std::int64_t now_ms);
-  // What the cloud has: whether it was changed.
+  // What the cloud has: whether it was changed. Precondition: not errand.directly().
   Change written(const Errand& errand, const Result<bool>& outcome);
   // How a call to the cloud went; kOk.
   Change note_cloud(const Error& error);
@@ -178,8 +178,10 @@ class Agent {
     Result<OneView> view;  // only once the change is on the disk
   };
   Answered on_view_answer(const GrantId& id, const Asking& asking, const Result<Bytes>& answer, std::int64_t now_ms);
-  // The key whose taking was begun, and not ended.
+  // The key whose taking was begun, and not ended: to be taken first.
   std::optional<ViewKey> begun(const GrantId& id) const;
+  // Of the keys that were found in the cloud those that were not used here.
+  std::vector<ViewKey> unused(std::vector<ViewKey> found) const;
   struct Taking {
     Change change;
     Receipt receipt;    // to be written before the key is deleted

@@ -54,6 +54,11 @@ std::optional<ViewKey> Agent::begun(const GrantId& id) const {
   return holding == nullptr ? std::nullopt : holding->taking;
 }
 
+std::vector<ViewKey> Agent::unused(std::vector<ViewKey> found) const {
+  std::erase_if(found, [this](const ViewKey& each) { return books_.holdings.is_used(each.grant, each.serial); });
+  return found;
+}
+
 Result<Agent::Taking> Agent::take_key(const ViewKey& key, std::int64_t wall_ms) {
   DISTRI_TRY(const Receipt receipt, books_.holdings.take(key, wall_ms));
   return Taking{settle_holding(key.grant, true), receipt, id_of_taking(receipt, key_)};

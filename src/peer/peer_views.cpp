@@ -32,10 +32,14 @@ Why why_of(const Error& error) {
 }
 
 // Why a request gives no view now; nothing: it may.
-std::optional<NotViewed> state_says(const Holding& holding) {
-  const std::string id = holding.request.id.short_hex();
-  const std::string& resource = holding.request.resource;
-  switch (holding.state()) {
+std::optional<NotViewed> state_says(const GrantId& grant, const Holding* holding) {
+  const std::string id = grant.short_hex();
+  if (holding == nullptr) {
+    return NotViewed{Why::kNotAsked,
+                     {Code::kNotFound, fmt::format("grant {}: it answers no request of this user", id)}};
+  }
+  const std::string& resource = holding->request.resource;
+  switch (holding->state()) {
     case Holding::State::kGranted:
       return std::nullopt;
     case Holding::State::kWaiting:
@@ -104,20 +108,23 @@ Result<std::optional<Agent::OneView>> Peer::Impl::view_from_escrow(const GrantId
   std::optional<ViewKey> begun;
   {
     const std::lock_guard lock(mutex);
-    owner = agent.books().holdings.find(id)->request.to;
+    const Holding* holding = agent.books().holdings.find(id);
+    if (holding == nullptr) return fail(Code::kNotFound, "grant {}: it was forgotten meanwhile", id.short_hex());
+    owner = holding->request.to;
     begun = agent.begun(id);
   }
   if (begun) {
     DISTRI_TRY(auto view, take_key(*begun));
     if (view) return view;
   }
-  DISTRI_TRY(const auto keys, noted(cloud().view_keys(owner, id)));
+  DISTRI_TRY(auto found, noted(cloud().view_keys(owner, id)));
+  std::vector<ViewKey> keys;
+  {
+    const std::lock_guard lock(mutex);
+    keys = agent.unused(std::move(found.records));
+  }
   bool grants_read = false;
-  for (const ViewKey& each : keys.records) {
-    {
-      const std::lock_guard lock(mutex);
-      if (agent.books().holdings.is_used(id, each.serial)) continue;
-    }
+  for (const ViewKey& each : keys) {
     auto view = take_key(each);
     if (!view && view.error().code == Code::kUnavailable && !is_cloud_away() && !grants_read) {
       // It was made for a newer version of the grant than is known here.
@@ -150,8 +157,7 @@ std::expected<Agent::OneView, NotViewed> Peer::Impl::look_for_view_key(const Gra
   {
     const std::lock_guard lock(mutex);
     const Holding* holding = agent.books().holdings.find(id);
-    if (holding == nullptr) return not_viewed(Why::kNotAsked, Code::kNotFound, "grant {} is not known", id.short_hex());
-    if (auto no = state_says(*holding)) return std::unexpected(*std::move(no));
+    if (auto no = state_says(id, holding)) return std::unexpected(*std::move(no));
     begun = holding->taking.has_value();
   }
   if (begun && has_cloud() && !is_cloud_away()) {
@@ -172,7 +178,7 @@ std::expected<Agent::OneView, NotViewed> Peer::Impl::look_for_view_key(const Gra
   }
   const std::lock_guard lock(mutex);
   const Holding* holding = agent.books().holdings.find(id);
-  if (auto no = state_says(*holding)) return std::unexpected(*std::move(no));
+  if (auto no = state_says(id, holding)) return std::unexpected(*std::move(no));  // it may have ended meanwhile
   if (used_up && escrow.code == Code::kNotFound) return not_viewed(Why::kUsedUp, error);
   if (elsewhere && escrow.code == Code::kNotFound) return not_viewed(Why::kTryAgain, error);
   if (escrow.code == Code::kNotFound && holding->used.size() >= holding->grant->views) {
@@ -201,11 +207,7 @@ std::expected<Viewed, NotViewed> Peer::Impl::access(const GrantId& id, const Pro
   {
     const std::lock_guard lock(mutex);
     const Holding* holding = agent.books().holdings.find(id);
-    if (holding == nullptr) {
-      return not_viewed(Why::kNotAsked, Code::kNotFound, "grant {}: it answers no request of this user",
-                        id.short_hex());
-    }
-    if (auto no = state_says(*holding)) return std::unexpected(*std::move(no));
+    if (auto no = state_says(id, holding)) return std::unexpected(*std::move(no));
     file = holding->grant->file;
   }
   const auto picture = picture_of(id, file, progress);

@@ -329,11 +329,10 @@ void SimulatedPeer::view_from_escrow(const GrantId& id) {
       [this, id](const Result<std::vector<ViewKey>>& keys) {
         viewing_.erase(id);
         if (!keys) return;
-        for (const ViewKey& each : *keys) {
-          if (agent_->books().holdings.is_used(id, each.serial)) continue;
-          viewing_.insert(id);
-          return take_key(each);
-        }
+        const auto unused = agent_->unused(*keys);
+        if (unused.empty()) return;
+        viewing_.insert(id);
+        take_key(unused.front());
       });
 }
 
