@@ -52,7 +52,10 @@ Agent::Agent(SigningKey key, AgentOptions options, PeerBooks books)
     : key_(std::move(key)), self_(key_.public_key()), options_(std::move(options)), books_(std::move(books)) {
   const Ledger::Effects unfinished = books_.ledger.unfinished();
   for (const Grant& grant : unfinished.publish) outbox_.grants.emplace(grant.id, 0);
-  for (const ViewKey& each : unfinished.place) outbox_.place.emplace(KeyPlace(each.grant, each.serial), each);
+  for (const ViewKey& each : unfinished.place) {
+    outbox_.place.emplace(KeyPlace(each.grant, each.serial), each);
+    outbox_.doubtful.emplace(each.grant, each.serial);
+  }
   for (const auto& each : unfinished.take_out) outbox_.take_out.emplace(each.grant, each.serial);
   for (const auto& [id, entry] : books_.ledger.entries()) {
     if (entry.state() == Entry::State::kGranted) escrow_due_.insert(id);
@@ -141,7 +144,7 @@ Change Agent::settle(const GrantId& id, const Ledger::Effects& effects) {
   for (const Grant& grant : effects.publish) outbox_.grants.emplace(grant.id, 0);
   for (const ViewKey& each : effects.place) outbox_.place.insert_or_assign(KeyPlace(each.grant, each.serial), each);
   for (const auto& each : effects.take_out) {
-    outbox_.place.erase({each.grant, each.serial});
+    give_up_placing({each.grant, each.serial}, false);
     outbox_.take_out.emplace(each.grant, each.serial);
   }
   Change change;

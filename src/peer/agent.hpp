@@ -121,8 +121,8 @@ class Agent {
   std::vector<Address> addresses_of(const PublicKey& user) const;
 
   // ---- What is to be told (agent_errands.cpp)
-  // In the order in which it is told. `receipts_read`: since whatever is to be placed may have been placed and used.
-  std::vector<Todo> todo(bool receipts_read) const;
+  // In the order in which it is told.
+  std::vector<Todo> todo() const;
   // Nothing: it is not to be told any more, or not now, or not saved.
   std::optional<Errand> errand(const Todo& todo, Patience patience, std::int64_t now_ms);
   struct Told {
@@ -222,6 +222,10 @@ class Agent {
     std::set<std::string> offers;  // names in the catalog of this user
     bool user = false;             // his record
     std::map<KeyPlace, ViewKey> place;
+    // Of these, keys that may be there already, and be used: after a restart, or when placing one has failed. To place
+    // one again might give its view twice. So it is taken out; and if it was not there, the next look says whether
+    // there is a receipt for it. If there is none, nobody has had it, and another key may take its place.
+    std::set<KeyPlace> doubtful, absent;
     std::set<KeyPlace> take_out;
     std::map<KeyPlace, Receipt> unwritten;  // receipts to be removed: somebody else had the key
   };
@@ -249,6 +253,10 @@ class Agent {
   template <class Record>
   Told told_record(const Record& record, const Errand& errand, const Result<Bytes>& answer, std::int64_t now_ms);
   std::optional<Errand> placing(const KeyPlace& place);
+  Change looked_for(const KeyPlace& place, const Result<bool>& was_there);
+  // It is not to be placed any more; `free`: nobody has had it.
+  Change give_up_placing(const KeyPlace& place, bool free);
+  Change settle_absent(const std::set<KeyPlace>& absent);
   Change written_one(const User& record, const Result<bool>& outcome);
   Change written_one(const CatalogEntry& record, const Result<bool>& outcome);
   Change written_one(const ViewKey& key, const Result<bool>& outcome);

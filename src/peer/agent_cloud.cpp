@@ -40,7 +40,9 @@ Agent::LookDue Agent::is_look_due(std::int64_t now_ms, bool told_of_changes) con
 
 Look Agent::begin_look(std::int64_t now_ms) {
   look_wanted_ = false;
-  return Look(reconciled_ms_ == 0 || now_ms >= reconciled_ms_ + options_.reconcile_ms);
+  Look look(reconciled_ms_ == 0 || now_ms >= reconciled_ms_ + options_.reconcile_ms);
+  look.absent_ = outbox_.absent;
+  return look;
 }
 
 Change Agent::take(Look& look, CloudRecordList found, std::int64_t now_ms) {
@@ -69,6 +71,7 @@ Change Agent::take(Look& look, CloudRecordList found, std::int64_t now_ms) {
       return {};
     case Reading::kReceipts: {
       Change change = take_receipts(std::get<std::vector<Receipt>>(found));
+      change.add(settle_absent(look.absent_));
       if (look.compares_) change.add(compare_escrow(look.in_escrow_, look.keys_there_));
       return change;
     }

@@ -5,18 +5,14 @@
 
 namespace distri::peer {
 
-std::vector<Todo> Agent::todo(bool receipts_read) const {
+std::vector<Todo> Agent::todo() const {
   std::vector<Todo> all;
   for (const auto& [id, told] : outbox_.requests) all.push_back({Todo::Kind::kRequest, id, {}});
   for (const auto& [id, told] : outbox_.grants) all.push_back({Todo::Kind::kGrant, id, {}});
   if (!options_.has_cloud || cloud_away_) return all;
   if (outbox_.user) all.push_back({Todo::Kind::kUser, {}, {}});
   for (const std::string& name : outbox_.offers) all.push_back({Todo::Kind::kOffer, {}, name});
-  // A key of which it is not known whether it is there, and that was used, is not put there again.
-  if (receipts_read) {
-    for (const auto& [place, key] : outbox_.place)
-      all.push_back({Todo::Kind::kPlaceKey, place.first, {}, place.second});
-  }
+  for (const auto& [place, key] : outbox_.place) all.push_back({Todo::Kind::kPlaceKey, place.first, {}, place.second});
   for (const auto& [id, serial] : outbox_.take_out) all.push_back({Todo::Kind::kTakeOutKey, id, {}, serial});
   for (const auto& [place, receipt] : outbox_.unwritten) {
     all.push_back({Todo::Kind::kRemoveReceipt, place.first, {}, place.second});
@@ -189,31 +185,68 @@ Change Agent::written_one(const CatalogEntry& record, const Result<bool>& outcom
 
 std::optional<Errand> Agent::placing(const KeyPlace& place) {
   const auto found = outbox_.place.find(place);
-  if (found == outbox_.place.end()) return std::nullopt;
+  if (found == outbox_.place.end() || outbox_.absent.contains(place)) return std::nullopt;
   const auto& [id, serial] = place;
   const Entry* entry = books_.ledger.find(id);
   const bool wanted =
       entry != nullptr && serial <= entry->issues.size() && entry->issues[serial - 1].kind == Issue::Kind::kPlacing;
-  if (wanted) return Errand{found->second, {}, Patience::kKeeper};
-  outbox_.place.erase(found);
-  return std::nullopt;
+  if (!wanted) {
+    give_up_placing(place, false);
+    return std::nullopt;
+  }
+  if (outbox_.doubtful.contains(place)) return Errand{place, {}, Patience::kKeeper};
+  return Errand{found->second, {}, Patience::kKeeper};
 }
 
 Change Agent::written_one(const ViewKey& key, const Result<bool>& outcome) {
+  const KeyPlace place(key.grant, key.serial);
   if (outcome) {
-    outbox_.place.erase({key.grant, key.serial});
+    give_up_placing(place, false);
     Change placed = settled_or_trouble(key.grant, books_.ledger.on_placed(key.grant, key.serial, true));
-    placed.pages.clear();  // saved with others: after a crash it is placed again, which does nothing
+    placed.pages.clear();  // saved with others: after a crash it is doubtful
     return placed;
   }
-  // It may be there, and be used already.
-  look_wanted_ = true;
+  if (outbox_.place.contains(place)) outbox_.doubtful.insert(place);
   Change change;
   if (!is_away(outcome.error())) change.troubles.push_back(outcome.error().message);
   return change;
 }
 
+Change Agent::give_up_placing(const KeyPlace& place, bool free) {
+  outbox_.place.erase(place);
+  outbox_.doubtful.erase(place);
+  outbox_.absent.erase(place);
+  if (!free) return {};
+  return settled_or_trouble(place.first, books_.ledger.on_placed(place.first, place.second, false));
+}
+
+Change Agent::looked_for(const KeyPlace& place, const Result<bool>& was_there) {
+  Change change;
+  if (!was_there) {
+    if (!is_away(was_there.error())) change.troubles.push_back(was_there.error().message);
+    return change;
+  }
+  if (*was_there) return give_up_placing(place, true);
+  outbox_.absent.insert(place);
+  look_wanted_ = true;
+  change.wake = true;
+  return change;
+}
+
+// Those of which receipts were read since they were not there.
+Change Agent::settle_absent(const std::set<KeyPlace>& absent) {
+  Change change;
+  for (const KeyPlace& place : absent) {
+    if (!outbox_.absent.contains(place)) continue;
+    const Entry* entry = books_.ledger.find(place.first);
+    const bool free = entry != nullptr && entry->issues[place.second - 1].kind == Issue::Kind::kPlacing;
+    change.add(give_up_placing(place, free));
+  }
+  return change;
+}
+
 Change Agent::written_one(const KeyPlace& place, const Result<bool>& outcome) {
+  if (!outbox_.take_out.contains(place) && outbox_.place.contains(place)) return looked_for(place, outcome);
   if (outcome) {
     outbox_.take_out.erase(place);
     return settled_or_trouble(place.first, books_.ledger.on_taken_back(place.first, place.second, *outcome));

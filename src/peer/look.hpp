@@ -43,6 +43,7 @@ class Look {
   bool unknown_ = false;
   std::optional<Reading> done_;
   std::set<KeyPlace> in_escrow_, keys_there_;
+  std::set<KeyPlace> absent_;  // when it began
 };
 
 }  // namespace distri::peer

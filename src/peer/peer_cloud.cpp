@@ -12,7 +12,7 @@ void Peer::Impl::keep() {
       const std::lock_guard lock(mutex);
       note(agent.top_up_escrow());
     }
-    send_all(looked);
+    send_all();
     Lock lock(mutex);
     keep_all(lock);
     ++rounds;

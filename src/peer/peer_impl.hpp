@@ -118,7 +118,7 @@ struct Peer::Impl {
   Delivery send_request(const GrantId& id);
   Delivery send_grant(const GrantId& id);
   Delivery carry_out(const Todo& todo, Patience patience);
-  void send_all(bool receipts_read);
+  void send_all();
   Result<Bytes> ask_peer(const PublicKey& user, const std::vector<Address>& at, std::string_view service,
                          const nlohmann::json& params, BytesView body);
   Result<Bytes> tell(const Errand& errand);

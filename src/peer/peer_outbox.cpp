@@ -106,11 +106,11 @@ Delivery Peer::Impl::send_grant(const GrantId& id) {
   return carry_out({Todo::Kind::kGrant, id, {}}, Patience::kUser);
 }
 
-void Peer::Impl::send_all(bool receipts_read) {
+void Peer::Impl::send_all() {
   std::vector<Todo> all;
   {
     const std::lock_guard lock(mutex);
-    all = agent.todo(receipts_read);
+    all = agent.todo();
   }
   for (const Todo& each : all) {
     if (stopping) return;

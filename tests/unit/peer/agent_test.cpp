@@ -28,14 +28,16 @@ User user_at(std::string_view name, std::uint16_t port, std::uint64_t version = 
 
 struct OnPaper {
   explicit OnPaper(const std::string& name, bool has_cloud = true, std::uint64_t device = 1)
-      : agent(test::key(name),
-              {.name = name,
-               .has_cloud = has_cloud,
-               .escrow_views = 2,
-               .poll_ms = kPollMs,
-               .reconcile_ms = kReconcileMs,
-               .retry_ms_max = 8 * kPollMs},
+      : agent(test::key(name), options_of(name, has_cloud),
               PeerBooks(Ledger(test::key(name)), Holdings(test::key(name), device_id(device)))) {}
+  static AgentOptions options_of(const std::string& name, bool has_cloud = true) {
+    return {.name = name,
+            .has_cloud = has_cloud,
+            .escrow_views = 2,
+            .poll_ms = kPollMs,
+            .reconcile_ms = kReconcileMs,
+            .retry_ms_max = 8 * kPollMs};
+  }
 
   void save(bool works = true) {
     static_cast<void>(agent.books().begin_saving());
@@ -58,17 +60,17 @@ struct OnPaper {
     return id;
   }
   bool has_todo(Kind kind) {
-    return std::ranges::any_of(agent.todo(true), [&](const Todo& each) { return each.kind == kind; });
+    return std::ranges::any_of(agent.todo(), [&](const Todo& each) { return each.kind == kind; });
   }
   std::optional<Errand> errand(Kind kind, Patience patience = Patience::kKeeper, std::int64_t now_ms = 0) {
-    for (const Todo& each : agent.todo(true)) {
+    for (const Todo& each : agent.todo()) {
       if (each.kind == kind) return agent.errand(each, patience, now_ms);
     }
     return std::nullopt;
   }
   // All that it has for the cloud is written there.
   void tell_cloud() {
-    for (const Todo& each : agent.todo(true)) {
+    for (const Todo& each : agent.todo()) {
       const auto one = agent.errand(each, Patience::kKeeper, 0);
       if (one && !one->directly()) agent.written(*one, true);
       save();
@@ -232,6 +234,62 @@ TEST_CASE("Keys of a grant are placed once it is told, and not when it has ended
   ada.agent.top_up_escrow();
   CHECK(ada.agent.untold() == 0);
   CHECK(ada.agent.forget(id));
+}
+
+TEST_CASE("A key that may lie in the cloud already is not placed again, but taken out") {
+  enum What { kThere, kNever, kUsed };
+  for (const What what : {kThere, kNever, kUsed}) {
+    CAPTURE(what);
+    OnPaper ada("ada"), bob("bob");
+    const GrantId id = ada.has_granted(1, bob);
+    value(bob.agent.on_grant(ada.grant(id)));
+    ada.agent.top_up_escrow();
+    ada.save();
+    const auto placing = ada.errand(Kind::kPlaceKey);
+    const auto key = std::get<ViewKey>(placing->what);
+    ada.agent.written(*placing, fail(kAway));
+    const auto doubtful = ada.errand(Kind::kPlaceKey);
+    REQUIRE(doubtful);
+    REQUIRE(std::get<KeyPlace>(doubtful->what) == KeyPlace(id, 1));
+    const auto taken_out = ada.agent.written(*doubtful, what == kThere);
+    const auto& issue = ada.agent.books().ledger.find(id)->issues.at(0);
+    if (what != kThere) {
+      CHECK(taken_out.wake);
+      CHECK_FALSE(ada.errand(Kind::kPlaceKey));
+      CHECK(ada.has_todo(Kind::kPlaceKey));
+      Look look = ada.agent.begin_look(1);
+      while (const auto reading = look.next()) {
+        std::vector<Receipt> receipts;
+        if (what == kUsed) receipts.push_back(value(bob.agent.take_key(key, kNow)).receipt);
+        const CloudRecordList all[] = {std::vector<User>(),         std::vector<Request>(), std::vector<Grant>(),
+                                       std::vector<CatalogEntry>(), std::vector<ViewKey>(), receipts,
+                                       std::vector<Request>(),      std::vector<Grant>()};
+        ada.agent.take(look, all[static_cast<std::size_t>(*reading)], 1);
+      }
+    }
+    CHECK_FALSE(ada.has_todo(Kind::kPlaceKey));
+    CHECK(issue.used() == (what == kUsed));
+    CHECK(issue.given_out() == (what == kUsed));
+    // Another one takes its place where nobody has had it.
+    ada.save();
+    ada.agent.top_up_escrow();
+    ada.save();
+    const auto next = ada.errand(Kind::kPlaceKey);
+    REQUIRE(next.has_value() == (what != kUsed));
+    if (next) CHECK(std::get<ViewKey>(next->what).serial == 2);
+  }
+}
+
+TEST_CASE("After a restart nobody knows whether a key that was to be placed is there") {
+  OnPaper ada("ada"), bob("bob");
+  const GrantId id = ada.has_granted(1, bob);
+  ada.agent.top_up_escrow();
+  Ledger ledger = value(Ledger::load(test::key("ada"), ada.agent.books().ledger.encode()));
+  Agent again(test::key("ada"), OnPaper::options_of("ada"),
+              PeerBooks(std::move(ledger), Holdings(test::key("ada"), device_id(1))));
+  const auto errand = again.errand({Kind::kPlaceKey, id, {}, 1}, Patience::kKeeper, 0);
+  REQUIRE(errand);
+  CHECK(std::get<KeyPlace>(errand->what) == KeyPlace(id, 1));
 }
 
 TEST_CASE("A view or a picture is only for whom it was granted to, and while it is") {

@@ -73,6 +73,7 @@ void World::step() {
 void World::trouble() {
   SimulatedPeer& peer = *peers_[random_.below(peers_.size())];
   if (chance(0.03)) peer.online = !peer.online;
+  if (chance(0.01)) links_cut_ = !links_cut_;
   if (kind_ == Kind::kAbsence) return;
   if (!peer.up() && chance(0.15)) {
     peer.start();
@@ -143,6 +144,7 @@ void World::settle() {
   faults_ = false;
   node_up_.fill(true);
   side_.fill(0);
+  links_cut_ = false;
   constexpr int kSeconds = 150;
   for (int second = 0; second < kSeconds; ++second) {
     for (const auto& peer : peers_) {

@@ -1,6 +1,7 @@
 #include "simulated_peer.hpp"
 
 #include <algorithm>
+#include <typeinfo>
 
 #include "exchange_world.hpp"
 
@@ -148,7 +149,7 @@ void SimulatedPeer::end_look(const Result<>& read) {
 
 void SimulatedPeer::tell_all(bool looked) {
   cloud_read_ = looked;
-  const auto all = agent_->todo(looked);
+  const auto all = agent_->todo();
   todo_.assign(all.begin(), all.end());
   tell_next();
 }
