@@ -450,6 +450,7 @@ TEST_CASE("a terminal of few colours or none, another encoding, and keys that ar
     plain.wait_for("(this terminal draws no pictures; s saves it)");
     plain.type("\033");
     plain.wait_for({"dune.bmp", "????????????.bmp"});  // each byte of four characters
+    plain.wait_gone("Escape back");
     // A key that ncurses does not know, and what other terminals report, are no Escape.
     plain.type("p");
     plain.wait_for("Escape back");
