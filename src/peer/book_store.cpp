@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -49,12 +50,23 @@ Result<FileDescriptor> lock_of(const FileDescriptor& directory, const std::strin
   return fail(Code::kBusy, "{} is used by another program; stop that one, or choose another directory", path);
 }
 
+// A file for each entry, below a directory for each book. To begin anew beside it would give views twice.
+Result<> check_form(const FileDescriptor& directory, const std::string& path) {
+  if (::faccessat(directory.get(), "device", F_OK, AT_SYMLINK_NOFOLLOW) != 0) return {};
+  return fail(
+      Code::kInvalidArgument,
+      "{} holds books in the form of an earlier version, which this one does not read; go on with that version, "
+      "or choose another directory",
+      path);
+}
+
 }  // namespace
 
 Result<BookStore> BookStore::open(const std::string& path) {
   if (path.empty()) return fail(Code::kInvalidArgument, "the directory of the books: the path is empty");
   DISTRI_TRY(const FileDescriptor directory, make_private_directory(path));
   DISTRI_TRY(FileDescriptor lock, lock_of(directory, path));
+  DISTRI_TRY_VOID(check_form(directory, path));
   const std::string inside = path + "/journal";
   DISTRI_TRY_VOID(make_private_directory(directory, "journal", inside));
   auto journal = storage::RocksJournal::open(inside, kJournalOptions);

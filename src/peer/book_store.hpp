@@ -13,9 +13,9 @@
 // are.
 //
 // Threads: one caller at a time. Errors: kBusy, kInvalidArgument (book or id; a link, or a file where a directory
-// should be, or somebody else's), kPermissionDenied (others may get at it), kTooLarge (kBookEntryBytesMax), kDataLoss,
-// kNotFound (the directory's parent), kStorageFull, kStorageFailed, kUnavailable (no descriptors left). Each names the
-// file and what to do, and nothing that an entry holds.
+// should be, or somebody else's; books of an earlier version), kPermissionDenied (others may get at it), kTooLarge
+// (kBookEntryBytesMax), kDataLoss, kNotFound (the directory's parent), kStorageFull, kStorageFailed, kUnavailable (no
+// descriptors left). Each names the file and what to do, and nothing that an entry holds.
 #pragma once
 
 #include <functional>

@@ -291,6 +291,16 @@ TEST_CASE("Links, and files where directories should be, are refused and nothing
   CHECK(read_file(outside.path() / "precious") == "precious");
 }
 
+TEST_CASE("Books of an earlier version are not taken for none") {
+  TemporaryFolder folder;
+  const fs::path path = folder.path() / "books";
+  CHECK(BookStore::open(path));
+  fs::create_directory(path / "device");
+  check_refused(BookStore::open(path), Code::kInvalidArgument, "an earlier version");
+  fs::remove(path / "device");
+  CHECK(BookStore::open(path));
+}
+
 TEST_CASE("What others may get at is refused until that is mended") {
   TemporaryFolder folder;
   const fs::path path = folder.path() / "books";
