@@ -68,6 +68,8 @@ std::vector<Contact> Peer::contacts() const {
 }
 
 Result<> Peer::trust(std::string_view name, const PublicKey& key) {
+  const Impl::Call call(*impl_);
+  if (!call) return fail(Impl::stopped());
   Impl::Lock lock(impl_->mutex);
   DISTRI_TRY(Change change, impl_->agent.trust(name, key));
   return impl_->settle(lock, std::move(change));

@@ -53,11 +53,11 @@ std::string_view delivery_name(Delivery delivery);
 
 // How far a Peer has come with what it does by itself: for programs that end when it is done.
 struct Standing {
-  std::uint64_t rounds =
-      0;                    // of the keeper that have ended; each knows what the cloud has and tells what is to be told
-  bool cloud_read = false;  // in the last of them it was known: all was read that concerns this user, or told since
-  bool cloud_away = false;  // nodes cannot be reached, as far as is known, or there are none
-  std::size_t untold = 0;   // what the cloud does not have yet: requests, answers, offers, keys and receipts of escrow
+  // Of the keeper that have ended; each knows what the cloud has, and tells what is to be told.
+  std::uint64_t rounds = 0;
+  bool cloud_read = false;   // in the last of them it was known: all was read that concerns this user, or told since
+  bool cloud_away = false;   // nodes cannot be reached, as far as is known, or there are none
+  std::size_t untold = 0;    // what the cloud does not have yet: requests, answers, offers, keys and receipts of escrow
   std::size_t to_fetch = 0;  // pictures that are not here, of which no try has failed
 };
 
