@@ -108,6 +108,7 @@ constexpr EventWords kEvents[] = {
     {Kind::kDoubleUse, "used twice", "{peer} has used one view of {image} on two devices (grant {id})"},
     {Kind::kUsedAfterTakenBack, "used after taken back",
      "{peer} has used a view of {image} that was taken back (grant {id})"},
+    {Kind::kNotUsed, "not used", "{peer} has not had a view of {image} that was told of, after all (grant {id})"},
     {Kind::kAnswered, "answered", "{peer} has answered the request for {image}: {text} (request {id})"},
     {Kind::kPictureHere, "picture here", "the picture of {image} of {peer} is here (grant {id})"},
     {Kind::kNewUser, "new user", "{text} is there"},

@@ -66,6 +66,7 @@ Agent::Agent(SigningKey key, AgentOptions options, PeerBooks books)
       outbox_.requests.emplace(id, 0);
     }
     if (holding.state() == Holding::State::kGranted) pictures_due_.emplace(id, Pause());
+    for (const auto& [serial, at_ms] : holding.to_withdraw) outbox_.withdraw.emplace(id, serial);
   }
 }
 
@@ -190,6 +191,7 @@ PeerEvent Agent::event_of(const Ledger::Event& event) const {
       {Ledger::Event::Kind::kEscrowUsed, PeerEvent::Kind::kEscrowUsed},
       {Ledger::Event::Kind::kDoubleUse, PeerEvent::Kind::kDoubleUse},
       {Ledger::Event::Kind::kUsedAfterTakenBack, PeerEvent::Kind::kUsedAfterTakenBack},
+      {Ledger::Event::Kind::kNotUsed, PeerEvent::Kind::kNotUsed},
   };
   PeerEvent told;
   told.kind = std::ranges::find(kKinds, event.kind, [](const auto& pair) { return pair.first; })->second;
@@ -211,7 +213,7 @@ std::string Agent::name_of(const PublicKey& of) const {
 
 std::size_t Agent::untold() const {
   return outbox_.requests.size() + outbox_.grants.size() + outbox_.offers.size() + (outbox_.user ? 1 : 0) +
-         outbox_.place.size() + outbox_.take_out.size() + outbox_.unwritten.size() + escrow_due_.size();
+         outbox_.place.size() + outbox_.take_out.size() + outbox_.withdraw.size() + escrow_due_.size();
 }
 
 Delivery Agent::delivery(const GrantId& id) const {

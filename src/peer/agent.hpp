@@ -193,7 +193,7 @@ class Agent {
     Change change;
     std::optional<OneView> view;  // only once the change is on the disk; none: somebody else was faster
   };
-  Result<Taken> taken(const Receipt& receipt, bool was_there);
+  Result<Taken> taken(const Receipt& receipt, bool was_there, std::int64_t wall_ms);
 
   // ---- Pictures (agent_views.cpp)
   // Of those whose pause is over, the one that has waited longest; none of `but`.
@@ -223,11 +223,13 @@ class Agent {
     bool user = false;             // his record
     std::map<KeyPlace, ViewKey> place;
     // Of these, keys that may be there already, and be used: after a restart, or when placing one has failed. To place
-    // one again might give its view twice. So it is taken out; and if it was not there, the next look says whether
-    // there is a receipt for it. If there is none, nobody has had it, and another key may take its place.
-    std::set<KeyPlace> doubtful, absent;
+    // one again might give its view twice. So it is taken out.
+    std::set<KeyPlace> doubtful;
     std::set<KeyPlace> take_out;
-    std::map<KeyPlace, Receipt> unwritten;  // receipts to be removed: somebody else had the key
+    // Keys that were to be taken out and were not there, and may never have been: the next look says whether there is a
+    // receipt. If there is none, nobody has had it, and another key may take its place.
+    std::set<KeyPlace> absent;
+    std::set<KeyPlace> withdraw;  // of keys whose receipts are to be withdrawn
   };
 
   // What follows from a change of an entry, or of a holding.
@@ -252,15 +254,18 @@ class Agent {
   void finish(const Record& record);
   template <class Record>
   Told told_record(const Record& record, const Errand& errand, const Result<Bytes>& answer, std::int64_t now_ms);
+  const Issue* issue_of(const KeyPlace& place) const;
   std::optional<Errand> placing(const KeyPlace& place);
-  Change looked_for(const KeyPlace& place, const Result<bool>& was_there);
+  std::optional<Errand> taking_out(const KeyPlace& place) const;
+  std::optional<Errand> withdrawing(const KeyPlace& place);
+  Change note_absent(const KeyPlace& place);
   // It is not to be placed any more; `free`: nobody has had it.
   Change give_up_placing(const KeyPlace& place, bool free);
   Change settle_absent(const std::set<KeyPlace>& absent);
   Change written_one(const User& record, const Result<bool>& outcome);
   Change written_one(const CatalogEntry& record, const Result<bool>& outcome);
   Change written_one(const ViewKey& key, const Result<bool>& outcome);
-  Change written_one(const KeyPlace& place, const Result<bool>& outcome);
+  Change written_one(const TakeOut& key, const Result<bool>& was_there);
   Change written_one(const Receipt& receipt, const Result<bool>& outcome);
   template <class Record>  // a request or grant
   Change written_one(const Record& record, const Result<bool>& outcome);

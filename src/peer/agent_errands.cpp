@@ -5,6 +5,12 @@
 
 namespace distri::peer {
 
+RequestId repeatable(std::string_view what, std::string_view of, const SigningKey& key) {
+  const auto secret = key.sign(fmt::format("distri peer {}", what), of);
+  const Hash256 hash = blake2b_256(secret.view());
+  return RequestId::from_view({reinterpret_cast<const char*>(hash.data()), RequestId::kSize});
+}
+
 std::vector<Todo> Agent::todo() const {
   std::vector<Todo> all;
   for (const auto& [id, told] : outbox_.requests) all.push_back({Todo::Kind::kRequest, id, {}});
@@ -14,16 +20,14 @@ std::vector<Todo> Agent::todo() const {
   for (const std::string& name : outbox_.offers) all.push_back({Todo::Kind::kOffer, {}, name});
   for (const auto& [place, key] : outbox_.place) all.push_back({Todo::Kind::kPlaceKey, place.first, {}, place.second});
   for (const auto& [id, serial] : outbox_.take_out) all.push_back({Todo::Kind::kTakeOutKey, id, {}, serial});
-  for (const auto& [place, receipt] : outbox_.unwritten) {
-    all.push_back({Todo::Kind::kRemoveReceipt, place.first, {}, place.second});
-  }
+  for (const auto& [id, serial] : outbox_.withdraw) all.push_back({Todo::Kind::kWithdrawReceipt, id, {}, serial});
   return all;
 }
 
 std::optional<Page> Todo::page() const {
   switch (kind) {
     case Kind::kRequest:
-    case Kind::kRemoveReceipt:
+    case Kind::kWithdrawReceipt:
       return Page::holding(id);
     case Kind::kGrant:
     case Kind::kPlaceKey:
@@ -62,13 +66,10 @@ std::optional<Errand> Agent::errand(const Todo& todo, Patience patience, std::in
     case Todo::Kind::kPlaceKey:
       return placing(place);
     case Todo::Kind::kTakeOutKey:
-      if (outbox_.take_out.contains(place)) return Errand{place, {}, patience};
+      if (outbox_.take_out.contains(place)) return taking_out(place);
       break;
-    case Todo::Kind::kRemoveReceipt:
-      if (const auto found = outbox_.unwritten.find(place); found != outbox_.unwritten.end()) {
-        return Errand{found->second, {}, patience};
-      }
-      break;
+    case Todo::Kind::kWithdrawReceipt:
+      return withdrawing(place);
     default:
       break;
   }
@@ -185,17 +186,38 @@ Change Agent::written_one(const CatalogEntry& record, const Result<bool>& outcom
 
 std::optional<Errand> Agent::placing(const KeyPlace& place) {
   const auto found = outbox_.place.find(place);
-  if (found == outbox_.place.end() || outbox_.absent.contains(place)) return std::nullopt;
-  const auto& [id, serial] = place;
-  const Entry* entry = books_.ledger.find(id);
-  const bool wanted =
-      entry != nullptr && serial <= entry->issues.size() && entry->issues[serial - 1].kind == Issue::Kind::kPlacing;
-  if (!wanted) {
+  if (found == outbox_.place.end()) return std::nullopt;
+  const Issue* issue = issue_of(place);
+  if (issue == nullptr || issue->kind != Issue::Kind::kPlacing) {
     give_up_placing(place, false);
     return std::nullopt;
   }
-  if (outbox_.doubtful.contains(place)) return Errand{place, {}, Patience::kKeeper};
+  if (outbox_.doubtful.contains(place)) return taking_out(place);
   return Errand{found->second, {}, Patience::kKeeper};
+}
+
+const Issue* Agent::issue_of(const KeyPlace& place) const {
+  const auto& [id, serial] = place;
+  const Entry* entry = books_.ledger.find(id);
+  return entry != nullptr && serial >= 1 && serial <= entry->issues.size() ? &entry->issues[serial - 1] : nullptr;
+}
+
+// Each time that it comes back it is another request: a node may remember that it was not there the last time.
+std::optional<Errand> Agent::taking_out(const KeyPlace& place) const {
+  if (outbox_.absent.contains(place)) return std::nullopt;
+  const Issue* issue = issue_of(place);
+  const std::string which =
+      fmt::format("{}:{}:{}", place.first.hex(), place.second, issue == nullptr ? 0 : int{issue->returns});
+  return Errand{TakeOut{place, repeatable("takes a view key back", which, key_)}, {}, Patience::kKeeper};
+}
+
+std::optional<Errand> Agent::withdrawing(const KeyPlace& place) {
+  if (!outbox_.withdraw.contains(place)) return std::nullopt;
+  if (auto receipt = books_.holdings.withdrawal(place.first, place.second)) {
+    return Errand{*std::move(receipt), {}, Patience::kKeeper};
+  }
+  outbox_.withdraw.erase(place);
+  return std::nullopt;
 }
 
 Change Agent::written_one(const ViewKey& key, const Result<bool>& outcome) {
@@ -220,15 +242,11 @@ Change Agent::give_up_placing(const KeyPlace& place, bool free) {
   return settled_or_trouble(place.first, books_.ledger.on_placed(place.first, place.second, false));
 }
 
-Change Agent::looked_for(const KeyPlace& place, const Result<bool>& was_there) {
-  Change change;
-  if (!was_there) {
-    if (!is_away(was_there.error())) change.troubles.push_back(was_there.error().message);
-    return change;
-  }
-  if (*was_there) return give_up_placing(place, true);
+// Of what was not there the next look says whether there is a receipt.
+Change Agent::note_absent(const KeyPlace& place) {
   outbox_.absent.insert(place);
   look_wanted_ = true;
+  Change change;
   change.wake = true;
   return change;
 }
@@ -237,27 +255,41 @@ Change Agent::looked_for(const KeyPlace& place, const Result<bool>& was_there) {
 Change Agent::settle_absent(const std::set<KeyPlace>& absent) {
   Change change;
   for (const KeyPlace& place : absent) {
-    if (!outbox_.absent.contains(place)) continue;
-    const Entry* entry = books_.ledger.find(place.first);
-    const bool free = entry != nullptr && entry->issues[place.second - 1].kind == Issue::Kind::kPlacing;
+    if (outbox_.absent.erase(place) == 0) continue;
+    const Issue* issue = issue_of(place);
+    const bool free =
+        issue != nullptr && (issue->kind == Issue::Kind::kPlacing || issue->kind == Issue::Kind::kCallingOff);
+    if (free) outbox_.take_out.erase(place);
     change.add(give_up_placing(place, free));
   }
   return change;
 }
 
-Change Agent::written_one(const KeyPlace& place, const Result<bool>& outcome) {
-  if (!outbox_.take_out.contains(place) && outbox_.place.contains(place)) return looked_for(place, outcome);
-  if (outcome) {
-    outbox_.take_out.erase(place);
-    return settled_or_trouble(place.first, books_.ledger.on_taken_back(place.first, place.second, *outcome));
+Change Agent::written_one(const TakeOut& key, const Result<bool>& was_there) {
+  const KeyPlace& place = key.place;
+  if (!was_there) {
+    Change change;
+    if (!is_away(was_there.error())) change.troubles.push_back(was_there.error().message);
+    return change;
   }
-  Change change;
-  if (!is_away(outcome.error())) change.troubles.push_back(outcome.error().message);
-  return change;
+  const Issue* issue = issue_of(place);
+  const bool placing = outbox_.place.contains(place) && !outbox_.take_out.contains(place);
+  const bool in_doubt = placing || (issue != nullptr && issue->kind == Issue::Kind::kCallingOff);
+  if (in_doubt && !*was_there) return note_absent(place);
+  if (placing) return give_up_placing(place, true);
+  outbox_.take_out.erase(place);
+  return settled_or_trouble(place.first, books_.ledger.on_taken_back(place.first, place.second, *was_there));
 }
 
 Change Agent::written_one(const Receipt& receipt, const Result<bool>& outcome) {
-  if (outcome) outbox_.unwritten.erase({receipt.grant, receipt.serial});
+  if (!outcome) {
+    Change change;
+    if (!is_away(outcome.error())) change.troubles.push_back(outcome.error().message);
+    return change;
+  }
+  outbox_.withdraw.erase({receipt.grant, receipt.serial});
+  // Saved with others: after a crash it is written again.
+  if (books_.holdings.withdrawn(receipt.grant, receipt.serial)) books_.has_changed(Page::holding(receipt.grant));
   return {};
 }
 

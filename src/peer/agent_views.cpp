@@ -5,14 +5,6 @@ namespace distri::peer {
 
 namespace {
 
-// The same for each try to take a key, also after a restart: a node that has executed one whose answer was lost says
-// again that the key was there. From a signature, so that nobody else can say it before.
-RequestId id_of_taking(const Receipt& receipt, const SigningKey& key) {
-  const auto secret = key.sign("distri peer takes a view key", document_id(receipt));
-  const Hash256 hash = blake2b_256(secret.view());
-  return RequestId::from_view({reinterpret_cast<const char*>(hash.data()), RequestId::kSize});
-}
-
 Result<ViewKey> key_in_answer(const GrantId& id, const Bytes& answer) {
   auto document = bson::Document::parse(answer);
   if (!document) return fail(Code::kDataLoss, "grant {}: the owner's answer is no view key", id.short_hex());
@@ -61,16 +53,17 @@ std::vector<ViewKey> Agent::unused(std::vector<ViewKey> found) const {
 
 Result<Agent::Taking> Agent::take_key(const ViewKey& key, std::int64_t wall_ms) {
   DISTRI_TRY(const Receipt receipt, books_.holdings.take(key, wall_ms));
-  return Taking{settle_holding(key.grant, true), receipt, id_of_taking(receipt, key_)};
+  return Taking{settle_holding(key.grant, true), receipt, repeatable("takes a view key", document_id(receipt), key_)};
 }
 
-Result<Agent::Taken> Agent::taken(const Receipt& receipt, bool was_there) {
-  DISTRI_TRY(SecretBytes image_key, books_.holdings.taken(receipt.grant, receipt.serial, was_there));
+Result<Agent::Taken> Agent::taken(const Receipt& receipt, bool was_there, std::int64_t wall_ms) {
+  DISTRI_TRY(SecretBytes image_key, books_.holdings.taken(receipt.grant, receipt.serial, was_there, wall_ms));
   Taken result{settle_holding(receipt.grant, true), std::nullopt};
   if (was_there) {
     result.view = OneView{std::move(image_key), receipt.serial, true};
   } else {
-    outbox_.unwritten.emplace(KeyPlace(receipt.grant, receipt.serial), receipt);
+    outbox_.withdraw.emplace(receipt.grant, receipt.serial);
+    result.change.wake = true;
   }
   return result;
 }

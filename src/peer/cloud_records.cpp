@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 #include <utility>
 
 namespace distri::peer {
@@ -86,6 +87,13 @@ Result<bool> CloudRecords::put(const CatalogEntry& entry) {
   return replace(kCatalogCollection, to_document(entry), outdated(document_id(entry), entry.version));
 }
 
+Result<bool> CloudRecords::put(const Receipt& receipt) {
+  if (!receipt.withdrawn) return insert(kReceiptsCollection, to_document(receipt));
+  bson::Builder filter;
+  filter.append_string("_id", document_id(receipt)).append_bool("withdrawn", false);
+  return replace(kReceiptsCollection, to_document(receipt), std::move(filter).finish());
+}
+
 Result<bool> CloudRecords::put(const Grant& grant) {
   return replace(kGrantsCollection, to_document(grant), outdated(document_id(grant), grant.version));
 }
@@ -110,36 +118,32 @@ Result<bool> CloudRecords::place(const ViewKey& key) {
   return insert(kViewKeysCollection, to_document(key));
 }
 
-Result<bool> CloudRecords::place(const Receipt& receipt) {
-  return insert(kReceiptsCollection, to_document(receipt));
-}
+// ---- Taking view keys
 
-Result<bool> CloudRecords::find_and_remove(std::string_view collection, bson::View filter,
-                                           const std::optional<RequestId>& id) {
+// Not by FindAndModify: of a deletion that has come from another node a node knows the number, not the document.
+Result<bool> CloudRecords::remove_key(bson::View filter, const RequestId& id) {
   bson::Builder params;
-  params.append_object("filter", filter).append_bool("remove", true);
-  DISTRI_TRY(const bson::Document reply, ask("FindAndModify", collection, std::move(params).finish(), {}, false, id));
-  const auto found = reply.view().find("document");
-  return found && found->type() == bson::Type::kObject;
+  params.append_object("filter", filter);
+  DISTRI_TRY(const bson::Document reply,
+             ask("DeleteDocument", kViewKeysCollection, std::move(params).finish(), {}, false, id));
+  const auto deleted = reply.view().find("deleted");
+  const auto count = deleted ? deleted->to_int64() : std::nullopt;
+  if (count) return *count > 0;
+  return fail(Code::kProtocolError, "DeleteDocument<{}>: the answer does not say how many there were",
+              kViewKeysCollection);
 }
 
-Result<bool> CloudRecords::take(const ViewKey& key, const std::optional<RequestId>& id) {
+Result<bool> CloudRecords::take(const ViewKey& key, const RequestId& id) {
   bson::Builder filter;
   filter.append_string("_id", document_id(key)).append_binary("sig", key.signature.view());
-  return find_and_remove(kViewKeysCollection, std::move(filter).finish(), id);
+  return remove_key(std::move(filter).finish(), id);
 }
 
-Result<bool> CloudRecords::take_back(const PublicKey& owner, const GrantId& grant, std::uint32_t serial) {
-  ViewKey key;
-  key.owner = owner;
-  key.grant = grant;
-  key.serial = serial;
-  return find_and_remove(kViewKeysCollection, equal("_id", document_id(key)));
-}
-
-Result<> CloudRecords::remove(const Receipt& receipt) {
-  DISTRI_TRY_VOID(find_and_remove(kReceiptsCollection, equal("_id", document_id(receipt))));
-  return {};
+Result<bool> CloudRecords::take_back(const PublicKey& owner, const TakeOut& key) {
+  ViewKey place;
+  place.owner = owner;
+  std::tie(place.grant, place.serial) = key.place;
+  return remove_key(equal("_id", document_id(place)), key.request);
 }
 
 // ---- Reading

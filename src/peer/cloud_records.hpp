@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "distri/client/client.hpp"
+#include "distri/peer/errand.hpp"
 #include "distri/peer/records.hpp"
 
 namespace distri::peer {
@@ -39,16 +40,15 @@ class CloudRecords {
   Result<bool> put(const CatalogEntry& entry);
   Result<bool> put(const Request& request);
   Result<bool> put(const Grant& grant);
-  // Of view keys and receipts there is one version. True: it was not there before.
+  // One that is withdrawn counts more.
+  Result<bool> put(const Receipt& receipt);
+  // Of a view key there is one version. True: it was not there before.
   Result<bool> place(const ViewKey& key);
-  Result<bool> place(const Receipt& receipt);
   // Compare-and-delete: whether exactly this view key was there. The node that is asked gives it to one caller only.
-  // `id`: of all tries of one caller, so that a node which has executed one answers the next ones alike; none: a fresh
-  // one.
-  Result<bool> take(const ViewKey& key, const std::optional<RequestId>& id = std::nullopt);
+  // `id`: of all tries of one caller, so that any node which has the deletion of one answers the next ones alike.
+  Result<bool> take(const ViewKey& key, const RequestId& id);
   // The same for its owner, who need not know which box lies there.
-  Result<bool> take_back(const PublicKey& owner, const GrantId& grant, std::uint32_t serial);
-  Result<> remove(const Receipt& receipt);
+  Result<bool> take_back(const PublicKey& owner, const TakeOut& key);
 
   Result<Found<User>> users() const;
   // Of one user, or of all; and with names that begin so.
@@ -67,8 +67,7 @@ class CloudRecords {
                              BytesView body, bool idempotent, const std::optional<RequestId>& id = std::nullopt) const;
   Result<bool> replace(std::string_view collection, const bson::Document& record, bson::View outdated);
   Result<bool> insert(std::string_view collection, const bson::Document& record);
-  Result<bool> find_and_remove(std::string_view collection, bson::View filter,
-                               const std::optional<RequestId>& id = std::nullopt);
+  Result<bool> remove_key(bson::View filter, const RequestId& id);
   template <class R>
   Result<Found<R>> read(std::string_view collection, bson::View filter, Result<R> (*decode)(bson::View)) const;
 

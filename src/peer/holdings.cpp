@@ -184,6 +184,10 @@ Result<> Holdings::forget(const GrantId& id) {
     return fail(Code::kUnavailable, "request {}: it is {}; withdraw it first", id.short_hex(),
                 state_name(holding->state()));
   }
+  if (!holding->to_withdraw.empty()) {
+    return fail(Code::kUnavailable, "request {}: its owner was not told yet that a view was not had; try again later",
+                id.short_hex());
+  }
   if (forgotten_.size() >= kForgottenMax) {
     return fail(Code::kTooLarge, "holdings: {} requests were forgotten, no more can be", forgotten_.size());
   }

@@ -45,6 +45,8 @@ struct Holding {
   std::optional<ViewAsk> ask;     // of one view at a time
   std::optional<ViewKey> taking;  // a view key from escrow: its receipt is being written, or it is being deleted
   std::set<std::uint32_t> used;   // serials
+  // Of these the ones that somebody else had, and when that was found out: their receipts are to be withdrawn.
+  std::map<std::uint32_t, std::int64_t> to_withdraw;
   bool operator==(const Holding&) const = default;
 
   State state() const;
@@ -75,7 +77,8 @@ class Holdings {
   // True when it is news. An older version, or the same again, is none.
   Result<bool> on_grant(const Grant& grant);
   // Puts a request away whose state is refused, revoked or withdrawn. The id stays known, so that neither the request
-  // nor its answer comes again, from the cloud or another device. kUnavailable: it has not ended yet; kTooLarge.
+  // nor its answer comes again, from the cloud or another device. kUnavailable: it has not ended yet, or a receipt is
+  // still to be withdrawn; kTooLarge.
   Result<> forget(const GrantId& id);
 
   // ---- The sealed picture
@@ -94,8 +97,12 @@ class Holdings {
   // The receipt to write before the key is deleted.
   Result<Receipt> take(const ViewKey& key, std::int64_t now_ms);
   // Whether compare-and-delete found the key there. The image key if it did; empty: another device, or the owner, was
-  // faster, and the receipt is to be deleted.
-  Result<SecretBytes> taken(const GrantId& id, std::uint32_t serial, bool was_there);
+  // faster, and the receipt is to be withdrawn.
+  Result<SecretBytes> taken(const GrantId& id, std::uint32_t serial, bool was_there, std::int64_t now_ms);
+  // What takes the place of such a receipt, always the same. kNotFound: there is none to withdraw.
+  Result<Receipt> withdrawal(const GrantId& id, std::uint32_t serial) const;
+  // It is in the cloud. True: that is news.
+  bool withdrawn(const GrantId& id, std::uint32_t serial);
 
   // ---- The book
   const Holding* find(const GrantId& id) const;
@@ -116,6 +123,7 @@ class Holdings {
   Result<> check_room() const;
   Result<> load_forgotten(BytesView bytes);
   Result<> check_view_key(const ViewKey& key, const Holding& holding) const;
+  Receipt receipt_of(const Holding& holding, std::uint32_t serial, std::int64_t at_ms) const;
 
   SigningKey key_;
   PublicKey self_;

@@ -8,7 +8,7 @@ namespace distri::peer {
 
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;
 constexpr std::uint8_t kForgotten = 255;  // where a holding has its version: only the id of one follows
 constexpr std::uint8_t kHasGrant = 1;
 constexpr std::uint8_t kHasAsk = 2;
@@ -54,6 +54,11 @@ void encode_holding(wire::Writer& out, const Holding& holding) {
   if (holding.taking) put_record(out, *holding.taking);
   out.u32(static_cast<std::uint32_t>(holding.used.size()));
   for (const std::uint32_t serial : holding.used) out.u32(serial);
+  out.u32(static_cast<std::uint32_t>(holding.to_withdraw.size()));
+  for (const auto& [serial, at_ms] : holding.to_withdraw) {
+    out.u32(serial);
+    out.u64(static_cast<std::uint64_t>(at_ms));
+  }
 }
 
 Result<Holding> decode_holding(BytesView bytes, const PublicKey& viewer) {
@@ -94,6 +99,20 @@ Result<Holding> decode_holding(BytesView bytes, const PublicKey& viewer) {
     }
     holding.used.insert(serial);
     before = serial;
+  }
+  const std::uint32_t to_withdraw = in.u32();
+  if (to_withdraw > holding.used.size()) {
+    return fail(Code::kProtocolError, "holding: {} receipts to withdraw, {} view keys were used", to_withdraw,
+                holding.used.size());
+  }
+  for (std::uint32_t i = 0; i < to_withdraw && in.ok(); ++i) {
+    const std::uint32_t serial = in.u32();
+    const std::uint64_t at_ms = in.u64();
+    if (!in.ok()) break;
+    if (!holding.used.contains(serial) || at_ms > static_cast<std::uint64_t>(kTimeMsMax) ||
+        !holding.to_withdraw.emplace(serial, static_cast<std::int64_t>(at_ms)).second) {
+      return fail(Code::kProtocolError, "holding: a receipt to withdraw is of no used view key, twice, or has no time");
+    }
   }
   if (!in.ok() || !in.at_end()) return fail(Code::kProtocolError, "holding: wrong length");
   DISTRI_TRY_VOID(check_consistent(holding, viewer));

@@ -1,4 +1,6 @@
 // The views of holdings: online and from escrow.
+#include <algorithm>
+
 #include "distri/peer/holdings.hpp"
 #include "distri/peer/limits.hpp"
 
@@ -64,6 +66,17 @@ Result<> Holdings::view_refused(const GrantId& id, const ViewId& view) {
 
 // ---- From escrow
 
+Receipt Holdings::receipt_of(const Holding& holding, std::uint32_t serial, std::int64_t at_ms) const {
+  Receipt receipt;
+  receipt.grant = holding.request.id;
+  receipt.serial = serial;
+  receipt.device = device_;
+  receipt.owner = self_;
+  receipt.to = holding.request.to;
+  receipt.at_ms = at_ms;
+  return receipt;
+}
+
 Result<Receipt> Holdings::take(const ViewKey& key, std::int64_t now_ms) {
   DISTRI_TRY_VOID(verify(key));
   DISTRI_TRY(Holding* const holding, known(key.grant));
@@ -82,20 +95,14 @@ Result<Receipt> Holdings::take(const ViewKey& key, std::int64_t now_ms) {
   if (holding->taking && holding->taking->serial != key.serial) {
     return fail(Code::kBusy, "{}: view key {} is being taken; finish that first", what, holding->taking->serial);
   }
-  Receipt receipt;
-  receipt.grant = key.grant;
-  receipt.serial = key.serial;
-  receipt.device = device_;
-  receipt.owner = self_;
-  receipt.to = key.owner;
-  receipt.at_ms = now_ms;
+  Receipt receipt = receipt_of(*holding, key.serial, now_ms);
   DISTRI_TRY_VOID(check(receipt));
   DISTRI_TRY_VOID(open_view_key(key, key_));  // a key that opens nothing is not worth a receipt
   holding->taking = key;
   return sign(std::move(receipt), key_);
 }
 
-Result<SecretBytes> Holdings::taken(const GrantId& id, std::uint32_t serial, bool was_there) {
+Result<SecretBytes> Holdings::taken(const GrantId& id, std::uint32_t serial, bool was_there, std::int64_t now_ms) {
   DISTRI_TRY(Holding* const holding, known(id));
   if (!holding->taking || holding->taking->serial != serial) {
     return fail(Code::kNotFound, "grant {}: view key {} is not being taken", id.short_hex(), serial);
@@ -106,7 +113,24 @@ Result<SecretBytes> Holdings::taken(const GrantId& id, std::uint32_t serial, boo
   }
   holding->used.insert(serial);
   holding->taking.reset();
+  if (!was_there) holding->to_withdraw.emplace(serial, std::clamp<std::int64_t>(now_ms, 0, kTimeMsMax));
   return image_key;
+}
+
+Result<Receipt> Holdings::withdrawal(const GrantId& id, std::uint32_t serial) const {
+  const Holding* holding = find(id);
+  const bool known = holding != nullptr && holding->to_withdraw.contains(serial);
+  if (!known) {
+    return fail(Code::kNotFound, "grant {}: no receipt of view key {} is to be withdrawn", id.short_hex(), serial);
+  }
+  Receipt receipt = receipt_of(*holding, serial, holding->to_withdraw.at(serial));
+  receipt.withdrawn = true;
+  return sign(std::move(receipt), key_);
+}
+
+bool Holdings::withdrawn(const GrantId& id, std::uint32_t serial) {
+  const auto found = holdings_.find(id);
+  return found != holdings_.end() && found->second.to_withdraw.erase(serial) > 0;
 }
 
 }  // namespace distri::peer

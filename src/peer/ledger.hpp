@@ -11,8 +11,8 @@
 //   a view online  is asked for under a view id; the same id again gets the same serial and costs nothing
 //   a view key in  is counted as given out from the moment it is to be put there. It comes back only when a
 //   escrow         compare-and-delete has found it there; when it was not there, the viewer has it. A viewer writes a
-//                  receipt before he takes one. In a partition both may succeed, or two of the viewer's devices: the
-//                  receipts tell, and it is reported as an event.
+//                  receipt before he takes one, and withdraws it when he came too late. In a partition both may
+//                  succeed, or two of the viewer's devices: the receipts tell, and it is reported as an event.
 //
 // Views that are lowered below what is given out take keys in escrow back and touch no used ones; nothing underflows.
 // Answers are final: who was refused or revoked asks anew, under another id.
@@ -46,11 +46,12 @@ class Ledger {
       kEscrowUsed,          // a receipt came for a key in escrow
       kDoubleUse,           // a second device of the viewer says to have used the same key
       kUsedAfterTakenBack,  // a key that was taken out of the cloud was used all the same, in a partition
+      kNotUsed,             // one of the last three is taken back: the device has not got the key after all
     };
     Kind kind;
     GrantId grant;
-    std::uint32_t serial = 0;  // of the last four
-    DeviceId device;           // of the last three
+    std::uint32_t serial = 0;  // of the last five
+    DeviceId device;           // of the last four
     bool operator==(const Event&) const = default;
   };
   struct KeyInCloud {
@@ -101,9 +102,11 @@ class Ledger {
   Result<Effects> put_in_escrow(const GrantId& id, std::uint32_t count);
   // Up to `count` unused keys out of it, the newest first.
   Result<Effects> take_back(const GrantId& id, std::uint32_t count);
-  // Whether the key is in the cloud now. False only when it certainly is not and was not: then the view is free again.
+  // Whether the key is in the cloud now. False only when it certainly is not, and nobody but this owner has taken it:
+  // then the view is free again.
   Result<Effects> on_placed(const GrantId& id, std::uint32_t serial, bool placed);
-  // Whether compare-and-delete found it there. When in doubt, false: that never gives a view too many.
+  // Whether compare-and-delete found it there. False never gives a view too many, but costs one where the key was never
+  // put there: of one that is being called off, on_placed() may be told instead.
   Result<Effects> on_taken_back(const GrantId& id, std::uint32_t serial, bool was_there);
   // A key that was put into the cloud is not there any more, and no receipt says who has it: it is taken out, and
   // counts as used unless it is found all the same. Nothing for a key of which something else is known.
@@ -111,6 +114,8 @@ class Ledger {
   // A key lies in the cloud. One that was given up, and has come back with a node that was away, is taken out again:
   // its view is free then, unless it was used. Nothing for a key that is expected there.
   Result<Effects> on_found(const GrantId& id, std::uint32_t serial);
+  // A device says to have used a key, or to have come too late: that counts, in whichever order the two arrive. A key
+  // that nobody else has used is taken out then, or free again where that has been done.
   Result<Effects> on_receipt(const Receipt& receipt);
 
   // Everything that was to be said to others and may not have been: after a restart.
@@ -137,6 +142,7 @@ class Ledger {
   Result<ViewKey> make_key(const Entry& entry, std::uint32_t serial, const ViewId& view) const;
   static void take_out(Entry& entry, std::uint32_t count, Effects& effects);
   static void take_excess(Entry& entry, Effects& effects);
+  static void report_taken_back(const GrantId& id, std::uint32_t serial, const Issue& issue, Effects& effects);
 
   SigningKey key_;
   PublicKey self_;

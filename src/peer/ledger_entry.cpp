@@ -9,7 +9,7 @@ namespace distri::peer {
 
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;
 
 std::uint32_t count_if(const std::vector<Issue>& issues, bool (Issue::*what)() const) {
   return static_cast<std::uint32_t>(std::ranges::count_if(issues, what));
@@ -18,7 +18,7 @@ std::uint32_t count_if(const std::vector<Issue>& issues, bool (Issue::*what)() c
 Result<Issue> decode_issue(wire::Reader& in) {
   Issue issue;
   const std::uint8_t kind = in.u8();
-  if (in.ok() && (kind < 1 || kind > static_cast<std::uint8_t>(Issue::Kind::kGone))) {
+  if (in.ok() && (kind < 1 || kind > static_cast<std::uint8_t>(Issue::Kind::kCallingOff))) {
     return fail(Code::kProtocolError, "ledger entry: a view key of unknown kind {}", kind);
   }
   issue.kind = static_cast<Issue::Kind>(kind);
@@ -27,18 +27,22 @@ Result<Issue> decode_issue(wire::Reader& in) {
     if (in.ok() && issue.view.empty()) return fail(Code::kProtocolError, "ledger entry: a view without an id");
     return issue;
   }
-  const std::size_t devices = in.u8();
-  if (devices > kReceiptsOfSerialMax) {
-    return fail(Code::kTooLarge, "ledger entry: {} devices used one view key, at most {} are kept", devices,
-                kReceiptsOfSerialMax);
-  }
-  for (std::size_t i = 0; i < devices && in.ok(); ++i) {
-    const auto device = in.id<DeviceId>();
-    if (std::ranges::count(issue.devices, device) > 0) {
-      return fail(Code::kProtocolError, "ledger entry: one device used a view key twice");
+  for (auto* devices : {&issue.devices, &issue.without}) {
+    const std::size_t count = in.u8();
+    for (std::size_t i = 0; i < count && in.ok(); ++i) {
+      const auto device = in.id<DeviceId>();
+      if (!in.ok()) break;
+      if (issue.is_known(device)) {
+        return fail(Code::kProtocolError, "ledger entry: one device reached for a view key twice");
+      }
+      devices->push_back(device);
     }
-    issue.devices.push_back(device);
   }
+  if (issue.devices.size() + issue.without.size() > kReceiptsOfSerialMax) {
+    return fail(Code::kTooLarge, "ledger entry: {} devices reached for one view key, at most {} are kept",
+                issue.devices.size() + issue.without.size(), kReceiptsOfSerialMax);
+  }
+  issue.returns = in.u8();
   return issue;
 }
 
@@ -59,10 +63,6 @@ Result<> check_consistent(const Entry& entry, const PublicKey& owner) {
   if (grant.state == Grant::State::kRefused && !entry.issues.empty()) {
     return fail(Code::kProtocolError, "ledger entry: refused, but there are view keys");
   }
-  if (entry.in_cloud() > kEscrowMax) {
-    return fail(Code::kTooLarge, "ledger entry: {} view keys in escrow, at most {} are allowed", entry.in_cloud(),
-                kEscrowMax);
-  }
   const bool ended = grant.state != Grant::State::kGranted;
   const bool placed = std::ranges::any_of(entry.issues, [](const Issue& issue) {
     return issue.kind == Issue::Kind::kPlacing || (issue.kind == Issue::Kind::kEscrow && !issue.used());
@@ -72,6 +72,10 @@ Result<> check_consistent(const Entry& entry, const PublicKey& owner) {
 }
 
 }  // namespace
+
+bool Issue::is_known(const DeviceId& device) const {
+  return std::ranges::count(devices, device) + std::ranges::count(without, device) > 0;
+}
 
 Entry::State Entry::state() const {
   if (request.withdrawn) return State::kWithdrawn;
@@ -137,6 +141,9 @@ void encode_entry(wire::Writer& out, const Entry& entry) {
     }
     out.u8(static_cast<std::uint8_t>(issue.devices.size()));
     for (const DeviceId& device : issue.devices) out.raw(device.view());
+    out.u8(static_cast<std::uint8_t>(issue.without.size()));
+    for (const DeviceId& device : issue.without) out.raw(device.view());
+    out.u8(issue.returns);
   }
 }
 

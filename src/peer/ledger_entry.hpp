@@ -25,18 +25,22 @@ struct Issue {
     kTakingBack = 4,  // to be taken out of the cloud; not known whether it is there
     kTakenBack = 5,   // was still there when it was taken out
     kGone = 6,        // was not: the viewer had taken it
+    kCallingOff = 7,  // as kTakingBack, but it may never have been put there
   };
   Kind kind = Kind::kOnline;
   ViewId view;                    // kOnline only
   std::vector<DeviceId> devices;  // of the viewer, which say to have used it; not of kOnline
+  std::vector<DeviceId> without;  // of the viewer, which have reached for it in vain: none of `devices`
+  std::uint8_t returns = 0;       // how often it was found in the cloud after it was given up, as far as that counts
   bool operator==(const Issue&) const = default;
 
   bool used() const { return kind == Kind::kOnline || kind == Kind::kGone || !devices.empty(); }
   bool given_out() const { return kind != Kind::kTakenBack || !devices.empty(); }
+  // Whether that device says to have reached for it.
+  bool is_known(const DeviceId& device) const;
   // Whether the cloud may hold it.
-  bool in_cloud() const {
-    return kind == Kind::kPlacing || kind == Kind::kTakingBack || (kind == Kind::kEscrow && devices.empty());
-  }
+  bool in_cloud() const { return kind == Kind::kPlacing || comes_back() || (kind == Kind::kEscrow && devices.empty()); }
+  bool comes_back() const { return kind == Kind::kTakingBack || kind == Kind::kCallingOff; }
 };
 
 struct Entry {

@@ -1,5 +1,6 @@
 // The views of a ledger: online, in escrow, and what receipts say.
 #include <algorithm>
+#include <limits>
 
 #include "distri/peer/ledger.hpp"
 #include "distri/peer/limits.hpp"
@@ -57,7 +58,9 @@ Result<Ledger::GivenView> Ledger::give_view(const GrantId& id, const PublicKey& 
   DISTRI_TRY_VOID(check_serials(*entry, 1));
   const auto serial = static_cast<std::uint32_t>(entry->issues.size() + 1);
   DISTRI_TRY(given.key, make_key(*entry, serial, view));
-  entry->issues.push_back({Issue::Kind::kOnline, view, {}});
+  Issue issue;
+  issue.view = view;
+  entry->issues.push_back(std::move(issue));
   entry->serial_of_view.emplace(view, serial);
   given.effects.changed = true;
   given.effects.events.push_back({Event::Kind::kViewed, id, serial, {}});
@@ -83,7 +86,9 @@ Result<Ledger::Effects> Ledger::put_in_escrow(const GrantId& id, std::uint32_t c
     DISTRI_TRY(ViewKey key, make_key(*entry, static_cast<std::uint32_t>(entry->issues.size()) + i, {}));
     effects.place.push_back(std::move(key));
   }
-  entry->issues.resize(entry->issues.size() + count, Issue{Issue::Kind::kPlacing, {}, {}});
+  Issue issue;
+  issue.kind = Issue::Kind::kPlacing;
+  entry->issues.resize(entry->issues.size() + count, issue);
   effects.changed = count > 0;
   return effects;
 }
@@ -94,7 +99,7 @@ void Ledger::take_out(Entry& entry, std::uint32_t count, Effects& effects) {
     Issue& issue = entry.issues[place - 1];
     const bool unused = issue.kind == Issue::Kind::kPlacing || (issue.kind == Issue::Kind::kEscrow && !issue.used());
     if (!unused) continue;
-    issue.kind = Issue::Kind::kTakingBack;
+    issue.kind = issue.kind == Issue::Kind::kPlacing ? Issue::Kind::kCallingOff : Issue::Kind::kTakingBack;
     effects.take_out.push_back({entry.request.id, static_cast<std::uint32_t>(place)});
     effects.changed = true;
     --count;
@@ -104,9 +109,8 @@ void Ledger::take_out(Entry& entry, std::uint32_t count, Effects& effects) {
 // Keys in escrow that would be over the views, as they were lowered, or more are used than was thought.
 void Ledger::take_excess(Entry& entry, Effects& effects) {
   if (entry.state() != Entry::State::kGranted) return;
-  const auto coming_back = static_cast<std::uint32_t>(std::ranges::count_if(entry.issues, [](const Issue& issue) {
-    return issue.kind == Issue::Kind::kTakingBack && issue.devices.empty();
-  }));
+  const auto coming_back = static_cast<std::uint32_t>(std::ranges::count_if(
+      entry.issues, [](const Issue& issue) { return issue.comes_back() && issue.devices.empty(); }));
   const std::uint32_t out = entry.given_out() - coming_back;
   if (out > entry.grant->views) take_out(entry, out - entry.grant->views, effects);
 }
@@ -118,15 +122,35 @@ Result<Ledger::Effects> Ledger::take_back(const GrantId& id, std::uint32_t count
   return effects;
 }
 
+// What was there, and is said to be used all the same.
+void Ledger::report_taken_back(const GrantId& id, std::uint32_t serial, const Issue& issue, Effects& effects) {
+  for (const DeviceId& device : issue.devices) {
+    effects.events.push_back({Event::Kind::kUsedAfterTakenBack, id, serial, device});
+  }
+}
+
 Result<Ledger::Effects> Ledger::on_placed(const GrantId& id, std::uint32_t serial, bool placed) {
   const auto found = entries_.find(id);
   if (found == entries_.end() || serial < 1 || serial > found->second.issues.size()) return unknown_serial(id, serial);
   Issue& issue = found->second.issues[serial - 1];
   if (issue.kind == Issue::Kind::kOnline) return unknown_serial(id, serial);
   Effects effects;
-  if (issue.kind != Issue::Kind::kPlacing) return effects;
-  issue.kind = placed ? Issue::Kind::kEscrow : Issue::Kind::kTakenBack;
+  switch (issue.kind) {
+    case Issue::Kind::kPlacing:
+      issue.kind = placed ? Issue::Kind::kEscrow : Issue::Kind::kTakenBack;
+      break;
+    case Issue::Kind::kCallingOff:
+      issue.kind = placed ? Issue::Kind::kTakingBack : Issue::Kind::kTakenBack;
+      break;
+    case Issue::Kind::kEscrow:  // known from a receipt
+      if (placed) return effects;
+      issue.kind = Issue::Kind::kTakenBack;
+      break;
+    default:
+      return effects;
+  }
   effects.changed = true;
+  if (!placed) report_taken_back(id, serial, issue, effects);
   return effects;
 }
 
@@ -136,14 +160,11 @@ Result<Ledger::Effects> Ledger::on_taken_back(const GrantId& id, std::uint32_t s
   Issue& issue = found->second.issues[serial - 1];
   if (issue.kind == Issue::Kind::kOnline) return unknown_serial(id, serial);
   Effects effects;
-  if (issue.kind != Issue::Kind::kTakingBack) return effects;
+  if (!issue.comes_back()) return effects;
   issue.kind = was_there ? Issue::Kind::kTakenBack : Issue::Kind::kGone;
   effects.changed = true;
   take_excess(found->second, effects);
-  if (!was_there) return effects;
-  for (const DeviceId& device : issue.devices) {
-    effects.events.push_back({Event::Kind::kUsedAfterTakenBack, id, serial, device});
-  }
+  if (was_there) report_taken_back(id, serial, issue, effects);
   return effects;
 }
 
@@ -166,10 +187,9 @@ Result<Ledger::Effects> Ledger::on_found(const GrantId& id, std::uint32_t serial
   Effects effects;
   if (issue.kind == Issue::Kind::kOnline || issue.in_cloud()) return effects;
   effects.take_out.push_back({id, serial});
-  if (issue.devices.empty()) {
-    issue.kind = Issue::Kind::kTakingBack;
-    effects.changed = true;
-  }
+  effects.changed = true;
+  if (issue.returns < std::numeric_limits<std::uint8_t>::max()) ++issue.returns;
+  if (issue.devices.empty()) issue.kind = Issue::Kind::kTakingBack;
   return effects;
 }
 
@@ -190,19 +210,36 @@ Result<Ledger::Effects> Ledger::on_receipt(const Receipt& receipt) {
   }
   Issue& issue = entry.issues[receipt.serial - 1];
   Effects effects;
-  if (std::ranges::count(issue.devices, receipt.device) > 0) return effects;
-  if (issue.devices.size() >= kReceiptsOfSerialMax) {
-    return fail(Code::kTooLarge, "{}: {} devices have used it already, no more are noted", what, issue.devices.size());
+  const bool used = std::ranges::count(issue.devices, receipt.device) > 0;
+  if (receipt.withdrawn ? std::ranges::count(issue.without, receipt.device) > 0 : issue.is_known(receipt.device)) {
+    return effects;
+  }
+  if (!used && issue.devices.size() + issue.without.size() >= kReceiptsOfSerialMax) {
+    return fail(Code::kTooLarge, "{}: {} devices have reached for it already, no more are noted", what,
+                issue.devices.size() + issue.without.size());
   }
   const auto event = [&](Event::Kind kind) {
     effects.events.push_back({kind, receipt.grant, receipt.serial, receipt.device});
   };
+  effects.changed = true;
+  if (issue.kind == Issue::Kind::kCallingOff) issue.kind = Issue::Kind::kTakingBack;
+  if (receipt.withdrawn) {
+    std::erase(issue.devices, receipt.device);
+    issue.without.push_back(receipt.device);
+    if (used) event(Event::Kind::kNotUsed);
+    const bool unused =
+        issue.kind == Issue::Kind::kPlacing || (issue.kind == Issue::Kind::kEscrow && issue.devices.empty());
+    if (!unused) return effects;
+    // Somebody else has it, or it lies where the device did not find it.
+    issue.kind = Issue::Kind::kTakingBack;
+    effects.take_out.push_back({receipt.grant, receipt.serial});
+    return effects;
+  }
   if (issue.kind == Issue::Kind::kPlacing) issue.kind = Issue::Kind::kEscrow;
   event(Event::Kind::kEscrowUsed);
   if (!issue.devices.empty()) event(Event::Kind::kDoubleUse);
   if (issue.kind == Issue::Kind::kTakenBack) event(Event::Kind::kUsedAfterTakenBack);
   issue.devices.push_back(receipt.device);
-  effects.changed = true;
   take_excess(entry, effects);
   return effects;
 }
@@ -215,7 +252,7 @@ Ledger::Effects Ledger::unfinished() const {
     if (entry.grant) effects.publish.push_back(*entry.grant);
     for (std::size_t place = 0; place < entry.issues.size(); ++place) {
       const auto serial = static_cast<std::uint32_t>(place + 1);
-      if (entry.issues[place].kind == Issue::Kind::kTakingBack) effects.take_out.push_back({id, serial});
+      if (entry.issues[place].comes_back()) effects.take_out.push_back({id, serial});
       if (entry.issues[place].kind != Issue::Kind::kPlacing) continue;
       // Another box of the same key: it is inserted only where there is none.
       if (auto key = make_key(entry, serial, {})) effects.place.push_back(*std::move(key));

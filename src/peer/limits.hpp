@@ -28,8 +28,8 @@ inline constexpr std::size_t kWaitingOfOneUserMax = 256;  // the same, of one us
 inline constexpr std::size_t kForgottenMax = 100'000;     // ids of requests that were put away; also of holdings
 inline constexpr std::uint32_t kSerialsMax = 20'000;      // view keys of one grant in its life, taken back ones as well
 inline constexpr std::size_t kEscrowMax = 64;             // view keys of one grant that lie in the cloud
-inline constexpr std::size_t kReceiptsOfSerialMax = 8;    // devices that say to have used one view key
-inline constexpr std::size_t kEntryBytesMax = 2u << 20;   // one request in the book, encoded
+inline constexpr std::size_t kReceiptsOfSerialMax = 8;    // devices that say to have reached for one view key
+inline constexpr std::size_t kEntryBytesMax = 4u << 20;   // one request in the book, encoded
 
 // ---- A viewer's holdings
 inline constexpr std::size_t kHoldingsMax = 10'000;        // requests of one's own

@@ -15,11 +15,13 @@ struct PeerEvent {
     kRequested,
     kRequestChanged,
     kWithdrawn,
-    // and of his grants: viewed online; a key in escrow was used; used twice; used though it had been taken back.
+    // and of his grants: viewed online; a key in escrow was used; used twice; used though it had been taken back; and
+    // that one of these three is not so after all: the viewer has come too late for that key.
     kViewed,
     kEscrowUsed,
     kDoubleUse,
     kUsedAfterTakenBack,
+    kNotUsed,
     // To a viewer: an answer came or changed (pending: Peer::inbox()); its picture is here.
     kAnswered,
     kPictureHere,
@@ -36,9 +38,9 @@ struct PeerEvent {
     kTrouble,
   };
   Kind kind;
-  GrantId id;                // of the first nine
+  GrantId id;                // of the first ten
   PublicKey user;            // whom it is about
-  std::string resource;      // of the first nine
+  std::string resource;      // of the first ten
   std::uint32_t serial = 0;  // of the views
   std::string text;          // names of users; what went wrong
 };

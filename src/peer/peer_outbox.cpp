@@ -51,16 +51,12 @@ struct Writing {
   CloudRecords cloud;
   const PublicKey& self;
 
-  template <class Record>  // of which the newest version counts
+  template <class Record>
   Result<bool> operator()(const Record& record) {
     return cloud.put(record);
   }
   Result<bool> operator()(const ViewKey& key) { return cloud.place(key); }
-  Result<bool> operator()(const KeyPlace& place) { return cloud.take_back(self, place.first, place.second); }
-  Result<bool> operator()(const Receipt& receipt) {
-    DISTRI_TRY_VOID(cloud.remove(receipt));
-    return true;
-  }
+  Result<bool> operator()(const TakeOut& key) { return cloud.take_back(self, key); }
 };
 
 }  // namespace

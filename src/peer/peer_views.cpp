@@ -95,10 +95,10 @@ Result<std::optional<Agent::OneView>> Peer::Impl::take_key(const ViewKey& given_
     DISTRI_TRY(taking, agent.take_key(given_key, clock.wall_ms()));
     DISTRI_TRY_VOID(settle(lock, taking.change));
   }
-  DISTRI_TRY_VOID(noted(cloud().place(taking.receipt)));
+  DISTRI_TRY_VOID(noted(cloud().put(taking.receipt)));
   DISTRI_TRY(const bool was_there, noted(cloud().take(given_key, taking.request)));
   Lock lock(mutex);
-  DISTRI_TRY(Agent::Taken taken, agent.taken(taking.receipt, was_there));
+  DISTRI_TRY(Agent::Taken taken, agent.taken(taking.receipt, was_there, clock.wall_ms()));
   DISTRI_TRY_VOID(settle(lock, std::move(taken.change)));
   return std::move(taken.view);
 }

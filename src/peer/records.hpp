@@ -5,7 +5,8 @@
 //   requests   Request       _id = owner ":" id (ids.hpp)         I ask for an image and a number of views
 //   grants     Grant         _id = owner ":" id of the request    the answer of who has it
 //   viewkeys   ViewKey       _id = owner ":" grant ":" serial     what opens the image once (in the cloud: in escrow)
-//   receipts   Receipt       _id = owner ":" grant ":" serial ":" device   I have taken that view key
+//   receipts   Receipt       _id = owner ":" grant ":" serial ":" device   I have taken that view key, or have not
+//   after all
 //
 // Every _id begins with its owner's key, so that nodes which know users let nobody else write it (ownerField "_id").
 // `owner` is the key that signed the record, and the only one that may change it. A change has a higher `version`: of

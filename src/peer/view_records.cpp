@@ -35,6 +35,7 @@ Bytes signed_part(const Receipt& receipt) {
   out.raw(receipt.owner.view());
   out.raw(receipt.to.view());
   out.u64(static_cast<std::uint64_t>(receipt.at_ms));
+  out.u8(receipt.withdrawn ? 1 : 0);
   return bytes;
 }
 
@@ -165,7 +166,8 @@ bson::Document to_document(const Receipt& receipt) {
   out.append_string("_id", document_id(receipt)).append_string("owner", receipt.owner.hex());
   out.append_string("to", receipt.to.hex()).append_string("grant", receipt.grant.hex());
   out.append_int64("serial", receipt.serial).append_string("device", receipt.device.hex());
-  out.append_int64("at_ms", receipt.at_ms).append_binary("sig", receipt.signature.view());
+  out.append_int64("at_ms", receipt.at_ms).append_bool("withdrawn", receipt.withdrawn);
+  out.append_binary("sig", receipt.signature.view());
   return std::move(out).finish();
 }
 
@@ -178,6 +180,7 @@ Result<Receipt> read_receipt(bson::View document) {
   receipt.owner = in.id<PublicKey>("owner");
   receipt.to = in.id<PublicKey>("to");
   receipt.at_ms = in.time_ms("at_ms");
+  receipt.withdrawn = in.flag("withdrawn");
   receipt.signature = in.signature();
   in.expect_id(document_id(receipt));
   DISTRI_TRY_VOID(in.done());

@@ -49,6 +49,7 @@ struct Receipt {
   PublicKey owner;  // who views
   PublicKey to;     // who has the image
   std::int64_t at_ms = 0;
+  bool withdrawn = false;  // the device has not got it after all: somebody else was faster
   Signature signature;
   bool operator==(const Receipt&) const = default;
 };

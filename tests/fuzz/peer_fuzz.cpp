@@ -224,7 +224,8 @@ class Calls {
         return false;
       default: {
         const std::uint32_t serial = number(8);
-        const auto taken = device.taken(id_, serial, choices_.below(2) == 0);
+        const auto taken = device.taken(id_, serial, choices_.below(2) == 0, 0);
+        if (const auto receipt = device.withdrawal(id_, serial); accepted(receipt)) receipts_.push_back(*receipt);
         if (accepted(taken) && !taken->empty()) require(shown_.emplace(device.device(), id_, serial).second);
         return false;
       }

@@ -1,6 +1,7 @@
 // Records of peers in the cloud: written and read by users of a node with keys, which lets nobody write another's.
 #include "distri/peer/cloud_records.hpp"
 
+#include <cstring>
 #include <future>
 
 #include "keyed_node.hpp"
@@ -62,6 +63,12 @@ struct Scene {
   }
 };
 
+RequestId request_id(std::uint64_t number) {
+  RequestId id;
+  std::memcpy(id.bytes.data(), &number, sizeof number);
+  return id;
+}
+
 void check_denied(const Error& error) {
   CHECK(error.code == Code::kPermissionDenied);
   CHECK_MESSAGE(error.message.find("may write only own documents") != std::string::npos, error.message);
@@ -119,11 +126,19 @@ TEST_CASE("A node lets nobody write or remove what is another user's, and takers
   const auto there = take(scene.ben.cloud->view_keys(scene.ana.id(), make_grant_id(scene.ben.id(), 1)));
   REQUIRE(there.records.size() == 1);
   CloudRecords second(*scene.ben.client, {});
-  CHECK(take(scene.ben.cloud->take(there.records[0])));
-  CHECK(!take(second.take(there.records[0])));
-  CHECK(!take(scene.ana.cloud->take_back(scene.ana.id(), there.records[0].grant, 1)));
+  CHECK(take(scene.ben.cloud->take(there.records[0], request_id(1))));
+  CHECK(!take(second.take(there.records[0], request_id(2))));
+  CHECK(take(second.take(there.records[0], request_id(1))));  // the first one again
+  const GrantId id = there.records[0].grant;
+  CHECK(!take(scene.ana.cloud->take_back(scene.ana.id(), {{id, 1}, request_id(3)})));
   CHECK(take(scene.ana.cloud->place(scene.view_key(2))));
-  CHECK(take(scene.ana.cloud->take_back(scene.ana.id(), there.records[0].grant, 2)));
+  CHECK(take(scene.ana.cloud->take_back(scene.ana.id(), {{id, 2}, request_id(4)})));
+  CHECK(take(scene.ana.cloud->take_back(scene.ana.id(), {{id, 2}, request_id(4)})));
+  CHECK(!take(scene.ana.cloud->take_back(scene.ana.id(), {{id, 2}, request_id(5)})));
+  // A box that was put in its place is not the one that was taken.
+  ViewKey other = scene.view_key(4);
+  CHECK(take(scene.ana.cloud->place(scene.view_key(4))));
+  CHECK(!take(scene.ben.cloud->take(other, request_id(6))));
 }
 
 TEST_CASE("Of many who take a view key at once exactly one gets it") {
@@ -134,9 +149,9 @@ TEST_CASE("Of many who take a view key at once exactly one gets it") {
         take(scene.ben.cloud->view_keys(scene.ana.id(), make_grant_id(scene.ben.id(), 1))).records.at(0);
     std::vector<std::future<Result<bool>>> tries;
     for (int i = 0; i < 8; ++i) {
-      tries.push_back(std::async(std::launch::async, [&] {
+      tries.push_back(std::async(std::launch::async, [&, i] {
         CloudRecords device(*scene.ben.client, {});
-        return device.take(key);
+        return device.take(key, request_id(100 * serial + static_cast<std::uint64_t>(i)));
       }));
     }
     int got = 0;
@@ -163,7 +178,7 @@ TEST_CASE("What is forged, edited or of another program is refused with its reas
   CHECK(signatures == 1);
 }
 
-TEST_CASE("Receipts are written once and removed by who wrote them; many records come in pages") {
+TEST_CASE("Receipts are written once, and withdrawn by who wrote them, for good; many records come in pages") {
   const Scene scene;
   Receipt receipt;
   receipt.grant = make_grant_id(scene.ben.id(), 1);
@@ -171,13 +186,21 @@ TEST_CASE("Receipts are written once and removed by who wrote them; many records
   receipt.to = scene.ana.id();
   receipt.at_ms = kNow;
   receipt = sign(std::move(receipt), scene.ben.key);
-  CHECK(take(scene.ben.cloud->place(receipt)));
-  CHECK(!take(scene.ben.cloud->place(receipt)));
+  CHECK(take(scene.ben.cloud->put(receipt)));
+  CHECK(!take(scene.ben.cloud->put(receipt)));
   CHECK(take(scene.ana.cloud->receipts_to(scene.ana.id())).records == std::vector<Receipt>{receipt});
-  CHECK(scene.ana.cloud->remove(receipt).error().code == Code::kPermissionDenied);
-  REQUIRE(scene.ben.cloud->remove(receipt).has_value());
-  REQUIRE(scene.ben.cloud->remove(receipt).has_value());
-  CHECK(take(scene.ana.cloud->receipts_to(scene.ana.id())).records.empty());
+  const Receipt plain = receipt;
+  receipt.withdrawn = true;
+  receipt = sign(std::move(receipt), scene.ben.key);
+  CHECK(scene.ana.cloud->put(receipt).error().code == Code::kPermissionDenied);
+  CHECK(take(scene.ben.cloud->put(receipt)));
+  CHECK(!take(scene.ben.cloud->put(receipt)));
+  CHECK(!take(scene.ben.cloud->put(plain)));
+  CHECK(take(scene.ana.cloud->receipts_to(scene.ana.id())).records == std::vector<Receipt>{receipt});
+  // Also where the one that it withdraws is not, or not yet.
+  receipt.serial = 2;
+  receipt = sign(std::move(receipt), scene.ben.key);
+  CHECK(take(scene.ben.cloud->put(receipt)));
   for (std::uint64_t number = 0; number < 1'100; ++number) CHECK(take(scene.ben.cloud->put(scene.request(number, 1))));
   CHECK(take(scene.ana.cloud->requests_to(scene.ana.id())).records.size() == 1'100);
 }

@@ -208,7 +208,7 @@ TEST_CASE("A user views on two devices what was granted to him, together so ofte
   REQUIRE(receipts.size() == 2);
   Receipt again = receipts[0];
   again.device = receipts[1].device;
-  CHECK(take(cloud.place(sign(std::move(again), ben.key()))));
+  CHECK(take(cloud.put(sign(std::move(again), ben.key()))));
   ana.on();
   CHECK(comes_true([&] { return ana.count(PeerEvent::Kind::kDoubleUse) == 1; }));
   CHECK(comes_true([&] { return ana.count(PeerEvent::Kind::kEscrowUsed) == 3; }));

@@ -107,7 +107,7 @@ struct Cast {
       CHECK((apart || agent(i).count(peer::PeerEvent::Kind::kUsedAfterTakenBack) == 0));
       CHECK(comes_true([&] {
         return agent(i).count(peer::PeerEvent::Kind::kViewed) + agent(i).count(peer::PeerEvent::Kind::kEscrowUsed) ==
-               ShareLife::kViews * lives_of[i];
+               ShareLife::kViews * lives_of[i] + agent(i).count(peer::PeerEvent::Kind::kNotUsed);
       }));
       CHECK(agent(i).troubles() == "");
     }

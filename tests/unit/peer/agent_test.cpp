@@ -248,7 +248,7 @@ TEST_CASE("A key that may lie in the cloud already is not placed again, but take
     ada.agent.written(*placing, fail(kAway));
     const auto doubtful = ada.errand(Kind::kPlaceKey);
     REQUIRE(doubtful);
-    REQUIRE(std::get<KeyPlace>(doubtful->what) == KeyPlace(id, 1));
+    REQUIRE(std::get<TakeOut>(doubtful->what).place == KeyPlace(id, 1));
     const auto taken_out = ada.agent.written(*doubtful, what == kThere);
     const auto& issue = ada.agent.books().ledger.find(id)->issues.at(0);
     if (what != kThere) {
@@ -287,7 +287,138 @@ TEST_CASE("After a restart nobody knows whether a key that was to be placed is t
               PeerBooks(std::move(ledger), Holdings(test::key("ada"), device_id(1))));
   const auto errand = again.errand({Kind::kPlaceKey, id, {}, 1}, Patience::kKeeper, 0);
   REQUIRE(errand);
-  CHECK(std::get<KeyPlace>(errand->what) == KeyPlace(id, 1));
+  CHECK(std::get<TakeOut>(errand->what).place == KeyPlace(id, 1));
+}
+
+TEST_CASE("A key that was to be placed, and then not any more, costs no view where it never was") {
+  enum What { kThere, kNever, kUsed };
+  for (const What what : {kThere, kNever, kUsed}) {
+    CAPTURE(what);
+    OnPaper ada("ada"), bob("bob");
+    const GrantId id = ada.has_granted(2, bob);
+    value(bob.agent.on_grant(ada.grant(id)));
+    ada.agent.top_up_escrow();
+    ada.save();
+    const auto placing = ada.errand(Kind::kPlaceKey);
+    ada.agent.written(*placing, fail(kAway));
+    value(ada.agent.change_views(id, 0));
+    ada.save();
+    CHECK_FALSE(ada.has_todo(Kind::kPlaceKey));
+    for (const Todo& each : ada.agent.todo()) {
+      if (each.kind != Kind::kTakeOutKey) continue;
+      const auto out = ada.agent.errand(each, Patience::kKeeper, 0);
+      REQUIRE(out);
+      ada.agent.written(*out, what == kThere);
+      ada.save();
+    }
+    const Entry& entry = *ada.agent.books().ledger.find(id);
+    if (what != kThere) {
+      CHECK(entry.given_out() == 2);
+      CHECK_FALSE(ada.errand(Kind::kTakeOutKey));  // until receipts were read
+      std::vector<Receipt> receipts;
+      if (what == kUsed) receipts.push_back(value(bob.agent.take_key(std::get<ViewKey>(placing->what), kNow)).receipt);
+      Look look = ada.agent.begin_look(1);
+      while (const auto reading = look.next()) {
+        const CloudRecordList all[] = {std::vector<User>(),         std::vector<Request>(), std::vector<Grant>(),
+                                       std::vector<CatalogEntry>(), std::vector<ViewKey>(), receipts,
+                                       std::vector<Request>(),      std::vector<Grant>()};
+        ada.agent.take(look, all[static_cast<std::size_t>(*reading)], 1);
+      }
+      ada.save();
+      for (const Todo& each : ada.agent.todo()) {
+        if (each.kind != Kind::kTakeOutKey) continue;
+        ada.agent.written(*ada.agent.errand(each, Patience::kKeeper, 0), false);
+      }
+    }
+    CHECK(entry.used() == (what == kUsed ? 1 : 0));
+    CHECK(entry.given_out() == entry.used());
+    CHECK_FALSE(ada.has_todo(Kind::kTakeOutKey));
+  }
+}
+
+TEST_CASE("A key is taken out by the same request until that is answered, and by another one when it has come back") {
+  OnPaper ada("ada"), bob("bob");
+  const GrantId id = ada.has_granted(1, bob);
+  ada.agent.top_up_escrow();
+  ada.tell_cloud();
+  value(ada.agent.change_views(id, 0));
+  ada.save();
+  const auto request_of = [](Agent& agent) {
+    for (const Todo& each : agent.todo()) {
+      if (each.kind != Kind::kTakeOutKey) continue;
+      return std::get<TakeOut>(agent.errand(each, Patience::kKeeper, 0)->what).request;
+    }
+    return RequestId();
+  };
+  const RequestId first = request_of(ada.agent);
+  CHECK_FALSE(first.empty());
+  ada.agent.written(*ada.errand(Kind::kTakeOutKey), fail(kAway));
+  CHECK(request_of(ada.agent) == first);
+  Agent again(test::key("ada"), OnPaper::options_of("ada"),
+              PeerBooks(value(Ledger::load(test::key("ada"), ada.agent.books().ledger.encode())),
+                        Holdings(test::key("ada"), device_id(1))));
+  CHECK(request_of(again) == first);
+  ada.agent.written(*ada.errand(Kind::kTakeOutKey), true);
+  CHECK(request_of(ada.agent) == RequestId());
+  for (int i = 0; i < 2; ++i) {
+    Look look = ada.agent.begin_look(kReconcileMs * (i + 1));
+    while (const auto reading = look.next()) {
+      ViewKey there;
+      there.grant = id;
+      const CloudRecordList all[] = {std::vector<User>(),         std::vector<Request>(),      std::vector<Grant>(),
+                                     std::vector<CatalogEntry>(), std::vector<ViewKey>{there}, std::vector<Receipt>(),
+                                     std::vector<Request>(),      std::vector<Grant>()};
+      ada.agent.take(look, all[static_cast<std::size_t>(*reading)], kReconcileMs * (i + 1));
+    }
+  }
+  ada.save();
+  const RequestId second = request_of(ada.agent);
+  CHECK_FALSE(second.empty());
+  CHECK(second != first);
+}
+
+TEST_CASE("Who came too late for a key withdraws his receipt, and tries that again, also after a restart") {
+  OnPaper ada("ada"), bob("bob");
+  const GrantId id = ada.has_granted(1, bob);
+  value(bob.agent.on_grant(ada.grant(id)));
+  ada.agent.top_up_escrow();
+  ada.save();
+  const auto placing = ada.errand(Kind::kPlaceKey);
+  ada.agent.written(*placing, true);
+  const auto taking = value(bob.agent.take_key(std::get<ViewKey>(placing->what), kNow));
+  const auto late = value(bob.agent.taken(taking.receipt, false, kNow + 7));
+  CHECK(late.change.wake);
+  CHECK_FALSE(late.view);
+  CHECK(bob.agent.unused({std::get<ViewKey>(placing->what)}).empty());
+  CHECK_FALSE(bob.errand(Kind::kWithdrawReceipt));
+  bob.save();
+  const auto errand = bob.errand(Kind::kWithdrawReceipt);
+  REQUIRE(errand);
+  const Receipt withdrawn = std::get<Receipt>(errand->what);
+  CHECK(document_id(withdrawn) == document_id(taking.receipt));
+  CHECK(withdrawn.withdrawn);
+  CHECK(bob.agent.written(*errand, fail(kAway)).troubles.empty());
+  CHECK(bob.agent.written(*errand, fail(Code::kPermissionDenied, "not yours")).troubles.size() == 1);
+  Agent again(test::key("bob"), OnPaper::options_of("bob"),
+              PeerBooks(Ledger(test::key("bob")),
+                        value(Holdings::load(test::key("bob"), bob.agent.books().holdings.encode()))));
+  CHECK(std::get<Receipt>(again.errand({Kind::kWithdrawReceipt, id, {}, 1}, Patience::kKeeper, 0)->what) == withdrawn);
+  // His owner has heard of the first one in between, and that she has the key back.
+  ada.agent.take(std::vector<Receipt>{taking.receipt}, 1);
+  value(ada.agent.change_views(id, 2));
+  CHECK(ada.agent.books().ledger.find(id)->used() == 1);
+  const Change news = ada.agent.take(std::vector<Receipt>{withdrawn}, 1);
+  REQUIRE(news.events.size() == 1);
+  CHECK(news.events[0].kind == PeerEvent::Kind::kNotUsed);
+  CHECK(news.events[0].resource == "photo.png");
+  ada.save();
+  ada.agent.written(*ada.errand(Kind::kTakeOutKey), true);
+  CHECK(ada.agent.books().ledger.find(id)->given_out() == 0);
+  bob.agent.written(*errand, true);
+  CHECK_FALSE(bob.has_todo(Kind::kWithdrawReceipt));
+  CHECK(bob.agent.books().holdings.find(id)->to_withdraw.empty());
+  bob.save();
+  CHECK_FALSE(bob.has_todo(Kind::kWithdrawReceipt));
 }
 
 TEST_CASE("A view or a picture is only for whom it was granted to, and while it is") {

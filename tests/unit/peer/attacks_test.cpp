@@ -82,7 +82,7 @@ TEST_CASE("a replayed view key is refused, online and from escrow") {
   const ViewKey escrowed = value(attack.ledger.put_in_escrow(attack.id, 1)).place.at(0);
   attack.refused(attack.holdings.accept(escrowed), Code::kPermissionDenied, "it answers view");
   value(attack.holdings.take(escrowed, kNow));
-  value(attack.holdings.taken(attack.id, escrowed.serial, true));
+  value(attack.holdings.taken(attack.id, escrowed.serial, true, kNow));
   attack.before = attack.holdings.encode();
   attack.refused(attack.holdings.take(escrowed, kNow), Code::kPermissionDenied, "it is replayed, it was used already");
 }

@@ -28,6 +28,7 @@ struct Collection {
     std::pair<int, int> written;  // how often, and by which node the last time
     bool present = false;
     Record record;
+    RequestId removed_by = {};  // which every node knows that has the removal
     bool operator==(const Document&) const = default;
   };
   std::map<std::string, Document> documents;
@@ -39,7 +40,7 @@ struct Collection {
   }
   void write(int node, const Record& record) {
     Document& document = documents[document_id_of(record)];
-    document = {{document.written.first + 1, node}, true, record};
+    document = {{document.written.first + 1, node}, true, record, {}};
   }
   // Where there is none. True: there was none.
   bool insert(int node, const Record& record) {
@@ -53,10 +54,13 @@ struct Collection {
     write(node, record);
     return true;
   }
-  // True: it was there.
-  bool remove(int node, const std::string& id) {
-    if (find(id) == nullptr) return false;
-    Document& document = documents.at(id);
+  // True: it was there, or this request has removed it.
+  bool remove(int node, const std::string& id, const RequestId& request) {
+    const auto found = documents.find(id);
+    if (found == documents.end()) return false;
+    Document& document = found->second;
+    if (!document.present) return document.removed_by == request;
+    document.removed_by = request;
     document.written = {document.written.first + 1, node};
     document.present = false;
     return true;
@@ -85,7 +89,7 @@ struct CloudNode {
   Collection<Grant> grants;
   Collection<Receipt> receipts;
   Collection<ViewKey> view_keys;
-  std::map<RequestId, bool> executed;  // takings of view keys, and their answers; of this node alone
+  std::map<RequestId, bool> executed;  // removals of view keys, and their answers; of this node alone
 
   // True: it is there now. False: what is there counts more, or as much.
   bool put(const User& user) { return users.replace_older(number, user); }
@@ -97,21 +101,26 @@ struct CloudNode {
     requests.write(number, request);
     return true;
   }
-  bool put(const Receipt& receipt) { return receipts.insert(number, receipt); }
+  bool put(const Receipt& receipt) {
+    const Receipt* known = receipts.find(document_id(receipt));
+    if (known != nullptr && (known->withdrawn || !receipt.withdrawn)) return false;
+    receipts.write(number, receipt);
+    return true;
+  }
   bool put(const ViewKey& key) { return view_keys.insert(number, key); }
   // Whether it was there.
-  bool remove(const Receipt& receipt) { return receipts.remove(number, document_id(receipt)); }
-  bool take_back(const PublicKey& owner, const KeyPlace& place) {
+  bool take_back(const PublicKey& owner, const TakeOut& out) {
+    if (const auto before = executed.find(out.request); before != executed.end()) return before->second;
     ViewKey key;
     key.owner = owner;
-    std::tie(key.grant, key.serial) = place;
-    return view_keys.remove(number, document_id(key));
+    std::tie(key.grant, key.serial) = out.place;
+    return executed[out.request] = view_keys.remove(number, document_id(key), out.request);
   }
   bool take(const ViewKey& key, const RequestId& id) {
     if (const auto before = executed.find(id); before != executed.end()) return before->second;
     const ViewKey* there = view_keys.find(document_id(key));
-    const bool same = there != nullptr && there->signature == key.signature;
-    return executed[id] = same && view_keys.remove(number, document_id(key));
+    const bool another = there != nullptr && there->signature != key.signature;
+    return executed[id] = !another && view_keys.remove(number, document_id(key), id);
   }
 
   CloudRecordList read(Reading reading, const PublicKey& user) const {

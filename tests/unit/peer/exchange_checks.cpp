@@ -25,13 +25,15 @@ void World::check_said(const SimulatedPeer& peer, const Errand& errand) {
     check_answer(peer, *grant);
   } else if (const auto* placed = std::get_if<ViewKey>(&errand.what)) {
     REQUIRE(issue_of(placed->grant, placed->serial).kind == Issue::Kind::kPlacing);
-  } else if (const auto* place = std::get_if<KeyPlace>(&errand.what)) {
-    const Issue issue = issue_of(place->first, place->second);
+  } else if (const auto* out = std::get_if<TakeOut>(&errand.what)) {
+    const Issue issue = issue_of(out->place.first, out->place.second);
     // Or it is not known whether it is there.
-    REQUIRE((issue.kind == Issue::Kind::kTakingBack || issue.kind == Issue::Kind::kPlacing || issue.used()));
+    REQUIRE((issue.comes_back() || issue.kind == Issue::Kind::kPlacing || issue.used()));
   } else if (const auto* receipt = std::get_if<Receipt>(&errand.what)) {
     const Holding* holding = disk.holding(receipt->grant);
-    REQUIRE((holding == nullptr || holding->used.contains(receipt->serial)));  // it may be forgotten
+    REQUIRE(holding != nullptr);
+    REQUIRE(receipt->withdrawn);
+    REQUIRE(holding->used.contains(receipt->serial));
   }
 }
 
@@ -169,7 +171,7 @@ void World::check_escrow(const SimulatedPeer& owner, const Entry& entry) const {
   for (std::size_t place = 0; place < entry.issues.size(); ++place) {
     const Issue& issue = entry.issues[place];
     REQUIRE(issue.kind != Issue::Kind::kPlacing);
-    REQUIRE(issue.kind != Issue::Kind::kTakingBack);
+    REQUIRE_FALSE(issue.comes_back());
     if (issue.in_cloud()) in_book.insert(static_cast<std::uint32_t>(place + 1));
   }
   for (const ViewKey& each : nodes_[0].view_keys.read([&](const ViewKey& key) { return key.grant == id; })) {
@@ -197,6 +199,8 @@ void World::check_views() const {
     const Entry* entry = owner_of(id).agent().books().ledger.find(id);
     if (entry == nullptr || lost_.contains(view)) continue;  // put away; or nobody can know
     const Issue& issue = entry->issues.at(serial - 1);
+    // Nor does he say that another one has had it, once that one has seen that he came too late.
+    if (kind_ != Kind::kTrouble && !is_wanted(id, serial, issue)) REQUIRE(issue.devices.size() <= 1);
     // On two devices only if it was in escrow and its owner's book says so (an event may be lost in a crash, but not
     // what it tells of); and if he thought to have it back, he knows better.
     REQUIRE((times == 1 || (kind_ == Kind::kTrouble && times <= issue.devices.size())));
@@ -213,6 +217,31 @@ void World::check_views() const {
     for (const auto& [lost, serial] : lost_) too_many += lost == id ? 1 : 0;
     REQUIRE(times <= most_views_.at(id) + (kind_ == Kind::kTrouble ? too_many : 0));
   }
+  REQUIRE((kind_ == Kind::kTrouble || lost_views() == 0));
+}
+
+// Whether a device of its viewer asks for this view still, or takes its key.
+bool World::is_wanted(const GrantId& id, std::uint32_t serial, const Issue& issue) const {
+  return std::ranges::any_of(peers_, [&](const auto& peer) {
+    const Holding* holding = peer->agent().books().holdings.find(id);
+    if (holding == nullptr) return false;
+    if (holding->taking && holding->taking->serial == serial) return true;
+    return issue.kind == Issue::Kind::kOnline && holding->ask && holding->ask->view == issue.view;
+  });
+}
+
+std::size_t World::lost_views() const {
+  std::size_t lost = 0;
+  for (const auto& peer : peers_) {
+    for (const auto& [id, entry] : peer->agent().books().ledger.entries()) {
+      if (entry.state() != Entry::State::kGranted || is_put_away(id)) continue;
+      for (std::uint32_t serial = 1; serial <= entry.issues.size(); ++serial) {
+        const Issue& issue = entry.issues[serial - 1];
+        if (issue.used() && !had_.contains({id, serial}) && !is_wanted(id, serial, issue)) ++lost;
+      }
+    }
+  }
+  return lost;
 }
 
 }  // namespace distri::peer::test

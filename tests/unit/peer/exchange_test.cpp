@@ -32,7 +32,7 @@ TEST_CASE("between peers that crash and lose messages, no request and no view is
   CHECK((all.directly > 500 && all.by_cloud > 500));
 }
 
-TEST_CASE("where all peers speak to one node, which has all, no key is used twice whatever they lose") {
+TEST_CASE("where all peers speak to one node, which has all, no key is used twice, and no view lost but in a crash") {
   const auto all = live_through(World::Kind::kOneNode, 20);
   CHECK((all.requests > 50 && all.online > 50 && all.from_escrow > 100 && all.crashes > 100 && all.full > 50));
   CHECK((all.directly > 200 && all.by_cloud > 200 && all.taken_back > 10));

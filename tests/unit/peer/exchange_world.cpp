@@ -214,8 +214,7 @@ void World::call_peer(SimulatedPeer& from, const std::vector<Address>& at, const
 }
 
 bool World::write(CloudNode& node, const Errand& errand, const PublicKey& self) {
-  if (const auto* place = std::get_if<KeyPlace>(&errand.what)) return node.take_back(self, *place);
-  if (const auto* receipt = std::get_if<Receipt>(&errand.what)) return node.remove(*receipt);
+  if (const auto* key = std::get_if<TakeOut>(&errand.what)) return node.take_back(self, *key);
   return std::visit(
       [&](const auto& record) {
         if constexpr (requires { node.put(record); }) {

@@ -46,6 +46,8 @@ class World {
   void settle();
   // After settle(): what was promised.
   void check() const;
+  // After settle(): how many views count as used that nobody has had.
+  std::size_t lost_views() const;
   const Counts& counts() const { return counts_; }
 
   // ---- Kind::kScript: who is away, and what is cut. Of the peers, the first one has images.
@@ -90,6 +92,8 @@ class World {
 
   void note(const SimulatedPeer& peer, const Change& change);
   void note(const std::vector<PeerEvent>& events);
+  // A view that was had is shown next, or lost in a crash, or with a full disk.
+  void note_had(const GrantId& id, std::uint32_t serial) { had_.emplace(id, serial); }
   void shown(const SimulatedPeer& peer, const GrantId& id, std::uint32_t serial, bool from_escrow);
   void note_taken_back() { ++counts_.taken_back; }
 
@@ -112,6 +116,7 @@ class World {
   void act_as_viewer(SimulatedPeer& peer, const GrantId& id);
 
   void check_views() const;
+  bool is_wanted(const GrantId& id, std::uint32_t serial, const Issue& issue) const;
   void check_requests() const;
   void check_one(const SimulatedPeer& device, const Holding& holding) const;
   void check_escrow(const SimulatedPeer& owner, const Entry& entry) const;
@@ -132,6 +137,7 @@ class World {
   std::map<std::pair<GrantId, std::uint64_t>, Grant> answers_;  // by version
   std::map<GrantId, std::uint32_t> most_views_;
   std::map<std::tuple<GrantId, std::uint32_t, DeviceId>, int> shown_;
+  std::set<KeyPlace> had_;   // views, shown or not
   std::set<KeyPlace> lost_;  // whose deletion or receipt only a node had that has lost everything
   Counts counts_;
 };

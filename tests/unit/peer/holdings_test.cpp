@@ -195,16 +195,32 @@ TEST_CASE("a view key from escrow is taken once: receipt, then compare-and-delet
   pair.holdings = value(Holdings::load(key("bob"), pair.holdings.encode()));
   CHECK(value(pair.holdings.take(placed[0], kNow)) == receipt);  // again, after a crash
   check_refused(pair.holdings.take(placed[1], kNow), Code::kBusy, "view key 1 is being taken");
-  check_refused(pair.holdings.taken(id, 2, true), Code::kNotFound, "view key 2 is not being taken");
-  CHECK(value(pair.holdings.taken(id, 1, true)) == image_key());
+  check_refused(pair.holdings.taken(id, 2, true, kNow), Code::kNotFound, "view key 2 is not being taken");
+  CHECK(value(pair.holdings.taken(id, 1, true, kNow)) == image_key());
   CHECK(pair.holdings.is_used(id, 1));
   check_refused(pair.holdings.take(placed[0], kNow), Code::kPermissionDenied, "it is replayed");
   CHECK(value(pair.ledger.on_receipt(receipt)).changed);
   // Another device was faster with the second.
-  value(pair.holdings.take(placed[1], kNow));
-  CHECK(value(pair.holdings.taken(id, 2, false)).empty());
+  value(pair.ledger.on_receipt(value(pair.holdings.take(placed[1], kNow))));
+  CHECK(value(pair.holdings.taken(id, 2, false, kNow + 5)).empty());
   check_refused(pair.holdings.take(placed[1], kNow), Code::kPermissionDenied, "it is replayed");
   check_kept(pair.holdings);
+  // So that receipt says too much, also after a crash.
+  check_refused(pair.holdings.withdrawal(id, 1), Code::kNotFound, "no receipt of view key 1 is to be withdrawn");
+  pair.holdings = value(Holdings::load(key("bob"), pair.holdings.encode()));
+  const Receipt withdrawn = value(pair.holdings.withdrawal(id, 2));
+  CHECK((verify(withdrawn) && withdrawn.withdrawn && withdrawn.serial == 2 && withdrawn.at_ms == kNow + 5));
+  CHECK(value(pair.ledger.on_receipt(withdrawn)).changed);
+  CHECK(pair.ledger.find(id)->used() == 1);
+  value(pair.holdings.withdraw(id));
+  check_refused(pair.holdings.forget(id), Code::kUnavailable, "was not told yet that a view was not had");
+  CHECK(pair.holdings.withdrawn(id, 2));
+  CHECK_FALSE(pair.holdings.withdrawn(id, 2));
+  check_refused(pair.holdings.withdrawal(id, 2), Code::kNotFound, "to be withdrawn");
+  CHECK(pair.holdings.is_used(id, 2));
+  check_kept(pair.holdings);
+  CHECK(pair.holdings.forget(id));
+  CHECK_FALSE(pair.holdings.withdrawn(id, 2));
 }
 
 TEST_CASE("a view key that was being taken when the grant was revoked is taken or not, but its receipt can be made") {
@@ -215,7 +231,7 @@ TEST_CASE("a view key that was being taken when the grant was revoked is taken o
   pair.deliver(value(pair.ledger.revoke(id)));
   pair.holdings = value(Holdings::load(key("bob"), pair.holdings.encode()));
   CHECK(value(pair.holdings.take(*pair.holdings.find(id)->taking, kNow)) == receipt);
-  CHECK(value(pair.holdings.taken(id, 1, false)).empty());  // its owner was faster
+  CHECK(value(pair.holdings.taken(id, 1, false, kNow)).empty());  // its owner was faster
   check_refused(pair.holdings.take(placed[1], kNow), Code::kCancelled, "its owner has revoked it");
   check_kept(pair.holdings);
 }
@@ -228,14 +244,17 @@ TEST_CASE("a view key from escrow of a version that is not known yet waits for t
   check_refused(pair.holdings.take(placed[0], kNow), Code::kUnavailable, "fetch the grant first");
   pair.deliver(raised);
   value(pair.holdings.take(placed[0], kNow));
-  CHECK(value(pair.holdings.taken(id, 1, true)) == image_key());
+  CHECK(value(pair.holdings.taken(id, 1, true, kNow)) == image_key());
 }
 
 TEST_CASE("holdings that are broken at any byte are refused or the same; another user's are refused") {
   Pair pair;
   const GrantId id = pair.granted(9);
   value(pair.view(id, 1));
-  value(pair.holdings.take(value(pair.ledger.put_in_escrow(id, 1)).place[0], kNow));
+  const auto placed = value(pair.ledger.put_in_escrow(id, 2)).place;
+  value(pair.holdings.take(placed[0], kNow));
+  value(pair.holdings.taken(id, 2, false, kNow));
+  value(pair.holdings.take(placed[1], kNow));
   value(pair.holdings.ask_view(id, view_id(2)));
   pair.asked(2);
   const Bytes bytes = pair.holdings.encode();

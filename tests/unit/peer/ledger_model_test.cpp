@@ -13,7 +13,7 @@ using namespace distri::peer::test;
 using Kind = Ledger::Event::Kind;
 
 struct Fact {
-  enum What { kGiven, kToPlace, kPlaced, kToTake, kFreed, kGone, kReceipt } what;
+  enum What { kGiven, kToPlace, kPlaced, kToTake, kFreed, kGone, kReceipt, kWithdrawn } what;
   std::uint32_t serial = 0;
   ViewId view = {};
   DeviceId device = {};
@@ -34,8 +34,23 @@ struct Model {
     for (const Fact& fact : log) all.insert(fact.serial);
     return all;
   }
-  bool is_used(std::uint32_t s) const { return has(Fact::kGiven, s) || has(Fact::kReceipt, s) || has(Fact::kGone, s); }
-  bool is_out(std::uint32_t s) const { return !has(Fact::kFreed, s) || has(Fact::kReceipt, s); }
+  // The devices that say to have it.
+  std::set<DeviceId> users(std::uint32_t s) const {
+    std::set<DeviceId> users;
+    for (const Fact& fact : log) {
+      if (fact.what == Fact::kReceipt && fact.serial == s) users.insert(fact.device);
+    }
+    for (const Fact& fact : log) {
+      if (fact.what == Fact::kWithdrawn && fact.serial == s) users.erase(fact.device);
+    }
+    return users;
+  }
+  bool says(Fact::What what, std::uint32_t s, const DeviceId& device) const {
+    return std::ranges::any_of(
+        log, [&](const Fact& fact) { return fact.what == what && fact.serial == s && fact.device == device; });
+  }
+  bool is_used(std::uint32_t s) const { return has(Fact::kGiven, s) || !users(s).empty() || has(Fact::kGone, s); }
+  bool is_out(std::uint32_t s) const { return !has(Fact::kFreed, s) || !users(s).empty(); }
   bool is_coming_back(std::uint32_t s) const {
     return has(Fact::kToTake, s) && !has(Fact::kFreed, s) && !has(Fact::kGone, s);
   }
@@ -118,8 +133,7 @@ class Run {
       // What is over the views is used, or on its way back.
       const auto idle = model.count(
           [&](std::uint32_t s) { return model.may_lie_in_cloud(s) && !model.is_used(s) && !model.is_coming_back(s); });
-      const auto back =
-          model.count([&](std::uint32_t s) { return model.is_coming_back(s) && !model.has(Fact::kReceipt, s); });
+      const auto back = model.count([&](std::uint32_t s) { return model.is_coming_back(s) && model.users(s).empty(); });
       REQUIRE((idle == 0 || model.out() - back <= model.views));
       if (model.state != "granted") REQUIRE((idle == 0 && entry->image_key.empty()));
     }
@@ -130,6 +144,7 @@ class Run {
   std::size_t given = 0;
   std::size_t refused = 0;
   std::size_t double_uses = 0;
+  std::size_t taken_back = 0;
 
  private:
   Request request(const GrantId& id, const Model& model) {
@@ -241,8 +256,10 @@ class Run {
     const bool yes = random_.below(3) != 0;
     const bool escrowed = model.has(Fact::kToPlace, serial);
     if (random_.below(2) == 0) {
-      const bool waits = escrowed && !model.has(Fact::kPlaced, serial) && !model.has(Fact::kToTake, serial) &&
-                         !model.has(Fact::kFreed, serial) && !model.has(Fact::kReceipt, serial);
+      const bool placed =
+          model.has(Fact::kPlaced, serial) || model.has(Fact::kReceipt, serial) || model.has(Fact::kWithdrawn, serial);
+      const bool known = placed && (yes || model.has(Fact::kToTake, serial));
+      const bool waits = escrowed && !known && !model.has(Fact::kFreed, serial) && !model.has(Fact::kGone, serial);
       const auto done = ledger_.on_placed(id, serial, yes);
       REQUIRE(done.has_value() == escrowed);
       if (!done) return;
@@ -257,7 +274,7 @@ class Run {
     REQUIRE(done->changed == waits);
     if (!waits) return;
     model.log.push_back({yes ? Fact::kFreed : Fact::kGone, serial, {}, {}});
-    if (yes) REQUIRE(done->events.empty() == !model.has(Fact::kReceipt, serial));
+    if (yes) REQUIRE(done->events.empty() == model.users(serial).empty());
     note(model, *done);
   }
 
@@ -267,23 +284,29 @@ class Run {
     receipt.serial = static_cast<std::uint32_t>(1 + random_.below(model.serials().size() + 1));
     receipt.device = device_id(1 + random_.below(2));
     receipt.to = id_of("ada");
+    receipt.withdrawn = random_.below(3) == 0;
     const auto done = ledger_.on_receipt(sign(receipt, key("bob")));
     REQUIRE(done.has_value() == model.has(Fact::kToPlace, receipt.serial));
     if (!done) return;
-    std::set<DeviceId> devices;
-    for (const Fact& fact : model.log) {
-      if (fact.what == Fact::kReceipt && fact.serial == receipt.serial) devices.insert(fact.device);
-    }
-    const bool news = !devices.contains(receipt.device);
-    REQUIRE(done->changed == news);
+    const std::set<DeviceId> devices = model.users(receipt.serial);
+    const bool withdrawn = model.says(Fact::kWithdrawn, receipt.serial, receipt.device);
+    const bool used = model.says(Fact::kReceipt, receipt.serial, receipt.device);
+    const bool news = !withdrawn && !used;
+    REQUIRE(done->changed == (receipt.withdrawn ? !withdrawn : news));
     const auto reported = [&](Kind kind) {
       return std::ranges::any_of(done->events, [&](const auto& event) { return event.kind == kind; });
     };
+    REQUIRE(reported(Kind::kNotUsed) == (receipt.withdrawn && used && !withdrawn));
+    if (receipt.withdrawn) {
+      if (!withdrawn) model.log.push_back({Fact::kWithdrawn, receipt.serial, {}, receipt.device});
+      taken_back += reported(Kind::kNotUsed) ? 1 : 0;
+      return note(model, *done);
+    }
     REQUIRE(reported(Kind::kEscrowUsed) == news);
     REQUIRE(reported(Kind::kDoubleUse) == (news && !devices.empty()));
     REQUIRE(reported(Kind::kUsedAfterTakenBack) == (news && model.has(Fact::kFreed, receipt.serial)));
     if (reported(Kind::kDoubleUse)) ++double_uses;
-    model.log.push_back({Fact::kReceipt, receipt.serial, {}, receipt.device});
+    if (news) model.log.push_back({Fact::kReceipt, receipt.serial, {}, receipt.device});
     note(model, *done);
   }
 
@@ -310,7 +333,8 @@ TEST_CASE("whatever is called in whatever order, a ledger says what a log of all
   std::size_t given = 0;
   std::size_t refused = 0;
   std::size_t double_uses = 0;
-  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+  std::size_t taken_back = 0;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     CAPTURE(seed);
     Run run(seed);
     for (int step = 0; step < 600; ++step) {
@@ -322,7 +346,9 @@ TEST_CASE("whatever is called in whatever order, a ledger says what a log of all
     given += run.given;
     refused += run.refused;
     double_uses += run.double_uses;
+    taken_back += run.taken_back;
   }
-  MESSAGE(given << " views given, " << refused << " refused, " << double_uses << " double uses reported");
-  CHECK((given > 500 && refused > 300 && double_uses > 20));
+  MESSAGE(given << " views given, " << refused << " refused, " << double_uses << " double uses reported, " << taken_back
+                << " uses taken back");
+  CHECK((given > 500 && refused > 300 && double_uses > 20 && taken_back > 20));
 }

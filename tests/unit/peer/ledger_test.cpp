@@ -32,13 +32,15 @@ Request request_of(std::string_view who, std::uint64_t number, std::uint32_t vie
   return sign(std::move(request), key(who));
 }
 
-Receipt receipt_of(std::string_view who, const GrantId& id, std::uint32_t serial, std::uint64_t device) {
+Receipt receipt_of(std::string_view who, const GrantId& id, std::uint32_t serial, std::uint64_t device,
+                   bool withdrawn = false) {
   Receipt receipt;
   receipt.grant = id;
   receipt.serial = serial;
   receipt.device = device_id(device);
   receipt.to = id_of("ada");
   receipt.at_ms = kNow;
+  receipt.withdrawn = withdrawn;
   return sign(std::move(receipt), key(who));
 }
 
@@ -263,7 +265,7 @@ TEST_CASE(
   // One that was used is only removed.
   value(ledger.on_receipt(receipt_of("bob", id, 2, 1)));
   const auto used = value(ledger.on_found(id, 2));
-  CHECK((!used.changed && used.take_out == std::vector<Ledger::KeyInCloud>{{id, 2}}));
+  CHECK((used.changed && used.take_out == std::vector<Ledger::KeyInCloud>{{id, 2}}));
   CHECK(is_nothing(value(ledger.on_taken_back(id, 2, true))));
   CHECK(ledger.find(id)->used() == 2);
   check_refused(ledger.on_found(id, 5), Code::kNotFound, "no view key 5 in escrow");
@@ -328,7 +330,78 @@ TEST_CASE("double use by two devices, and use after taking back, are reported on
   check_kept(ledger);
 
   for (std::uint64_t device = 3; device <= 8; ++device) value(ledger.on_receipt(receipt_of("bob", id, 1, device)));
-  check_refused(ledger.on_receipt(receipt_of("bob", id, 1, 9)), Code::kTooLarge, "8 devices have used it already");
+  check_refused(ledger.on_receipt(receipt_of("bob", id, 1, 9)), Code::kTooLarge, "8 devices have reached for it");
+  check_refused(ledger.on_receipt(receipt_of("bob", id, 1, 9, true)), Code::kTooLarge, "8 devices have reached for it");
+  CHECK(kinds(value(ledger.on_receipt(receipt_of("bob", id, 1, 8, true)))) == std::vector{Kind::kNotUsed});
+  check_kept(ledger);
+}
+
+TEST_CASE("A viewer who came too late for a key says so, and its view is not lost") {
+  Ledger ledger(key("ada"));
+  const GrantId id = grant_id(1);
+  value(ledger.on_request(request_of("bob", 1)));
+  value(ledger.approve(id, 6, sealed_image()));
+  value(ledger.put_in_escrow(id, 6));
+  for (std::uint32_t serial = 2; serial <= 6; ++serial) value(ledger.on_placed(id, serial, true));
+  const Entry& entry = *ledger.find(id);
+  const auto late = [&](std::uint32_t serial, std::uint64_t device) {
+    return value(ledger.on_receipt(receipt_of("bob", id, serial, device, true)));
+  };
+  const auto used = [&](std::uint32_t serial, std::uint64_t device) {
+    return value(ledger.on_receipt(receipt_of("bob", id, serial, device)));
+  };
+  // 1: his owner did not know whether it was there, and has taken it out meanwhile.
+  used(1, 1);
+  CHECK(kinds(value(ledger.on_placed(id, 1, false))) == std::vector{Kind::kUsedAfterTakenBack});
+  CHECK(entry.remaining() == 0);
+  CHECK(kinds(late(1, 1)) == std::vector{Kind::kNotUsed});
+  CHECK(entry.remaining() == 1);
+  CHECK(is_nothing(late(1, 1)));
+  CHECK(is_nothing(used(1, 1)));  // as a node may say later that has not heard of the other
+  CHECK(entry.remaining() == 1);
+  // 2: taken back before he said anything.
+  value(ledger.change_views(id, 5));
+  value(ledger.change_views(id, 6));
+  CHECK(entry.remaining() == 1);
+  // 3: another of his devices has it.
+  used(3, 2);
+  CHECK(kinds(used(3, 1)) == std::vector{Kind::kEscrowUsed, Kind::kDoubleUse});
+  const auto one_of_two = late(3, 1);
+  CHECK((kinds(one_of_two) == std::vector{Kind::kNotUsed} && one_of_two.take_out.empty()));
+  CHECK(entry.issues[2].devices == std::vector{device_id(2)});
+  // 4: nobody is known to have it. It is taken out, and was there, or somebody has it after all.
+  CHECK(late(4, 1).take_out == std::vector<Ledger::KeyInCloud>{{id, 4}});
+  value(ledger.on_taken_back(id, 4, true));
+  CHECK(entry.remaining() == 2);
+  used(5, 1);
+  CHECK(late(5, 1).take_out == std::vector<Ledger::KeyInCloud>{{id, 5}});
+  value(ledger.on_taken_back(id, 5, false));
+  CHECK((entry.issues[4].used() && entry.remaining() == 2));
+  check_kept(ledger);
+  // 6: the grant has ended meanwhile.
+  used(6, 1);
+  value(ledger.revoke(id));
+  CHECK(late(6, 1).take_out == std::vector<Ledger::KeyInCloud>{{id, 6}});
+  check_kept(ledger);
+}
+
+TEST_CASE("A viewer who takes back that he has used keys does not make the book unreadable") {
+  Ledger ledger(key("ada"));
+  const GrantId id = grant_id(1);
+  value(ledger.on_request(request_of("bob", 1)));
+  value(ledger.approve(id, 3 * kEscrowMax, sealed_image()));
+  for (std::uint32_t round = 0; round < 3; ++round) {
+    value(ledger.put_in_escrow(id, kEscrowMax));
+    for (std::uint32_t i = 1; i <= kEscrowMax; ++i) {
+      value(ledger.on_receipt(receipt_of("bob", id, round * kEscrowMax + i, 1)));
+    }
+  }
+  for (std::uint32_t serial = 1; serial <= 3 * kEscrowMax; ++serial) {
+    value(ledger.on_receipt(receipt_of("bob", id, serial, 1, true)));
+  }
+  CHECK(ledger.find(id)->in_cloud() == 3 * kEscrowMax);
+  check_kept(ledger);
+  check_refused(ledger.put_in_escrow(id, 1), Code::kTooLarge, "1 more would be over 64");
 }
 
 TEST_CASE("receipts of others, of online views and of keys that never were are refused") {
@@ -387,6 +460,7 @@ TEST_CASE("a ledger that is broken at any byte is refused or the same; another u
   value(ledger.give_view(id, id_of("bob"), view_id(1)));
   value(ledger.put_in_escrow(id, 2));
   value(ledger.on_receipt(receipt_of("bob", id, 2, 1)));
+  value(ledger.on_receipt(receipt_of("bob", id, 2, 2, true)));
   value(ledger.on_request(request_of("bob", 2)));
   value(ledger.refuse(grant_id(2)));
   value(ledger.forget(grant_id(2)));

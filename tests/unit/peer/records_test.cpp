@@ -149,8 +149,10 @@ TEST_CASE("a record that was changed says that its signature is not the owner's"
                 "grant: the signature");
   check_refused(read_view_key(edited(to_document(view_key()), field(R"({"version": 9})"))), Code::kUnauthenticated,
                 "view key: the signature");
-  check_refused(read_receipt(edited(to_document(receipt()), field(R"({"at_ms": 9})"))), Code::kUnauthenticated,
-                "receipt: the signature");
+  for (const auto* changed : {R"({"at_ms": 9})", R"({"withdrawn": true})"}) {
+    check_refused(read_receipt(edited(to_document(receipt()), field(changed))), Code::kUnauthenticated,
+                  "receipt: the signature");
+  }
 }
 
 TEST_CASE("each rule of a field has its own error") {

@@ -200,7 +200,7 @@ void SimulatedPeer::run(const Errand& errand, std::function<void()> then) {
       [this, errand, then](const Result<bool>& outcome) {
         Change change = agent_->note_cloud(outcome ? Error{Code::kOk, ""} : outcome.error());
         change.add(agent_->written(errand, outcome));
-        if (outcome && *outcome && std::holds_alternative<KeyPlace>(errand.what)) world_.note_taken_back();
+        if (outcome && *outcome && std::holds_alternative<TakeOut>(errand.what)) world_.note_taken_back();
         keep(std::move(change), [then](bool) { then(); });
       });
 }
@@ -313,6 +313,7 @@ void SimulatedPeer::view_online(const GrantId& id) {
         [this, id, asking](const Result<Bytes>& answer) {
           auto answered =
               std::make_shared<Agent::Answered>(agent_->on_view_answer(id, asking, answer, world_.now_ms()));
+          if (answered->view) world_.note_had(id, answered->view->serial);
           keep(answered->change, [this, id, answered](bool is_saved) {
             viewing_.erase(id);
             if (is_saved && answered->view) show(id, *answered->view);
@@ -355,9 +356,10 @@ void SimulatedPeer::take_key(const ViewKey& view_key) {
               [this, give_up, taking](const Result<bool>& was_there) {
                 give_up();
                 if (!was_there) return;
-                auto taken = agent_->taken(taking.receipt, *was_there);
+                auto taken = agent_->taken(taking.receipt, *was_there, world_.wall_ms());
                 if (!taken) return;
                 auto view = std::make_shared<Agent::Taken>(*std::move(taken));
+                if (view->view) world_.note_had(taking.receipt.grant, view->view->serial);
                 keep(view->change, [this, grant = taking.receipt.grant, view](bool is_saved) {
                   if (is_saved && view->view) show(grant, *view->view);
                 });
