@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "distri/net/sha256.hpp"
 #include "distri/peer/direct_client.hpp"
 #include "distri/peer/direct_server.hpp"
 #include "distri/peer/transfer.hpp"
@@ -46,7 +47,7 @@ struct Job : CopyJob {
         std::memcpy(content.data() + at, &word, sizeof word);
       }
       std::ofstream(from / hex_name(i), std::ios::binary) << content;
-      digests.push_back(blake2b_256(content));
+      digests.push_back(net::sha256(content));
     }
   }
 };

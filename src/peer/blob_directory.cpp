@@ -10,6 +10,8 @@
 #include <memory>
 #include <utility>
 
+#include "distri/net/sha256.hpp"
+
 namespace distri::peer {
 namespace {
 
@@ -34,7 +36,7 @@ Result<> check_writable(const std::string& what, const FileDescriptor& file) {
   return {};
 }
 
-Result<> hash_file(const std::string& what, const FileDescriptor& file, std::uint64_t bytes, Blake2b256& hash) {
+Result<> hash_file(const std::string& what, const FileDescriptor& file, std::uint64_t bytes, net::Sha256& hash) {
   for (std::uint64_t at = 0; at < bytes;) {
     const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, bytes - at));
     DISTRI_TRY(const Bytes piece, read_at(what, file, at, wanted));
@@ -93,7 +95,7 @@ Result<std::optional<std::uint64_t>> BlobDirectory::bytes_of(std::string_view id
 
 Result<Hash256> BlobDirectory::digest_of(std::string_view id) const {
   DISTRI_TRY(const OpenFile file, open_whole(id));
-  Blake2b256 hash;
+  net::Sha256 hash;
   DISTRI_TRY_VOID(hash_file(full_name(id), file.descriptor, file.bytes, hash));
   return hash.finish();
 }
@@ -158,7 +160,7 @@ BlobDirectory::Part::~Part() {
   if (file_ && !done_ && bytes_ == 0) discard();
 }
 
-Result<> BlobDirectory::Part::hash_into(Blake2b256& hash) const {
+Result<> BlobDirectory::Part::hash_into(net::Sha256& hash) const {
   return hash_file(directory_->full_name(name()), file_, bytes_, hash);
 }
 

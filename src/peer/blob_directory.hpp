@@ -21,6 +21,10 @@
 #include "distri/peer/files.hpp"
 #include "distri/utils/hash.hpp"
 
+namespace distri::net {
+class Sha256;
+}
+
 namespace distri::peer {
 
 inline constexpr std::size_t kBlobIdDigitsMax = 128;
@@ -39,7 +43,7 @@ class BlobDirectory {
 
     std::uint64_t bytes() const { return bytes_; }
     // Adds all that it holds to `hash`.
-    Result<> hash_into(Blake2b256& hash) const;
+    Result<> hash_into(net::Sha256& hash) const;
     // On an error it holds what it held before, or more of it.
     Result<> append(BytesView bytes);
     // Empties it.
@@ -72,7 +76,7 @@ class BlobDirectory {
 
   // The length of the whole file; nothing: it is not there.
   Result<std::optional<std::uint64_t>> bytes_of(std::string_view id) const;
-  // BLAKE2b-256 of the whole file. kNotFound.
+  // SHA-256 of the whole file. kNotFound.
   Result<Hash256> digest_of(std::string_view id) const;
   // Opens it, or begins it. The directory outlives the part.
   Result<Part> part_of(std::string_view id) const;

@@ -35,8 +35,8 @@ bool supersedes(const Request& request, const Request& known);
 
 // Which bytes a granted image is.
 struct FileFacts {
-  Hash256 digest{};                // BLAKE2b-256 of the file that was asked for
-  Hash256 sealed_digest{};         // BLAKE2b-256 of the encrypted picture
+  Hash256 digest{};                // SHA-256 of the file that was asked for
+  Hash256 sealed_digest{};         // SHA-256 of the encrypted picture
   std::uint64_t sealed_bytes = 0;  // its size
   bool operator==(const FileFacts&) const = default;
 };

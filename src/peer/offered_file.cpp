@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "distri/net/sha256.hpp"
 #include "distri/peer/limits.hpp"
 #include "distri/peer/names.hpp"
 #include "distri/services/image_header.hpp"
@@ -83,7 +84,7 @@ Result<PublishedFile> content_of(const OpenFile& file) {
   DISTRI_TRY(Bytes piece, read_all_of(file, 0, std::min<std::uint64_t>(kPieceBytes, file.bytes)));
   DISTRI_TRY(const services::ImageHeader header, read_header(file, piece));
   DISTRI_TRY_VOID(check_picture(header));
-  Blake2b256 hash;
+  net::Sha256 hash;
   hash.update(piece);
   for (std::uint64_t at = piece.size(); at < file.bytes; at += piece.size()) {
     DISTRI_TRY(piece, read_all_of(file, at, std::min<std::uint64_t>(kPieceBytes, file.bytes - at)));

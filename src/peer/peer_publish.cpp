@@ -1,6 +1,7 @@
 // The published directory, the catalog that follows from it, and answers that take a file out of it.
 #include <algorithm>
 
+#include "distri/net/sha256.hpp"
 #include "distri/peer/peer_impl.hpp"
 #include "distri/peer/sealed_images.hpp"
 
@@ -95,7 +96,7 @@ Result<Delivery> Peer::Impl::approve(const GrantId& id, std::uint32_t views) {
       directory = published;
     }
     DISTRI_TRY(const Bytes file, directory->read(offered.name));
-    if (blake2b_256(file) != offered.digest) {
+    if (net::sha256(file) != offered.digest) {
       return fail(Code::kUnavailable, "request {}: the image has just changed; try again when the catalog says so",
                   id.short_hex());
     }

@@ -37,7 +37,7 @@ namespace distri::peer {
 struct PublishedFile {
   std::string name;
   std::uint64_t bytes = 0;
-  Hash256 digest{};              // BLAKE2b-256 of the file
+  Hash256 digest{};              // SHA-256 of the file
   std::string kind;              // "jpeg", "png", "webp", "bmp" or "tiff"
   std::uint32_t width = 0;       // pixels, 1 to kPixelsMax
   std::uint32_t height = 0;      // the same

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "distri/net/sha256.hpp"
 #include "distri/services/image_cipher.hpp"
 
 namespace distri::peer {
@@ -34,7 +35,7 @@ Result<Bytes> read_sealed(const GrantId& grant, const FileFacts& facts, const Bl
     return not_the_granted_one(what, fmt::format("it has {} bytes instead of {}", file.bytes, facts.sealed_bytes));
   }
   DISTRI_TRY(Bytes png, read_at(what, file.descriptor, 0, static_cast<std::size_t>(file.bytes)));
-  if (blake2b_256(png) != facts.sealed_digest) return not_the_granted_one(what, "its digest is another");
+  if (net::sha256(png) != facts.sealed_digest) return not_the_granted_one(what, "its digest is another");
   return png;
 }
 
@@ -45,7 +46,7 @@ Result<Ledger::SealedImage> seal_image(BytesView file, const Hash256& digest, co
   params.style = style;
   DISTRI_TRY(const Bytes png, services::encrypt_image(file, params));
   DISTRI_TRY_VOID(sealed.write(grant.hex(), {png}));
-  const FileFacts facts{.digest = digest, .sealed_digest = blake2b_256(png), .sealed_bytes = png.size()};
+  const FileFacts facts{.digest = digest, .sealed_digest = net::sha256(png), .sealed_bytes = png.size()};
   return Ledger::SealedImage{facts, std::move(key)};
 }
 
@@ -56,7 +57,7 @@ Result<Bytes> open_image(const GrantId& grant, BytesView picture, const FileFact
                 image_key.size());
   }
   DISTRI_TRY(Bytes file, services::decrypt_image(picture, params_with(image_key)));
-  if (blake2b_256(file) == facts.digest) return file;
+  if (net::sha256(file) == facts.digest) return file;
   return fail(
       Code::kDataLoss,
       "the picture of grant {} is the one that was granted, but the image in it is another than its owner says; ask "

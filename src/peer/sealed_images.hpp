@@ -16,7 +16,7 @@
 
 namespace distri::peer {
 
-// Encrypts `file`, whose BLAKE2b-256 is `digest`, with a fresh key, and keeps the picture in `sealed`, durable when
+// Encrypts `file`, whose SHA-256 is `digest`, with a fresh key, and keeps the picture in `sealed`, durable when
 // this returns. It takes the place of an earlier one of the same grant, which the earlier key then does not open any
 // more; after an error the earlier one is there still. Errors: of services::encrypt_image (kInvalidArgument: not an
 // image that can be decoded; kTooLarge), and of BlobDirectory::part_of and Part.

@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "distri/net/sha256.hpp"
 #include "distri/utils/clock.hpp"
 
 namespace distri::peer {
@@ -29,7 +30,7 @@ class Transfer {
     for (bool again = true;; again = false) {
       if (part_.bytes() > wanted_.bytes) DISTRI_TRY_VOID(part_.restart());
       const bool resumed = part_.bytes() > 0;
-      hash_ = Blake2b256();
+      hash_ = net::Sha256();
       DISTRI_TRY_VOID(part_.hash_into(hash_));
       DISTRI_TRY_VOID(fill());
       if (hash_.finish() == wanted_.digest) return part_.commit();
@@ -110,7 +111,7 @@ class Transfer {
   BlobDirectory::Part& part_;
   const SystemClock clock_;
   const std::int64_t deadline_ms_;
-  Blake2b256 hash_;
+  net::Sha256 hash_;
 };
 
 }  // namespace

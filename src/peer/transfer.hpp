@@ -7,7 +7,7 @@
 //
 // What has come lies in "<id>.part" (blob_directory.hpp) and is asked for no more: after a lost connection, a call that
 // ended, or a new start of the process, a transfer goes on from there; the digest of what is there is computed again.
-// The file gets its name only when its length and BLAKE2b-256 are the expected ones and it is on the disk.
+// The file gets its name only when its length and SHA-256 are the expected ones and it is on the disk.
 //
 // The other side may send what it wants: at most the expected bytes are written, and to that file only.
 #pragma once
@@ -26,7 +26,7 @@ namespace distri::peer {
 struct Download {
   std::string id;           // of the file here: check_blob_id()
   std::uint64_t bytes = 0;  // the expected length
-  Hash256 digest{};         // and BLAKE2b-256 of the whole
+  Hash256 digest{};         // and SHA-256 of the whole
   std::int64_t timeout_ms = 600'000;
   // One stream gets so long; then what is left is asked for again. So one that hangs does not take all of the time.
   std::int64_t stream_ms_max = 60'000;

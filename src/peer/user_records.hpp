@@ -30,7 +30,7 @@ struct CatalogEntry {
   PublicKey owner;
   std::string name;         // names.hpp
   std::uint64_t bytes = 0;  // of the file
-  Hash256 digest{};         // BLAKE2b-256 of the file
+  Hash256 digest{};         // SHA-256 of the file
   std::string kind;         // "jpeg", "png", ...
   std::uint32_t width = 0;  // pixels
   std::uint32_t height = 0;

@@ -15,33 +15,6 @@ Hash256 blake2b_256(BytesView bytes) {
   return hash;
 }
 
-namespace {
-
-crypto_generichash_state* state_in(std::array<unsigned char, 384>& bytes) {
-  static_assert(sizeof(crypto_generichash_state) <= sizeof bytes);
-  static_assert(alignof(crypto_generichash_state) <= 64);
-  return reinterpret_cast<crypto_generichash_state*>(bytes.data());
-}
-
-}  // namespace
-
-Blake2b256::Blake2b256() {
-  // Only then it is the implementation that is made for this processor.
-  static const bool ready = sodium_init() >= 0;
-  DISTRI_CHECK(ready);
-  crypto_generichash_init(state_in(state_), nullptr, 0, std::tuple_size_v<Hash256>);
-}
-
-void Blake2b256::update(BytesView bytes) {
-  crypto_generichash_update(state_in(state_), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
-}
-
-Hash256 Blake2b256::finish() {
-  Hash256 hash;
-  crypto_generichash_final(state_in(state_), hash.data(), hash.size());
-  return hash;
-}
-
 Hash256 fingerprint_256(BytesView bytes) {
   Hash256 hash;
   static_assert(sizeof hash == 2 * sizeof(XXH128_canonical_t));

@@ -13,18 +13,6 @@ using Hash256 = std::array<unsigned char, 32>;
 
 Hash256 blake2b_256(BytesView bytes);
 
-// The same of bytes that come piece by piece.
-class Blake2b256 {
- public:
-  Blake2b256();
-  void update(BytesView bytes);
-  // Of all that came. Afterwards only assignment and destruction are allowed.
-  Hash256 finish();
-
- private:
-  alignas(64) std::array<unsigned char, 384> state_;
-};
-
 // Two XXH3-128 of different seeds: as good as BLAKE2b against accidents and a tenth of its work, but no more than that:
 // who wants to can make two inputs that have the same.
 Hash256 fingerprint_256(BytesView bytes);

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "disk_faults.hpp"
+#include "distri/net/sha256.hpp"
 #include "distri/peer/cloud_records.hpp"
 #include "distri/peer/direct_client.hpp"
 #include "distri/peer/limits.hpp"
@@ -99,7 +100,7 @@ TEST_CASE("What appears in a published directory, changes or goes is offered, ch
   const Bytes sea = sample_image(2);
   const Bytes lake = sample_image(3);
   write_file(ana.pictures() / "sea.png", sea);
-  CHECK(comes_true([&] { return offered("sea.png") == blake2b_256(sea); }));
+  CHECK(comes_true([&] { return offered("sea.png") == net::sha256(sea); }));
   write_file(ana.pictures() / "notes.txt", "no image");
   CHECK(comes_true([&] {
     return std::ranges::any_of(ana->left_out(), [](const auto& each) { return each.first == "notes.txt"; });
@@ -107,7 +108,7 @@ TEST_CASE("What appears in a published directory, changes or goes is offered, ch
   const Sent sent = take(ben->request_resource("ana", "sea.png", 1));
   REQUIRE(ana.has_to_answer(sent.id));
   write_file(ana.pictures() / "sea.png", lake);
-  CHECK(comes_true([&] { return offered("sea.png") == blake2b_256(lake); }));
+  CHECK(comes_true([&] { return offered("sea.png") == net::sha256(lake); }));
   // Granted is what is there then.
   take(ana->grant_resource(sent.id, 2));
   REQUIRE(ben.has_picture(sent.id));

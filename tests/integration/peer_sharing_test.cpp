@@ -2,6 +2,7 @@
 // everybody away at each step.
 #include <set>
 
+#include "distri/net/sha256.hpp"
 #include "pair_scene.hpp"
 
 using namespace distri;
@@ -49,7 +50,7 @@ TEST_CASE(
   REQUIRE(catalog.offers.size() == 1);
   CHECK(catalog.current);
   CHECK(catalog.offers[0].owner_name == "ana");
-  CHECK(catalog.offers[0].entry.digest == blake2b_256(dune));
+  CHECK(catalog.offers[0].entry.digest == net::sha256(dune));
   CHECK(take(ben->fetch_catalog({.peer = {}, .name_prefix = "x", .kind = ""})).offers.empty());
   CHECK(ben->access_resource("ana", "dune.png").error().why == Why::kNotAsked);
 

@@ -1,5 +1,7 @@
 #include "share_life.hpp"
 
+#include "distri/net/sha256.hpp"
+
 namespace distri::test {
 
 using namespace peer;
@@ -44,7 +46,7 @@ void ShareLife::see_offer() {
   CHECK(comes_true([&] {
     const Catalog catalog =
         take(viewer_->fetch_catalog({.peer = owner_.id().hex(), .name_prefix = resource_, .kind = ""}));
-    return catalog.offers.size() == 1 && catalog.offers[0].entry.digest == blake2b_256(image_);
+    return catalog.offers.size() == 1 && catalog.offers[0].entry.digest == net::sha256(image_);
   }));
 }
 

@@ -50,9 +50,9 @@ TEST_CASE("A part grows, stays, is gone on from, and becomes the file") {
     REQUIRE(part);
     CHECK(part->bytes() == 6);
     CHECK(part->append("world"));
-    Blake2b256 hash;
+    net::Sha256 hash;
     CHECK(part->hash_into(hash));
-    CHECK(hash.finish() == blake2b_256("hello world"));
+    CHECK(hash.finish() == net::sha256("hello world"));
     CHECK(part->commit());
   }
   CHECK(folder.names() == std::vector<std::string>{"aa"});
@@ -60,7 +60,7 @@ TEST_CASE("A part grows, stays, is gone on from, and becomes the file") {
   CHECK((std::filesystem::status(folder.path() / "aa").permissions() & std::filesystem::perms::mask) ==
         (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
   CHECK(directory.bytes_of("aa").value().value() == 11);
-  CHECK(directory.digest_of("aa") == blake2b_256("hello world"));
+  CHECK(directory.digest_of("aa") == net::sha256("hello world"));
   {
     auto part = directory.part_of("aa");
     REQUIRE(part);

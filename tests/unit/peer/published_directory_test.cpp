@@ -73,7 +73,7 @@ TEST_CASE("Images of every format are offered with what is true of them, by name
     age(published.at(name));
     wanted.push_back({.name = name,
                       .bytes = file.size(),
-                      .digest = blake2b_256(file),
+                      .digest = net::sha256(file),
                       .kind = kind,
                       .width = 61,
                       .height = 43,
@@ -187,9 +187,9 @@ TEST_CASE("A second scan sees what was added, changed, replaced and removed") {
   REQUIRE(scan.files.size() == 2);
   CHECK(scan.files[0].name == "b.png");
   CHECK(scan.files[0].kind == "jpeg");
-  CHECK(scan.files[0].digest == blake2b_256(second));
+  CHECK(scan.files[0].digest == net::sha256(second));
   CHECK(scan.files[1].name == "e.png");
-  CHECK(scan.files[1].digest == blake2b_256(first));
+  CHECK(scan.files[1].digest == net::sha256(first));
   check_left_out(scan, "a.png", Code::kInvalidArgument, "it is a directory");
   CHECK(scan.left_out.size() == 1);
 
@@ -207,15 +207,15 @@ TEST_CASE("A change that shows in no length and no time of modification is seen"
   REQUIRE(first.size() == second.size());
   write_file(published.at("a.bmp"), first);
   age(published.at("a.bmp"));
-  CHECK(published.scan().files.front().digest == blake2b_256(first));
+  CHECK(published.scan().files.front().digest == net::sha256(first));
   write_file(published.at("a.bmp"), second);
   age(published.at("a.bmp"));
-  CHECK(published.scan().files.front().digest == blake2b_256(second));
+  CHECK(published.scan().files.front().digest == net::sha256(second));
   // Another file under the name, with the same times.
   write_file(published.at("other"), first);
   age(published.at("other"));
   fs::rename(published.at("other"), published.at("a.bmp"));
-  CHECK(published.scan().files.front().digest == blake2b_256(first));
+  CHECK(published.scan().files.front().digest == net::sha256(first));
 }
 
 TEST_CASE("What has been left alone for a while is not read again") {
@@ -238,7 +238,7 @@ TEST_CASE("What has been left alone for a while is not read again") {
   write_file(published.at("a.bmp"), image);
   const auto read_by_scan = [&] {
     const std::uint64_t before = *bytes_read();
-    CHECK(published.scan().files.front().digest == blake2b_256(image));
+    CHECK(published.scan().files.front().digest == net::sha256(image));
     return *bytes_read() - before;
   };
   CHECK(read_by_scan() >= kLarge);
@@ -281,9 +281,9 @@ TEST_CASE("A header that lies far back in its file is found") {
   const auto scan = published.scan();
   REQUIRE(scan.files.size() == 2);
   CHECK(scan.files[0].width == 61);
-  CHECK(scan.files[0].digest == blake2b_256(jpeg));
+  CHECK(scan.files[0].digest == net::sha256(jpeg));
   CHECK(scan.files[1].height == 300);
-  CHECK(scan.files[1].digest == blake2b_256(tiff));
+  CHECK(scan.files[1].digest == net::sha256(tiff));
   check_left_out(scan, "no image", Code::kInvalidArgument, "known format");
   check_left_out(scan, "cut.jpg", Code::kInvalidArgument, "header");
 }
@@ -306,7 +306,7 @@ TEST_CASE("A file that changes while it is read is left for a later scan, and wh
       if (file.name != "a.bmp") continue;
       Bytes grown = image;
       grown.resize(file.bytes, 'x');
-      CHECK(file.digest == blake2b_256(grown));
+      CHECK(file.digest == net::sha256(grown));
     }
     if (scan.files.front().name == "b.png") {
       check_left_out(scan, "a.bmp", Code::kUnavailable, "still being written");
@@ -323,7 +323,7 @@ TEST_CASE("A file that changes while it is read is left for a later scan, and wh
   writer.join();
   const auto scan = published.scan();
   CHECK(scan.files.size() == 2);
-  CHECK(scan.files.front().digest == blake2b_256(read_file(published.at("a.bmp"))));
+  CHECK(scan.files.front().digest == net::sha256(read_file(published.at("a.bmp"))));
 }
 
 TEST_CASE("Files that come and go during scans are no error") {
@@ -347,7 +347,7 @@ TEST_CASE("Files that come and go during scans are no error") {
     std::size_t stay = 0;
     for (const auto& file : scan.files) {
       if (file.name.starts_with("stays")) ++stay;
-      if (file.name == "comes.png") CHECK(file.digest == blake2b_256(image));
+      if (file.name == "comes.png") CHECK(file.digest == net::sha256(image));
     }
     CHECK(stay == 50);
     return rounds > begun + 200;

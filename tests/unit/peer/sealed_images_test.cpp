@@ -21,7 +21,7 @@ struct Sealed {
   BlobDirectory directory = BlobDirectory::open(folder.path()).value();
 
   Ledger::SealedImage seal(BytesView file, const GrantId& grant, Style style = Style::kNoise) {
-    auto image = seal_image(file, blake2b_256(file), grant, style, directory);
+    auto image = seal_image(file, net::sha256(file), grant, style, directory);
     REQUIRE_MESSAGE(image.has_value(), (image ? std::string() : to_string(image.error())));
     return *std::move(image);
   }
@@ -47,10 +47,10 @@ TEST_CASE("An image that was sealed for a grant is opened again byte for byte, i
       const auto image = sealed.seal(file, grant_number(number), style);
       CHECK(image.key.size() == kImageKeyBytes);
       CHECK(check(image.file));
-      CHECK(image.file.digest == blake2b_256(file));
+      CHECK(image.file.digest == net::sha256(file));
       const Bytes picture = read_file(sealed.path_of(grant_number(number)));
       CHECK(image.file.sealed_bytes == picture.size());
-      CHECK(image.file.sealed_digest == blake2b_256(picture));
+      CHECK(image.file.sealed_digest == net::sha256(picture));
       // What lies on the disk is a picture, and the file is not in it.
       CHECK_FALSE(services::decode_mat(picture).empty());
       CHECK_FALSE(contains(picture, file.substr(0, 64)));
@@ -107,7 +107,7 @@ TEST_CASE("An owner that says another digest than that of the image he sealed is
   Sealed sealed;
   const auto image = sealed.seal(services::sample_image(".png", 60, 40), grant_number(1));
   FileFacts other = image.file;
-  other.digest = blake2b_256("another image");
+  other.digest = net::sha256("another image");
   check_refused(sealed.open(grant_number(1), other, image.key), Code::kDataLoss, "ask him again");
 }
 
@@ -154,7 +154,7 @@ TEST_CASE("What is no image, and one over a limit, are refused and leave an earl
   const Bytes file = services::sample_image(".jpg", 60, 40);
   const auto image = sealed.seal(file, grant_number(1));
   const auto seal = [&](BytesView bad) {
-    return seal_image(bad, blake2b_256(bad), grant_number(1), Style::kNoise, sealed.directory);
+    return seal_image(bad, net::sha256(bad), grant_number(1), Style::kNoise, sealed.directory);
   };
   check_refused(seal(""), Code::kInvalidArgument, "empty");
   check_refused(seal("GIF89a, or so"), Code::kInvalidArgument, "known format");
@@ -175,7 +175,7 @@ TEST_CASE("A picture that is being fetched or sealed already is left alone") {
   REQUIRE(part);
   CHECK(part->append("half of it"));
   const Bytes file = services::sample_image(".png", 60, 40);
-  check_refused(seal_image(file, blake2b_256(file), grant_number(1), Style::kNoise, sealed.directory), Code::kBusy,
+  check_refused(seal_image(file, net::sha256(file), grant_number(1), Style::kNoise, sealed.directory), Code::kBusy,
                 "another transfer");
   CHECK(part->bytes() == 10);
 }

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "direct_rig.hpp"
+#include "distri/net/sha256.hpp"
 #include "distri/peer/transfer.hpp"
 
 namespace distri::peer {
@@ -22,7 +23,7 @@ inline Download wanted(BytesView content) {
   Download download;
   download.id = "aa";
   download.bytes = content.size();
-  download.digest = blake2b_256(content);
+  download.digest = net::sha256(content);
   download.timeout_ms = 60'000;
   return download;
 }

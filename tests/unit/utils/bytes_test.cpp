@@ -44,16 +44,6 @@ TEST_CASE("BLAKE2b-256 agrees with the published vector of the empty input") {
         "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8");
 }
 
-TEST_CASE("BLAKE2b-256 of bytes that come piece by piece is that of all of them") {
-  const Bytes bytes(1'000, 'b');
-  for (const std::size_t piece : {1u, 127u, 128u, 129u, 1'000u}) {
-    Blake2b256 hash;
-    for (std::size_t at = 0; at < bytes.size(); at += piece) hash.update(BytesView(bytes).substr(at, piece));
-    CHECK(hash.finish() == blake2b_256(bytes));
-  }
-  CHECK(Blake2b256().finish() == blake2b_256(""));
-}
-
 TEST_CASE("Actor ids differ by node and by incarnation, and repeat for the same") {
   NodeId a;
   a.bytes[0] = 1;
