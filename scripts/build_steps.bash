@@ -10,6 +10,9 @@ build_jobs() {
   echo $((memory < cores ? memory : cores))
 }
 
+# Else ccache does not keep what was compiled with a precompiled header. No source of ours says when it was compiled.
+export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros}
+
 # configure PRESET
 configure() {
   local launcher=

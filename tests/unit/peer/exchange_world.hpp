@@ -46,8 +46,6 @@ class World {
   void settle();
   // After settle(): what was promised.
   void check() const;
-  // After settle(): how many views count as used that nobody has had.
-  std::size_t lost_views() const;
   const Counts& counts() const { return counts_; }
 
   // ---- Kind::kScript: who is away, and what is cut. Of the peers, the first one has images.
@@ -116,6 +114,8 @@ class World {
   void act_as_viewer(SimulatedPeer& peer, const GrantId& id);
 
   void check_views() const;
+  // How many count as used that nobody has had.
+  std::size_t lost_views() const;
   bool is_wanted(const GrantId& id, std::uint32_t serial, const Issue& issue) const;
   void check_requests() const;
   void check_one(const SimulatedPeer& device, const Holding& holding) const;
