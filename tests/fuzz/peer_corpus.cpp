@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   write("grant", 0, to_document(books.grants[0]).bytes());
   write("view_key", 0, to_document(books.keys[0]).bytes());
   write("receipt", 0, to_document(books.receipts[0]).bytes());
+  write("receipt_withdrawn", 0, to_document(books.receipts[1]).bytes());
   write("ledger", 1, books.ledger.encode());
   write("ledger_entry", 2, books.ledger.encode_one(books.requests[0].id));
   write("holdings", 3, books.holdings.encode());

@@ -82,6 +82,7 @@ void check_holdings(BytesView bytes) {
   for (const auto& [id, holding] : holdings->all()) {
     require(!holding.ask || holding.state() == Holding::State::kGranted);
     require(!holding.taking || !holding.used.contains(holding.taking->serial));
+    for (const auto& [serial, at_ms] : holding.to_withdraw) require(holdings->withdrawal(id, serial).has_value());
   }
 }
 

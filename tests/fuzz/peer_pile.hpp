@@ -47,7 +47,8 @@ inline CatalogEntry catalog_entry() {
 }
 
 // Ada's ledger and Bob's holdings in the middle of things: a view given and taken, one asked for, keys in escrow, one
-// being taken, one on its way back; a second request that waits, a third that was put away.
+// that Bob came too late for, one being taken, one on its way back; a second request that waits, a third that was put
+// away.
 struct Books {
   Ledger ledger{key("ada")};
   Holdings holdings{key("bob"), make_id<DeviceId>(0)};
@@ -68,6 +69,11 @@ struct Books {
     keep(ledger.put_in_escrow(id, 3));
     receipts.push_back(holdings.take(keys[1], 2000).value());
     keep(ledger.on_placed(id, 2, true));
+    keep(ledger.on_receipt(receipts.back()));
+    static_cast<void>(holdings.taken(id, 2, false, 2500).value());
+    receipts.push_back(holdings.withdrawal(id, 2).value());
+    keep(ledger.on_receipt(receipts.back()));
+    receipts.push_back(holdings.take(keys[2], 3000).value());
     keep(ledger.on_receipt(receipts.back()));
     keep(ledger.take_back(id, 1));
     keys.push_back(ledger.give_view(id, holdings.viewer(), holdings.ask_view(id, make_id<ViewId>(1)).value())->key);
