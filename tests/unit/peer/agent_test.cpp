@@ -68,6 +68,21 @@ struct OnPaper {
     }
     return std::nullopt;
   }
+  // Finds these in the cloud, and nothing else.
+  void looks(std::int64_t now_ms, const std::vector<ViewKey>& own_keys, const std::vector<Receipt>& receipts) {
+    Look look = agent.begin_look(now_ms);
+    while (const auto reading = look.next()) {
+      const CloudRecordList all[] = {std::vector<User>(),
+                                     std::vector<Request>(),
+                                     std::vector<Grant>(),
+                                     std::vector<CatalogEntry>(),
+                                     own_keys,
+                                     receipts,
+                                     std::vector<Request>(),
+                                     std::vector<Grant>()};
+      agent.take(look, all[static_cast<std::size_t>(*reading)], now_ms);
+    }
+  }
   // All that it has for the cloud is written there.
   void tell_cloud() {
     for (const Todo& each : agent.todo()) {
@@ -255,15 +270,9 @@ TEST_CASE("A key that may lie in the cloud already is not placed again, but take
       CHECK(taken_out.wake);
       CHECK_FALSE(ada.errand(Kind::kPlaceKey));
       CHECK(ada.has_todo(Kind::kPlaceKey));
-      Look look = ada.agent.begin_look(1);
-      while (const auto reading = look.next()) {
-        std::vector<Receipt> receipts;
-        if (what == kUsed) receipts.push_back(value(bob.agent.take_key(key, kNow)).receipt);
-        const CloudRecordList all[] = {std::vector<User>(),         std::vector<Request>(), std::vector<Grant>(),
-                                       std::vector<CatalogEntry>(), std::vector<ViewKey>(), receipts,
-                                       std::vector<Request>(),      std::vector<Grant>()};
-        ada.agent.take(look, all[static_cast<std::size_t>(*reading)], 1);
-      }
+      std::vector<Receipt> receipts;
+      if (what == kUsed) receipts.push_back(value(bob.agent.take_key(key, kNow)).receipt);
+      ada.looks(1, {}, receipts);
     }
     CHECK_FALSE(ada.has_todo(Kind::kPlaceKey));
     CHECK(issue.used() == (what == kUsed));
@@ -317,13 +326,7 @@ TEST_CASE("A key that was to be placed, and then not any more, costs no view whe
       CHECK_FALSE(ada.errand(Kind::kTakeOutKey));  // until receipts were read
       std::vector<Receipt> receipts;
       if (what == kUsed) receipts.push_back(value(bob.agent.take_key(std::get<ViewKey>(placing->what), kNow)).receipt);
-      Look look = ada.agent.begin_look(1);
-      while (const auto reading = look.next()) {
-        const CloudRecordList all[] = {std::vector<User>(),         std::vector<Request>(), std::vector<Grant>(),
-                                       std::vector<CatalogEntry>(), std::vector<ViewKey>(), receipts,
-                                       std::vector<Request>(),      std::vector<Grant>()};
-        ada.agent.take(look, all[static_cast<std::size_t>(*reading)], 1);
-      }
+      ada.looks(1, {}, receipts);
       ada.save();
       for (const Todo& each : ada.agent.todo()) {
         if (each.kind != Kind::kTakeOutKey) continue;
@@ -360,17 +363,9 @@ TEST_CASE("A key is taken out by the same request until that is answered, and by
   CHECK(request_of(again) == first);
   ada.agent.written(*ada.errand(Kind::kTakeOutKey), true);
   CHECK(request_of(ada.agent) == RequestId());
-  for (int i = 0; i < 2; ++i) {
-    Look look = ada.agent.begin_look(kReconcileMs * (i + 1));
-    while (const auto reading = look.next()) {
-      ViewKey there;
-      there.grant = id;
-      const CloudRecordList all[] = {std::vector<User>(),         std::vector<Request>(),      std::vector<Grant>(),
-                                     std::vector<CatalogEntry>(), std::vector<ViewKey>{there}, std::vector<Receipt>(),
-                                     std::vector<Request>(),      std::vector<Grant>()};
-      ada.agent.take(look, all[static_cast<std::size_t>(*reading)], kReconcileMs * (i + 1));
-    }
-  }
+  ViewKey there;
+  there.grant = id;
+  for (int i = 1; i <= 2; ++i) ada.looks(kReconcileMs * i, {there}, {});
   ada.save();
   const RequestId second = request_of(ada.agent);
   CHECK_FALSE(second.empty());
