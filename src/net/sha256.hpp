@@ -1,5 +1,5 @@
 // sha256.hpp: SHA-256 (FIPS 180-4) by OpenSSL, for files: most processors have instructions for it, and it takes half
-// of the time of BLAKE2b there (docs/peers.md has figures). Here because OpenSSL belongs below this module.
+// of the time of BLAKE2b there (docs/peers.md has figures). Here because this module alone knows OpenSSL.
 #pragma once
 
 #include <memory>

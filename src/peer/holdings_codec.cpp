@@ -68,7 +68,10 @@ Result<Holding> decode_holding(BytesView bytes, const PublicKey& viewer) {
   wire::Reader in(bytes);
   const std::uint8_t version = in.u8();
   if (version != kVersion) {
-    return fail(Code::kProtocolError, "holding: its version is {}, this program knows {}", version, kVersion);
+    return fail(Code::kProtocolError,
+                "holding: its version is {}, this program reads {}; go on with the program that wrote it, or choose "
+                "another directory",
+                version, kVersion);
   }
   Holding holding;
   DISTRI_TRY(holding.request, take_record(in, read_request));

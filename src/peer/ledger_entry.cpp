@@ -154,7 +154,10 @@ Result<Entry> decode_entry(BytesView bytes, const PublicKey& owner) {
   wire::Reader in(bytes);
   const std::uint8_t version = in.u8();
   if (version != kVersion) {
-    return fail(Code::kProtocolError, "ledger entry: its version is {}, this program knows {}", version, kVersion);
+    return fail(Code::kProtocolError,
+                "ledger entry: its version is {}, this program reads {}; go on with the program that wrote it, or "
+                "choose another directory",
+                version, kVersion);
   }
   Entry entry;
   DISTRI_TRY(entry.request, take_record(in, read_request));
